@@ -1,0 +1,1 @@
+//! BigQuery: tables, jobs and the REST API over the GoogleSQL engine.

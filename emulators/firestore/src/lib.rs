@@ -1,0 +1,1 @@
+//! Cloud Firestore, Native mode: engine and service.

@@ -1,0 +1,1 @@
+//! One loopback port for all services: gRPC, transcoded REST, faults, journal, admin.

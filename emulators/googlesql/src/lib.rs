@@ -1,0 +1,1 @@
+//! GoogleSQL: lexer, parser, analyzer, plan, executor, functions.

@@ -1,0 +1,1 @@
+//! Generated messages, server traits and descriptors of the Google APIs.

@@ -1,0 +1,1 @@
+//! Cloud Pub/Sub: engine and service.

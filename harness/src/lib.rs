@@ -1,0 +1,1 @@
+//! Integration-test harness for batch pipelines on Google Cloud.
