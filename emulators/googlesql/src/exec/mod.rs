@@ -1,0 +1,3 @@
+//! Runs a plan over batches of columns.
+
+pub mod column;
