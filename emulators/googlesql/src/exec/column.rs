@@ -1,9 +1,14 @@
 //! Columns and batches: what tables store and operators pass on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::exec::bitmap::Bitmap;
 use crate::types::Type;
-use crate::value::Value;
+use crate::value::{Numeric, Value};
+
+/// Stands for "no row" in [`Column::gather_optional`].
+pub const NO_ROW: u32 = u32::MAX;
 
 /// Rows, column by column; all columns have `len` entries.
 #[derive(Clone, Debug, Default)]
@@ -12,24 +17,212 @@ pub struct Batch {
     pub columns: Vec<Arc<Column>>,
 }
 
+/// Fixed-size values with an optional validity; a NULL's slot holds the type's default.
+#[derive(Clone, Debug, Default)]
+pub struct Primitive<T> {
+    pub values: Vec<T>,
+    /// `None`: no NULL.
+    pub valid: Option<Bitmap>,
+}
+
+/// Strings end to end: row `i` is `data[offsets[i]..offsets[i + 1]]`.
+#[derive(Clone, Debug)]
+pub struct Strings {
+    offsets: Vec<u32>,
+    data: String,
+    valid: Option<Bitmap>,
+}
+
+/// Byte strings, as [`Strings`].
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    offsets: Vec<u32>,
+    data: Vec<u8>,
+    valid: Option<Bitmap>,
+}
+
+/// Strings of which few are distinct: `codes` point into `values`; [`NO_ROW`] is NULL.
+#[derive(Clone, Debug)]
+pub struct Dictionary {
+    pub codes: Vec<u32>,
+    pub values: Arc<Vec<Arc<str>>>,
+}
+
 /// An immutable column of one type. The variants are the executor's own affair; others build a column
-/// with [`Column::from_values`] and read it with [`Column::get`].
+/// with [`Column::from_values`] or a [`ColumnBuilder`] and read it with [`Column::get`] or [`Column::str_at`].
 #[derive(Clone, Debug)]
 pub enum Column {
+    Bool(Primitive<bool>),
+    Int64(Primitive<i64>),
+    Float64(Primitive<f64>),
+    Numeric(Primitive<Numeric>),
+    Date(Primitive<i32>),
+    Time(Primitive<i64>),
+    Datetime(Primitive<i64>),
+    Timestamp(Primitive<i64>),
+    String(Strings),
+    Dictionary(Dictionary),
+    Bytes(Blobs),
+    /// The same value in every row: literals, and columns that are all NULL.
+    Constant(Value, usize),
     /// Any type, one value each.
     Any(Vec<Value>),
 }
 
-impl Column {
-    /// Builds a column of type `ty`; each value is NULL or of that type.
-    pub fn from_values(_ty: &Type, values: impl IntoIterator<Item = Value>) -> Column {
-        Column::Any(values.into_iter().collect())
+impl<T: Copy + Default> Primitive<T> {
+    pub fn new(values: Vec<T>) -> Primitive<T> {
+        Primitive { values, valid: None }
+    }
+
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<T> {
+        match &self.valid {
+            Some(valid) if !valid.get(index) => None,
+            _ => self.values.get(index).copied(),
+        }
+    }
+
+    #[inline]
+    pub fn is_valid(&self, index: usize) -> bool {
+        self.valid.as_ref().is_none_or(|valid| valid.get(index))
+    }
+
+    fn gather(&self, rows: &[u32]) -> Primitive<T> {
+        Primitive {
+            values: rows.iter().map(|row| self.values.get(*row as usize).copied().unwrap_or_default()).collect(),
+            valid: gather_valid(self.valid.as_ref(), self.values.len(), rows),
+        }
+    }
+
+    fn slice(&self, from: usize, to: usize) -> Primitive<T> {
+        Primitive {
+            values: self.values.get(from..to).unwrap_or_default().to_vec(),
+            valid: self.valid.as_ref().map(|valid| (from..to).map(|index| valid.get(index)).collect()),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.values.capacity() * size_of::<T>() + self.valid.as_ref().map_or(0, Bitmap::memory)
+    }
+}
+
+/// A row outside of the column (also [`NO_ROW`]) is NULL.
+fn gather_valid(valid: Option<&Bitmap>, len: usize, rows: &[u32]) -> Option<Bitmap> {
+    match valid {
+        Some(valid) => Some(rows.iter().map(|row| valid.get(*row as usize)).collect()),
+        None if rows.iter().any(|row| *row as usize >= len) => {
+            Some(rows.iter().map(|row| (*row as usize) < len).collect())
+        }
+        None => None,
+    }
+}
+
+impl Strings {
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&str> {
+        if self.valid.as_ref().is_some_and(|valid| !valid.get(index)) {
+            return None;
+        }
+        let (from, to) = (*self.offsets.get(index)?, *self.offsets.get(index + 1)?);
+        self.data.get(from as usize..to as usize)
     }
 
     pub fn len(&self) -> usize {
-        match self {
-            Column::Any(values) => values.len(),
+        self.offsets.len() - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Blobs {
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        if self.valid.as_ref().is_some_and(|valid| !valid.get(index)) {
+            return None;
         }
+        let (from, to) = (*self.offsets.get(index)?, *self.offsets.get(index + 1)?);
+        self.data.get(from as usize..to as usize)
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Dictionary {
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&Arc<str>> {
+        self.values.get(*self.codes.get(index)? as usize)
+    }
+}
+
+/// Runs `$body` for whichever primitive variant the column has, rebuilding the same variant around it.
+macro_rules! map_primitive {
+    ($column:expr, $p:ident => $body:expr, $($other:tt)*) => {
+        match $column {
+            Column::Bool($p) => Column::Bool($body),
+            Column::Int64($p) => Column::Int64($body),
+            Column::Float64($p) => Column::Float64($body),
+            Column::Numeric($p) => Column::Numeric($body),
+            Column::Date($p) => Column::Date($body),
+            Column::Time($p) => Column::Time($body),
+            Column::Datetime($p) => Column::Datetime($body),
+            Column::Timestamp($p) => Column::Timestamp($body),
+            $($other)*
+        }
+    };
+}
+
+macro_rules! with_primitive {
+    ($column:expr, $p:ident => $body:expr, $($other:tt)*) => {
+        match $column {
+            Column::Bool($p) => $body,
+            Column::Int64($p) => $body,
+            Column::Float64($p) => $body,
+            Column::Numeric($p) => $body,
+            Column::Date($p) => $body,
+            Column::Time($p) | Column::Datetime($p) | Column::Timestamp($p) => $body,
+            $($other)*
+        }
+    };
+}
+
+impl Column {
+    /// Builds a column of type `ty`; each value is NULL or of that type. Strings of which few are
+    /// distinct are stored once each.
+    pub fn from_values(ty: &Type, values: impl IntoIterator<Item = Value>) -> Column {
+        let values = values.into_iter();
+        let mut builder = ColumnBuilder::with_capacity(ty, values.size_hint().0);
+        for value in values {
+            builder.push(value);
+        }
+        builder.finish_compact()
+    }
+
+    /// The same value `len` times, in constant space.
+    pub fn constant(value: Value, len: usize) -> Column {
+        Column::Constant(value, len)
+    }
+
+    /// NULL `len` times.
+    pub fn nulls(len: usize) -> Column {
+        Column::Constant(Value::Null, len)
+    }
+
+    pub fn len(&self) -> usize {
+        with_primitive!(self, p => p.values.len(),
+            Column::String(s) => s.len(),
+            Column::Dictionary(d) => d.codes.len(),
+            Column::Bytes(b) => b.len(),
+            Column::Constant(_, len) => *len,
+            Column::Any(values) => values.len(),
+        )
     }
 
     pub fn is_empty(&self) -> bool {
@@ -39,9 +232,567 @@ impl Column {
     /// The value at `index`; NULL past the end.
     pub fn get(&self, index: usize) -> Value {
         match self {
+            Column::Bool(p) => p.get(index).map_or(Value::Null, Value::Bool),
+            Column::Int64(p) => p.get(index).map_or(Value::Null, Value::Int64),
+            Column::Float64(p) => p.get(index).map_or(Value::Null, Value::Float64),
+            Column::Numeric(p) => p.get(index).map_or(Value::Null, Value::Numeric),
+            Column::Date(p) => p.get(index).map_or(Value::Null, Value::Date),
+            Column::Time(p) => p.get(index).map_or(Value::Null, Value::Time),
+            Column::Datetime(p) => p.get(index).map_or(Value::Null, Value::Datetime),
+            Column::Timestamp(p) => p.get(index).map_or(Value::Null, Value::Timestamp),
+            Column::String(s) => s.get(index).map_or(Value::Null, |text| Value::String(Arc::from(text))),
+            Column::Dictionary(d) => d.get(index).map_or(Value::Null, |text| Value::String(text.clone())),
+            Column::Bytes(b) => b.get(index).map_or(Value::Null, |bytes| Value::Bytes(Arc::from(bytes))),
+            Column::Constant(value, len) if index < *len => value.clone(),
+            Column::Constant(..) => Value::Null,
             Column::Any(values) => values.get(index).cloned().unwrap_or_default(),
         }
     }
+
+    /// Whether the value at `index` is NULL (as it is past the end).
+    #[inline]
+    pub fn is_null(&self, index: usize) -> bool {
+        with_primitive!(self, p => !p.is_valid(index) || index >= p.values.len(),
+            Column::String(s) => s.get(index).is_none(),
+            Column::Dictionary(d) => d.get(index).is_none(),
+            Column::Bytes(b) => b.get(index).is_none(),
+            Column::Constant(value, len) => value.is_null() || index >= *len,
+            Column::Any(values) => values.get(index).is_none_or(Value::is_null),
+        )
+    }
+
+    /// True where no row can be NULL; false does not mean that one is.
+    pub fn has_no_nulls(&self) -> bool {
+        with_primitive!(self, p => p.valid.as_ref().is_none_or(Bitmap::all),
+            Column::String(s) => s.valid.as_ref().is_none_or(Bitmap::all),
+            Column::Bytes(b) => b.valid.as_ref().is_none_or(Bitmap::all),
+            Column::Constant(value, _) => !value.is_null(),
+            Column::Dictionary(_) | Column::Any(_) => false,
+        )
+    }
+
+    /// The string at `index` without copying it; `None` for NULL and for columns of other types.
+    #[inline]
+    pub fn str_at(&self, index: usize) -> Option<&str> {
+        match self {
+            Column::String(s) => s.get(index),
+            Column::Dictionary(d) => d.get(index).map(|text| &**text),
+            Column::Constant(Value::String(text), len) if index < *len => Some(text),
+            Column::Any(values) => match values.get(index) {
+                Some(Value::String(text)) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The rows at `rows`, in that order; an index past the end gives NULL.
+    pub fn gather(&self, rows: &[u32]) -> Column {
+        map_primitive!(self, p => p.gather(rows),
+            Column::String(s) => {
+                let mut out = StringsBuilder::with_capacity(rows.len());
+                for row in rows {
+                    out.push(s.get(*row as usize));
+                }
+                out.finish().map_or_else(|| self.gather_any(rows), Column::String)
+            }
+            Column::Dictionary(d) => Column::Dictionary(Dictionary {
+                codes: rows.iter().map(|row| d.codes.get(*row as usize).copied().unwrap_or(NO_ROW)).collect(),
+                values: d.values.clone(),
+            }),
+            Column::Bytes(b) => {
+                let mut out = BlobsBuilder::default();
+                for row in rows {
+                    out.push(b.get(*row as usize));
+                }
+                out.finish().map_or_else(|| self.gather_any(rows), Column::Bytes)
+            }
+            Column::Constant(value, len) if value.is_null() || rows.iter().all(|row| (*row as usize) < *len) => {
+                Column::Constant(value.clone(), rows.len())
+            }
+            Column::Constant(..) | Column::Any(_) => self.gather_any(rows),
+        )
+    }
+
+    fn gather_any(&self, rows: &[u32]) -> Column {
+        Column::Any(rows.iter().map(|row| self.get(*row as usize)).collect())
+    }
+
+    /// As [`Column::gather`]; [`NO_ROW`] gives NULL (the missing side of an outer join).
+    pub fn gather_optional(&self, rows: &[u32]) -> Column {
+        self.gather(rows)
+    }
+
+    /// The rows whose bit is set.
+    pub fn filter(&self, keep: &Bitmap) -> Column {
+        self.gather(&keep.ones())
+    }
+
+    /// Rows `from..from + len`, cut at the end.
+    pub fn slice(&self, from: usize, len: usize) -> Column {
+        let to = (from + len).min(self.len());
+        let from = from.min(to);
+        map_primitive!(self, p => p.slice(from, to),
+            Column::Dictionary(d) => Column::Dictionary(Dictionary {
+                codes: d.codes.get(from..to).unwrap_or_default().to_vec(),
+                values: d.values.clone(),
+            }),
+            Column::Constant(value, _) => Column::Constant(value.clone(), to - from),
+            Column::Any(values) => Column::Any(values.get(from..to).unwrap_or_default().to_vec()),
+            Column::String(_) | Column::Bytes(_) => {
+                self.gather(&(from as u32..to as u32).collect::<Vec<_>>())
+            }
+        )
+    }
+
+    /// All rows of `columns`, one after the other. They are of one type, or constants.
+    pub fn concat(columns: &[&Column]) -> Column {
+        if let [only] = columns {
+            return (*only).clone();
+        }
+        let len = columns.iter().map(|column| column.len()).sum();
+        if columns.iter().all(|column| matches!(column, Column::Constant(Value::Null, _)) || column.is_empty()) {
+            return Column::nulls(len);
+        }
+        if let Some(Column::Dictionary(first)) = columns.first() {
+            let same = |column: &&&Column| match column {
+                Column::Dictionary(d) => Arc::ptr_eq(&d.values, &first.values),
+                _ => false,
+            };
+            if columns.iter().filter(same).count() == columns.len() {
+                let mut codes = Vec::with_capacity(len);
+                for column in columns {
+                    if let Column::Dictionary(d) = column {
+                        codes.extend_from_slice(&d.codes);
+                    }
+                }
+                return Column::Dictionary(Dictionary { codes, values: first.values.clone() });
+            }
+        }
+        let mut builder = ColumnBuilder { data: Data::Untyped(0) };
+        for column in columns {
+            builder.extend(column);
+        }
+        builder.finish()
+    }
+
+    /// Bytes that the column occupies, roughly; what values share is counted at each.
+    pub fn memory(&self) -> usize {
+        let heap = with_primitive!(self, p => p.memory(),
+            Column::String(s) => {
+                s.offsets.capacity() * 4 + s.data.capacity() + s.valid.as_ref().map_or(0, Bitmap::memory)
+            }
+            Column::Bytes(b) => {
+                b.offsets.capacity() * 4 + b.data.capacity() + b.valid.as_ref().map_or(0, Bitmap::memory)
+            }
+            Column::Dictionary(d) => {
+                d.codes.capacity() * 4 + d.values.iter().map(|text| text.len() + 32).sum::<usize>()
+            }
+            Column::Constant(value, _) => value_memory(value),
+            Column::Any(values) => values.iter().map(value_memory).sum(),
+        );
+        heap + size_of::<Column>()
+    }
+
+    /// The same column in less space where that is cheap to find out: strings of which few are distinct.
+    pub fn compact(self) -> Column {
+        let Column::String(strings) = &self else { return self };
+        let len = strings.len();
+        if len < 64 {
+            return self;
+        }
+        let limit = (len / 8).min(65_536);
+        let mut seen: HashMap<&str, u32> = HashMap::new();
+        let mut values: Vec<Arc<str>> = Vec::new();
+        let mut codes = Vec::with_capacity(len);
+        for index in 0..len {
+            codes.push(match strings.get(index) {
+                None => NO_ROW,
+                Some(text) => match seen.get(text) {
+                    Some(code) => *code,
+                    None if values.len() >= limit => return self,
+                    None => {
+                        let code = values.len() as u32;
+                        values.push(Arc::from(text));
+                        seen.insert(text, code);
+                        code
+                    }
+                },
+            });
+        }
+        Column::Dictionary(Dictionary { codes, values: Arc::new(values) })
+    }
+}
+
+/// Bytes of one value, with what it points to.
+pub fn value_memory(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len() + 16,
+            Value::Bytes(bytes) => bytes.len() + 16,
+            Value::BigNumeric(_) => 48,
+            Value::Interval(_) => 40,
+            Value::Json(_) => 128,
+            Value::Geography(points) => points.points.len() * 16 + 40,
+            Value::Range(_) => 64,
+            Value::Array(items) | Value::Struct(items) => 40 + items.iter().map(value_memory).sum::<usize>(),
+            _ => 0,
+        }
+}
+
+#[derive(Debug, Default)]
+struct StringsBuilder {
+    offsets: Vec<u32>,
+    data: String,
+    valid: Option<Bitmap>,
+}
+
+impl StringsBuilder {
+    fn with_capacity(rows: usize) -> StringsBuilder {
+        StringsBuilder { offsets: Vec::with_capacity(rows + 1), ..StringsBuilder::default() }
+    }
+
+    #[inline]
+    fn push(&mut self, text: Option<&str>) {
+        let row = self.offsets.len();
+        self.offsets.push(self.data.len() as u32);
+        mark(&mut self.valid, row, text.is_some());
+        self.data.push_str(text.unwrap_or_default());
+    }
+
+    /// Whether offsets of 32 bits reach so much further.
+    #[inline]
+    fn fits(&self, more: usize) -> bool {
+        self.data.len() + more <= u32::MAX as usize
+    }
+
+    /// `None` where offsets of 32 bits do not reach.
+    fn finish(mut self) -> Option<Strings> {
+        let end = u32::try_from(self.data.len()).ok()?;
+        self.offsets.push(end);
+        Some(Strings { offsets: self.offsets, data: self.data, valid: self.valid })
+    }
+}
+
+#[derive(Debug, Default)]
+struct BlobsBuilder {
+    offsets: Vec<u32>,
+    data: Vec<u8>,
+    valid: Option<Bitmap>,
+}
+
+impl BlobsBuilder {
+    #[inline]
+    fn fits(&self, more: usize) -> bool {
+        self.data.len() + more <= u32::MAX as usize
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: Option<&[u8]>) {
+        let row = self.offsets.len();
+        self.offsets.push(self.data.len() as u32);
+        mark(&mut self.valid, row, bytes.is_some());
+        self.data.extend_from_slice(bytes.unwrap_or_default());
+    }
+
+    fn finish(mut self) -> Option<Blobs> {
+        let end = u32::try_from(self.data.len()).ok()?;
+        self.offsets.push(end);
+        Some(Blobs { offsets: self.offsets, data: self.data, valid: self.valid })
+    }
+}
+
+/// Records row `row`'s validity; the bitmap appears with the first NULL.
+#[inline]
+fn mark(valid: &mut Option<Bitmap>, row: usize, is_valid: bool) {
+    match valid {
+        Some(valid) => valid.push(is_valid),
+        None if is_valid => {}
+        None => {
+            let mut bits = Bitmap::filled(true, row);
+            bits.push(false);
+            *valid = Some(bits);
+        }
+    }
+}
+
+impl<T: Copy + Default> Primitive<T> {
+    #[inline]
+    pub fn push(&mut self, value: Option<T>) {
+        mark(&mut self.valid, self.values.len(), value.is_some());
+        self.values.push(value.unwrap_or_default());
+    }
+
+    fn extend(&mut self, other: &Primitive<T>) {
+        match (&mut self.valid, &other.valid) {
+            (None, None) => {}
+            (valid, theirs) => {
+                let valid = valid.get_or_insert_with(|| Bitmap::filled(true, self.values.len()));
+                match theirs {
+                    Some(theirs) => theirs.iter().for_each(|bit| valid.push(bit)),
+                    None => valid.push_many(true, other.values.len()),
+                }
+            }
+        }
+        self.values.extend_from_slice(&other.values);
+    }
+}
+
+impl<T: Copy + Default> FromIterator<Option<T>> for Primitive<T> {
+    fn from_iter<I: IntoIterator<Item = Option<T>>>(values: I) -> Primitive<T> {
+        let values = values.into_iter();
+        let mut out = Primitive { values: Vec::with_capacity(values.size_hint().0), valid: None };
+        for value in values {
+            out.push(value);
+        }
+        out
+    }
+}
+
+/// Collects the values of one column.
+#[derive(Debug)]
+pub struct ColumnBuilder {
+    data: Data,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// No type known yet: so many NULLs.
+    Untyped(usize),
+    Bool(Primitive<bool>),
+    Int64(Primitive<i64>),
+    Float64(Primitive<f64>),
+    Numeric(Primitive<Numeric>),
+    Date(Primitive<i32>),
+    Time(Primitive<i64>),
+    Datetime(Primitive<i64>),
+    Timestamp(Primitive<i64>),
+    String(StringsBuilder),
+    Bytes(BlobsBuilder),
+    Any(Vec<Value>),
+}
+
+impl ColumnBuilder {
+    pub fn new(ty: &Type) -> ColumnBuilder {
+        ColumnBuilder::with_capacity(ty, 0)
+    }
+
+    pub fn with_capacity(ty: &Type, rows: usize) -> ColumnBuilder {
+        fn primitive<T>(rows: usize) -> Primitive<T> {
+            Primitive { values: Vec::with_capacity(rows), valid: None }
+        }
+        let data = match ty {
+            Type::Bool => Data::Bool(primitive(rows)),
+            Type::Int64 => Data::Int64(primitive(rows)),
+            Type::Float64 => Data::Float64(primitive(rows)),
+            Type::Numeric => Data::Numeric(primitive(rows)),
+            Type::Date => Data::Date(primitive(rows)),
+            Type::Time => Data::Time(primitive(rows)),
+            Type::Datetime => Data::Datetime(primitive(rows)),
+            Type::Timestamp => Data::Timestamp(primitive(rows)),
+            Type::String => Data::String(StringsBuilder::with_capacity(rows)),
+            Type::Bytes => Data::Bytes(BlobsBuilder::default()),
+            _ => Data::Any(Vec::with_capacity(rows)),
+        };
+        ColumnBuilder { data }
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Untyped(len) => *len,
+            Data::Bool(p) => p.values.len(),
+            Data::Int64(p) | Data::Time(p) | Data::Datetime(p) | Data::Timestamp(p) => p.values.len(),
+            Data::Float64(p) => p.values.len(),
+            Data::Numeric(p) => p.values.len(),
+            Data::Date(p) => p.values.len(),
+            Data::String(s) => s.offsets.len(),
+            Data::Bytes(b) => b.offsets.len(),
+            Data::Any(values) => values.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A value of another type than the column's is kept as it is; the column then takes more space.
+    #[inline]
+    pub fn push(&mut self, value: Value) {
+        match (&mut self.data, value) {
+            (Data::Bool(p), Value::Bool(v)) => p.push(Some(v)),
+            (Data::Int64(p), Value::Int64(v)) => p.push(Some(v)),
+            (Data::Float64(p), Value::Float64(v)) => p.push(Some(v)),
+            (Data::Numeric(p), Value::Numeric(v)) => p.push(Some(v)),
+            (Data::Date(p), Value::Date(v)) => p.push(Some(v)),
+            (Data::Time(p), Value::Time(v)) => p.push(Some(v)),
+            (Data::Datetime(p), Value::Datetime(v)) => p.push(Some(v)),
+            (Data::Timestamp(p), Value::Timestamp(v)) => p.push(Some(v)),
+            (Data::String(s), Value::String(v)) if s.fits(v.len()) => s.push(Some(&v)),
+            (Data::Bytes(b), Value::Bytes(v)) if b.fits(v.len()) => b.push(Some(&v)),
+            (Data::Any(values), value) => values.push(value),
+            (_, Value::Null) => self.push_null(),
+            (_, value) => self.push_other(value),
+        }
+    }
+
+    pub fn push_null(&mut self) {
+        match &mut self.data {
+            Data::Untyped(len) => *len += 1,
+            Data::Bool(p) => p.push(None),
+            Data::Int64(p) | Data::Time(p) | Data::Datetime(p) | Data::Timestamp(p) => p.push(None),
+            Data::Float64(p) => p.push(None),
+            Data::Numeric(p) => p.push(None),
+            Data::Date(p) => p.push(None),
+            Data::String(s) => s.push(None),
+            Data::Bytes(b) => b.push(None),
+            Data::Any(values) => values.push(Value::Null),
+        }
+    }
+
+    /// A string without making a value of it first.
+    pub fn push_str(&mut self, text: &str) {
+        match &mut self.data {
+            Data::String(s) if s.fits(text.len()) => s.push(Some(text)),
+            _ => self.push(Value::string(text)),
+        }
+    }
+
+    fn push_other(&mut self, value: Value) {
+        if let Data::Untyped(nulls) = self.data {
+            if let Some(ty) = scalar_type(&value) {
+                *self = ColumnBuilder::new(&ty);
+                (0..nulls).for_each(|_| self.push_null());
+                self.push(value);
+                return;
+            }
+        }
+        self.push_other_any(value);
+    }
+
+    /// Goes over to one value a row.
+    fn push_other_any(&mut self, value: Value) {
+        if !matches!(self.data, Data::Any(_)) {
+            let column = std::mem::replace(&mut self.data, Data::Untyped(0)).into_column();
+            self.data = Data::Any((0..column.len()).map(|index| column.get(index)).collect());
+        }
+        if let Data::Any(values) = &mut self.data {
+            values.push(value);
+        }
+    }
+
+    /// Row `index` of `column`.
+    pub fn push_from(&mut self, column: &Column, index: usize) {
+        match (&mut self.data, column) {
+            (Data::Bool(to), Column::Bool(from)) => to.push(from.get(index)),
+            (Data::Int64(to), Column::Int64(from)) => to.push(from.get(index)),
+            (Data::Float64(to), Column::Float64(from)) => to.push(from.get(index)),
+            (Data::Numeric(to), Column::Numeric(from)) => to.push(from.get(index)),
+            (Data::Date(to), Column::Date(from)) => to.push(from.get(index)),
+            (Data::Time(to), Column::Time(from))
+            | (Data::Datetime(to), Column::Datetime(from))
+            | (Data::Timestamp(to), Column::Timestamp(from)) => to.push(from.get(index)),
+            (Data::String(to), Column::String(from)) if to.fits(from.data.len()) => to.push(from.get(index)),
+            (Data::String(to), Column::Dictionary(from)) => match from.get(index) {
+                Some(text) if !to.fits(text.len()) => self.push(Value::String(text.clone())),
+                text => to.push(text.map(|text| &**text)),
+            },
+            (Data::Bytes(to), Column::Bytes(from)) if to.fits(from.data.len()) => to.push(from.get(index)),
+            _ => self.push(column.get(index)),
+        }
+    }
+
+    /// All rows of `column`.
+    pub fn extend(&mut self, column: &Column) {
+        if let Data::Untyped(nulls) = self.data {
+            if nulls == 0 {
+                match column {
+                    Column::String(_) | Column::Dictionary(_) => self.data = Data::String(StringsBuilder::default()),
+                    Column::Bytes(_) => self.data = Data::Bytes(BlobsBuilder::default()),
+                    Column::Any(_) | Column::Constant(..) => {}
+                    _ => {
+                        if let Some(data) = Data::from_primitive(column) {
+                            self.data = data;
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+        match (&mut self.data, column) {
+            (Data::Bool(to), Column::Bool(from)) => to.extend(from),
+            (Data::Int64(to), Column::Int64(from)) => to.extend(from),
+            (Data::Float64(to), Column::Float64(from)) => to.extend(from),
+            (Data::Numeric(to), Column::Numeric(from)) => to.extend(from),
+            (Data::Date(to), Column::Date(from)) => to.extend(from),
+            (Data::Time(to), Column::Time(from))
+            | (Data::Datetime(to), Column::Datetime(from))
+            | (Data::Timestamp(to), Column::Timestamp(from)) => to.extend(from),
+            (Data::Any(to), Column::Any(from)) => to.extend_from_slice(from),
+            (Data::Untyped(nulls), Column::Constant(Value::Null, len)) => *nulls += len,
+            (Data::Untyped(0), Column::Any(from)) => self.data = Data::Any(from.clone()),
+            _ => (0..column.len()).for_each(|index| self.push_from(column, index)),
+        }
+    }
+
+    pub fn finish(self) -> Column {
+        self.data.into_column()
+    }
+
+    /// As [`ColumnBuilder::finish`] and [`Column::compact`].
+    pub fn finish_compact(self) -> Column {
+        self.finish().compact()
+    }
+}
+
+impl Data {
+    fn from_primitive(column: &Column) -> Option<Data> {
+        Some(match column {
+            Column::Bool(p) => Data::Bool(p.clone()),
+            Column::Int64(p) => Data::Int64(p.clone()),
+            Column::Float64(p) => Data::Float64(p.clone()),
+            Column::Numeric(p) => Data::Numeric(p.clone()),
+            Column::Date(p) => Data::Date(p.clone()),
+            Column::Time(p) => Data::Time(p.clone()),
+            Column::Datetime(p) => Data::Datetime(p.clone()),
+            Column::Timestamp(p) => Data::Timestamp(p.clone()),
+            _ => return None,
+        })
+    }
+
+    fn into_column(self) -> Column {
+        match self {
+            Data::Untyped(len) => Column::nulls(len),
+            Data::Bool(p) => Column::Bool(p),
+            Data::Int64(p) => Column::Int64(p),
+            Data::Float64(p) => Column::Float64(p),
+            Data::Numeric(p) => Column::Numeric(p),
+            Data::Date(p) => Column::Date(p),
+            Data::Time(p) => Column::Time(p),
+            Data::Datetime(p) => Column::Datetime(p),
+            Data::Timestamp(p) => Column::Timestamp(p),
+            // `fits` was asked before each push, so the offsets reach.
+            Data::String(s) => s.finish().map_or(Column::Any(Vec::new()), Column::String),
+            Data::Bytes(b) => b.finish().map_or(Column::Any(Vec::new()), Column::Bytes),
+            Data::Any(values) => Column::Any(values),
+        }
+    }
+}
+
+/// The type of a scalar value that has a typed column; `None` for the others.
+fn scalar_type(value: &Value) -> Option<Type> {
+    Some(match value {
+        Value::Bool(_) => Type::Bool,
+        Value::Int64(_) => Type::Int64,
+        Value::Float64(_) => Type::Float64,
+        Value::Numeric(_) => Type::Numeric,
+        Value::Date(_) => Type::Date,
+        Value::Time(_) => Type::Time,
+        Value::Datetime(_) => Type::Datetime,
+        Value::Timestamp(_) => Type::Timestamp,
+        Value::String(_) => Type::String,
+        Value::Bytes(_) => Type::Bytes,
+        _ => return None,
+    })
 }
 
 impl Batch {
@@ -49,7 +800,157 @@ impl Batch {
         Batch { len, columns }
     }
 
+    /// Builds a batch from rows; `types` are the columns'.
+    pub fn from_rows(types: &[Type], rows: impl IntoIterator<Item = Vec<Value>>) -> Batch {
+        let mut builders: Vec<ColumnBuilder> = types.iter().map(ColumnBuilder::new).collect();
+        let mut len = 0;
+        for row in rows {
+            len += 1;
+            let mut row = row.into_iter();
+            for builder in &mut builders {
+                builder.push(row.next().unwrap_or_default());
+            }
+        }
+        Batch { len, columns: builders.into_iter().map(|builder| Arc::new(builder.finish_compact())).collect() }
+    }
+
     pub fn row(&self, index: usize) -> Vec<Value> {
         self.columns.iter().map(|column| column.get(index)).collect()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = Vec<Value>> + '_ {
+        (0..self.len).map(|index| self.row(index))
+    }
+
+    /// The rows at `rows`, in that order; [`NO_ROW`] gives NULLs.
+    pub fn gather(&self, rows: &[u32]) -> Batch {
+        Batch { len: rows.len(), columns: self.columns.iter().map(|column| Arc::new(column.gather(rows))).collect() }
+    }
+
+    pub fn filter(&self, keep: &Bitmap) -> Batch {
+        if keep.len() == self.len && keep.all() {
+            return self.clone();
+        }
+        self.gather(&keep.ones())
+    }
+
+    pub fn slice(&self, from: usize, len: usize) -> Batch {
+        let to = (from + len).min(self.len);
+        let from = from.min(to);
+        if (from, to) == (0, self.len) {
+            return self.clone();
+        }
+        let columns = self.columns.iter().map(|column| Arc::new(column.slice(from, to - from))).collect();
+        Batch { len: to - from, columns }
+    }
+
+    /// One batch of all rows. The batches have the same columns; none gives an empty batch without columns.
+    pub fn concat(batches: &[Batch]) -> Batch {
+        match batches {
+            [] => Batch::default(),
+            [only] => only.clone(),
+            [first, ..] => {
+                let columns = (0..first.columns.len()).map(|index| {
+                    let parts: Vec<&Column> =
+                        batches.iter().filter_map(|batch| batch.columns.get(index).map(|column| &**column)).collect();
+                    Arc::new(Column::concat(&parts))
+                });
+                Batch { columns: columns.collect(), len: batches.iter().map(|batch| batch.len).sum() }
+            }
+        }
+    }
+
+    pub fn memory(&self) -> usize {
+        self.columns.iter().map(|column| column.memory()).sum::<usize>() + size_of::<Batch>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values compared as they print: `Value` has no equality of Rust's.
+    fn shown(column: &Column) -> Vec<String> {
+        (0..column.len()).map(|index| format!("{:?}", column.get(index))).collect()
+    }
+
+    fn samples() -> Vec<(Type, Vec<Value>)> {
+        vec![
+            (Type::Bool, vec![Value::Bool(true), Value::Null, Value::Bool(false)]),
+            (Type::Int64, vec![Value::Int64(3), Value::Int64(-1), Value::Null]),
+            (Type::Float64, vec![Value::Null, Value::Float64(0.5)]),
+            (Type::Numeric, vec![Value::Numeric(Numeric(1_500_000_000)), Value::Null]),
+            (Type::Date, vec![Value::Date(-4), Value::Null]),
+            (Type::Timestamp, vec![Value::Timestamp(7), Value::Timestamp(8)]),
+            (Type::String, vec![Value::string("é"), Value::Null, Value::string(""), Value::string("abc")]),
+            (Type::Bytes, vec![Value::bytes([1, 2]), Value::Null]),
+            (Type::array(Type::Int64), vec![Value::array(vec![Value::Int64(1)]), Value::Null]),
+        ]
+    }
+
+    #[test]
+    fn values_come_back_as_they_went_in() {
+        for (ty, values) in samples() {
+            let column = Column::from_values(&ty, values.clone());
+            assert_eq!(shown(&column), shown(&Column::Any(values.clone())), "{ty}");
+            for (index, value) in values.iter().enumerate() {
+                assert_eq!(column.is_null(index), value.is_null(), "{ty}");
+            }
+            assert!(column.is_null(values.len()));
+        }
+    }
+
+    #[test]
+    fn gather_slice_and_concat_agree_with_values() {
+        for (ty, values) in samples() {
+            let column = Column::from_values(&ty, values.clone());
+            let any = Column::Any(values);
+            let rows = [1, 0, NO_ROW, 1];
+            assert_eq!(shown(&column.gather(&rows)), shown(&any.gather(&rows)), "{ty}");
+            assert_eq!(shown(&column.slice(1, 9)), shown(&any.slice(1, 9)), "{ty}");
+            let parts = [&column, &Column::nulls(2), &column.slice(0, 1)];
+            let expected = Column::concat(&[&any, &Column::nulls(2), &any.slice(0, 1)]);
+            assert_eq!(shown(&Column::concat(&parts)), shown(&expected), "{ty}");
+            let parts = [&Column::nulls(2), &column];
+            assert_eq!(shown(&Column::concat(&parts)), shown(&Column::concat(&[&Column::nulls(2), &any])), "{ty}");
+        }
+    }
+
+    #[test]
+    fn repeated_strings_are_stored_once() {
+        let values: Vec<Value> = (0..1000)
+            .map(|n| if n % 7 == 0 { Value::Null } else { Value::string(format!("system-{}", n % 5)) })
+            .collect();
+        let column = Column::from_values(&Type::String, values.clone());
+        assert!(matches!(&column, Column::Dictionary(d) if d.values.len() == 5));
+        assert_eq!(shown(&column), shown(&Column::Any(values.clone())));
+        assert!(column.memory() < 6_000, "{}", column.memory());
+        let twice = Column::concat(&[&column, &column]);
+        assert!(matches!(twice, Column::Dictionary(_)));
+        assert_eq!(twice.str_at(1001), Some("system-1"));
+        let distinct = Column::from_values(&Type::String, (0..1000).map(|n| Value::string(n.to_string())));
+        assert!(matches!(distinct, Column::String(_)));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_kept() {
+        let mut builder = ColumnBuilder::new(&Type::Int64);
+        builder.push(Value::Int64(1));
+        builder.push(Value::string("x"));
+        builder.push_null();
+        assert_eq!(shown(&builder.finish()), ["Int64(1)", "String(\"x\")", "Null"]);
+    }
+
+    #[test]
+    fn batches_concatenate_and_filter() {
+        let types = [Type::Int64, Type::String];
+        let batch = Batch::from_rows(&types, (0..3).map(|n| vec![Value::Int64(n), Value::string(n.to_string())]));
+        let all = Batch::concat(&[batch.clone(), batch.slice(2, 1)]);
+        assert_eq!(all.len, 4);
+        let kept = all.filter(&[false, true, false, true].into_iter().collect());
+        assert_eq!(
+            format!("{:?}", kept.rows().collect::<Vec<_>>()),
+            r#"[[Int64(1), String("1")], [Int64(2), String("2")]]"#
+        );
     }
 }
