@@ -1,0 +1,81 @@
+//! Deliveries that came to nothing: redelivery, backoff, and the dead-letter topic.
+
+use scrimmage_core::Timestamp;
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::message::Message;
+use super::push::PUSH;
+use super::{Engine, Seq, SubId, TopicId, names};
+
+/// Something that happened by itself, for the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// `lease_expired`, `dead_letter`.
+    pub kind: &'static str,
+    /// The subscription.
+    pub resource: String,
+    pub text: String,
+}
+
+impl Engine {
+    pub(super) fn lease_expired(&mut self, at: Timestamp, sub: SubId, seq: Seq) {
+        if let Some(subscription) = self.subs.get(&sub)
+            && let Some((deliveries, message)) = subscription.backlog.deliveries(seq)
+        {
+            self.events.push(Event {
+                kind: "lease_expired",
+                resource: subscription.config.name.clone(),
+                text: format!("message {} after delivery {deliveries}", message.content.message_id),
+            });
+        }
+        self.fail_delivery(at, sub, seq);
+    }
+
+    /// A nack, an expiry, or a failed push: the message goes to the dead-letter topic if that was
+    /// its last attempt, or out again, after the retry policy's backoff.
+    pub(super) fn fail_delivery(&mut self, at: Timestamp, sub: SubId, seq: Seq) {
+        let Some(subscription) = self.subs.get_mut(&sub) else { return };
+        let Some((deliveries, _)) = subscription.backlog.deliveries(seq) else { return };
+        if subscription.backlog.holder(seq).is_some_and(|(by, _)| by == PUSH)
+            && let Some(until) = subscription.push.failed(at)
+        {
+            self.timers.set(until, super::timers::Timer::PushBackoff(sub));
+        }
+        let target = subscription
+            .settings
+            .dead_letter
+            .as_ref()
+            .filter(|policy| deliveries >= policy.attempts)
+            // Without its topic a policy cannot be followed: the message stays.
+            .and_then(|policy| self.topic_names.get(&policy.topic).copied());
+        if let Some(target) = target {
+            if let Some(message) = subscription.backlog.remove(&mut self.timers, seq) {
+                self.forward(at, sub, target, &message, deliveries);
+            }
+        } else {
+            let retry = subscription.settings.retry.map(|retry| at + retry.delay(deliveries));
+            subscription.backlog.fail(&mut self.timers, seq, retry.filter(|until| *until > at));
+        }
+        self.touch(sub);
+    }
+
+    fn forward(&mut self, at: Timestamp, sub: SubId, target: TopicId, message: &Message, deliveries: u32) {
+        let Some(name) = self.subs.get(&sub).map(|subscription| subscription.config.name.clone()) else { return };
+        let mut content =
+            pb::PubsubMessage { message_id: String::new(), publish_time: None, ..message.content.clone() };
+        for (key, value) in [
+            ("CloudPubSubDeadLetterSourceDeliveryCount", deliveries.to_string()),
+            ("CloudPubSubDeadLetterSourceSubscription", names::id(&name).to_owned()),
+            ("CloudPubSubDeadLetterSourceSubscriptionProject", names::project(&name).to_owned()),
+            ("CloudPubSubDeadLetterSourceTopicPublishTime", message.published.to_string()),
+        ] {
+            content.attributes.insert(key.to_owned(), value);
+        }
+        let id = self.append(at, target, content);
+        self.events.push(Event {
+            kind: "dead_letter",
+            resource: name,
+            text: format!("message {} after delivery {deliveries}, now {id}", message.content.message_id),
+        });
+    }
+}

@@ -1,0 +1,92 @@
+//! Publishing: checks, ids, and the fan-out to subscriptions.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use scrimmage_core::Timestamp;
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::message::Message;
+use super::timers::Timer;
+use super::{Command, Engine, TopicId};
+use crate::limits;
+use crate::texts::Error;
+
+/// Adds messages to a topic; the outcome is their ids, in order.
+#[derive(Debug)]
+pub struct Publish(pub pb::PublishRequest);
+
+impl Command for Publish {
+    type Outcome = Vec<String>;
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<Vec<String>, Error> {
+        check(&self.0)?;
+        let topic = engine.topic(&self.0.topic)?;
+        Ok(self.0.messages.into_iter().map(|message| engine.append(now, topic, message)).collect())
+    }
+}
+
+fn check(request: &pb::PublishRequest) -> Result<(), Error> {
+    let count = request.messages.len();
+    if count == 0 {
+        return Err(Error::TooSmall { what: "message_count", given: "0".to_owned(), least: "1".to_owned() });
+    }
+    too_large("message_count", count, limits::PUBLISH_MESSAGES)?;
+    too_large("request_size", request.encoded_len(), limits::PUBLISH_BYTES)?;
+    for message in &request.messages {
+        if message.data.is_empty() && message.attributes.is_empty() {
+            return Err(Error::EmptyMessage);
+        }
+        too_large("ordering_key_size", message.ordering_key.len(), limits::ORDERING_KEY_BYTES)?;
+        too_large("attribute_count", message.attributes.len(), limits::ATTRIBUTES)?;
+        for (key, value) in &message.attributes {
+            if key.is_empty() || key.starts_with("goog") {
+                return Err(Error::BadArgument("attributes"));
+            }
+            too_large("attribute_key_size", key.len(), limits::ATTRIBUTE_KEY_BYTES)?;
+            too_large("attribute_value_size", value.len(), limits::ATTRIBUTE_VALUE_BYTES)?;
+        }
+    }
+    Ok(())
+}
+
+fn too_large(what: &'static str, given: usize, most: usize) -> Result<(), Error> {
+    if given <= most {
+        return Ok(());
+    }
+    Err(Error::TooLarge { what, given: given.to_string(), most: most.to_string() })
+}
+
+impl Engine {
+    /// Adds one message to a topic and to whoever listens; its id.
+    pub(super) fn append(&mut self, now: Timestamp, topic: TopicId, content: pb::PubsubMessage) -> String {
+        let seq = self.seq;
+        self.seq += 1;
+        // Production's publish times have milliseconds.
+        let published = Timestamp::from_micros(now.as_millis().saturating_mul(1_000));
+        let message = Arc::new(Message::new(seq, self.first_message.saturating_add(seq), published, content));
+        let Some(topic_state) = self.topics.get_mut(&topic) else { return message.content.message_id.clone() };
+        if let Some(retention) = topic_state.retention {
+            topic_state.log.push_back(message.clone());
+            if !topic_state.retiring {
+                topic_state.retiring = true;
+                self.timers.set(published + retention, Timer::TopicRetention(topic));
+            }
+        }
+        for snapshot in &topic_state.snapshots {
+            if let Some(snapshot) = self.snapshots.get_mut(snapshot) {
+                snapshot.messages.push(message.clone());
+            }
+        }
+        for sub in &topic_state.subs {
+            if let Some(subscription) = self.subs.get_mut(sub)
+                && subscription.wants(&message)
+            {
+                subscription.add(message.clone(), &mut self.timers);
+                if self.touched.last() != Some(sub) {
+                    self.touched.push(*sub);
+                }
+            }
+        }
+        message.content.message_id.clone()
+    }
+}

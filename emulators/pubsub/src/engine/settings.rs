@@ -1,0 +1,247 @@
+//! What a topic or subscription is told to be: checked once, filled with defaults, kept in two forms,
+//! as the API shows it and as the engine reads it.
+
+use std::time::Duration;
+
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::filter::Filter;
+use super::names::{self, Kind};
+use crate::limits;
+use crate::texts::{self, Error};
+
+/// A subscription's settings as the engine reads them.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub ack_deadline: Duration,
+    pub retention: Duration,
+    pub retain_acked: bool,
+    pub ordered: bool,
+    pub exactly_once: bool,
+    pub filter: Option<Filter>,
+    pub dead_letter: Option<DeadLetter>,
+    pub retry: Option<Retry>,
+    pub push: Option<pb::PushConfig>,
+    /// Unused for so long, the subscription is deleted.
+    pub time_to_live: Option<Duration>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadLetter {
+    pub topic: String,
+    pub attempts: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    pub least: Duration,
+    pub most: Duration,
+}
+
+impl Retry {
+    /// How long a message rests after its `deliveries`th delivery failed: the minimum, doubled each
+    /// time, up to the maximum. Production adds jitter; a rehearsal is repeatable without.
+    pub fn delay(&self, deliveries: u32) -> Duration {
+        let doublings = deliveries.saturating_sub(1).min(30);
+        self.least.saturating_mul(1 << doublings).min(self.most)
+    }
+}
+
+/// Fills a subscription's defaults in place and reads its settings.
+pub fn subscription(config: &mut pb::Subscription) -> Result<Settings, Error> {
+    names::check(Kind::Subscription, &config.name)?;
+    unsupported(config)?;
+    if config.ack_deadline_seconds == 0 {
+        config.ack_deadline_seconds = limits::DEFAULT_ACK_DEADLINE_SECONDS;
+    }
+    let ack_deadline = lease_deadline(config.ack_deadline_seconds)?;
+    let retention = match &config.message_retention_duration {
+        None => limits::DEFAULT_RETENTION,
+        Some(given) => retention(given)?,
+    };
+    config.message_retention_duration = Some(proto(retention));
+    let policy = config
+        .expiration_policy
+        .get_or_insert_with(|| pb::ExpirationPolicy { ttl: Some(proto(limits::DEFAULT_EXPIRATION)) });
+    let time_to_live = policy.ttl.as_ref().map(expiration).transpose()?;
+    let filter = filter(&config.filter)?;
+    let dead_letter = match &mut config.dead_letter_policy {
+        // An empty policy is how an update takes one away.
+        Some(policy) if policy.dead_letter_topic.is_empty() && policy.max_delivery_attempts == 0 => None,
+        Some(policy) => Some(dead_letter(policy)?),
+        None => None,
+    };
+    if dead_letter.is_none() {
+        config.dead_letter_policy = None;
+    }
+    let retry = config.retry_policy.as_mut().map(retry).transpose()?;
+    let push = config.push_config.get_or_insert_default().clone();
+    let push = if push.push_endpoint.is_empty() { None } else { Some(endpoint(push)?) };
+    config.state = pb::subscription::State::Active.into();
+    Ok(Settings {
+        ack_deadline,
+        retention,
+        retain_acked: config.retain_acked_messages,
+        ordered: config.enable_message_ordering,
+        exactly_once: config.enable_exactly_once_delivery,
+        filter,
+        dead_letter,
+        retry,
+        push,
+        time_to_live,
+    })
+}
+
+/// Refuses what the suite has not, rather than accept it and do nothing.
+fn unsupported(config: &pb::Subscription) -> Result<(), Error> {
+    if config.bigquery_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
+        return Err(Error::Unimplemented("A BigQuery subscription (bigquery_config)"));
+    }
+    if config.cloud_storage_config.as_ref().is_some_and(|sink| !sink.bucket.is_empty()) {
+        return Err(Error::Unimplemented("A Cloud Storage subscription (cloud_storage_config)"));
+    }
+    if config.bigtable_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
+        return Err(Error::Unimplemented("A Bigtable subscription (bigtable_config)"));
+    }
+    transforms(&config.message_transforms)
+}
+
+fn transforms(transforms: &[pb::MessageTransform]) -> Result<(), Error> {
+    if transforms.is_empty() { Ok(()) } else { Err(Error::Unimplemented("A message transform (message_transforms)")) }
+}
+
+/// Checks a topic and answers its retention.
+pub fn topic(config: &mut pb::Topic) -> Result<Option<Duration>, Error> {
+    names::check(Kind::Topic, &config.name)?;
+    transforms(&config.message_transforms)?;
+    if config.schema_settings.as_ref().is_some_and(|settings| !settings.schema.is_empty()) {
+        return Err(Error::Unimplemented("A schema (schema_settings)"));
+    }
+    if config.ingestion_data_source_settings.as_ref().is_some_and(|settings| settings.source.is_some()) {
+        return Err(Error::Unimplemented("Ingestion (ingestion_data_source_settings)"));
+    }
+    config.state = pb::topic::State::Active.into();
+    config.message_retention_duration.as_ref().map(retention).transpose()
+}
+
+/// A deadline for subscriptions and streams: 10 to 600 seconds.
+pub fn lease_deadline(seconds: i32) -> Result<Duration, Error> {
+    match u64::try_from(seconds) {
+        Ok(good) if (limits::MIN_ACK_DEADLINE_SECONDS..=limits::MAX_ACK_DEADLINE_SECONDS).contains(&seconds) => {
+            Ok(Duration::from_secs(good))
+        }
+        Ok(_) if seconds < limits::MIN_ACK_DEADLINE_SECONDS => Err(Error::BadLeaseDeadline(seconds)),
+        _ => Err(Error::BadAckDeadline(seconds)),
+    }
+}
+
+/// A new deadline for messages: 0 (give back) to 600 seconds.
+pub fn modified_deadline(seconds: i32) -> Result<Duration, Error> {
+    match u64::try_from(seconds) {
+        Ok(good) if seconds <= limits::MAX_ACK_DEADLINE_SECONDS => Ok(Duration::from_secs(good)),
+        _ => Err(Error::BadAckDeadline(seconds)),
+    }
+}
+
+fn retention(given: &prost_types::Duration) -> Result<Duration, Error> {
+    let bounds = |shown: String| Error::OutOfBounds {
+        what: "message retention duration",
+        given: shown,
+        least: texts::duration(limits::MIN_RETENTION),
+        most: texts::duration(limits::MAX_RETENTION),
+    };
+    let retention = plain(given).ok_or_else(|| bounds(format!("{}s", given.seconds)))?;
+    if (limits::MIN_RETENTION..=limits::MAX_RETENTION).contains(&retention) {
+        Ok(retention)
+    } else {
+        Err(bounds(texts::duration(retention)))
+    }
+}
+
+fn expiration(given: &prost_types::Duration) -> Result<Duration, Error> {
+    match plain(given) {
+        Some(ttl) if ttl >= limits::MIN_EXPIRATION => Ok(ttl),
+        ttl => Err(Error::TooSmall {
+            what: "expiration duration",
+            given: ttl.map_or_else(|| format!("{}s", given.seconds), texts::duration),
+            least: texts::duration(limits::MIN_EXPIRATION),
+        }),
+    }
+}
+
+fn filter(text: &str) -> Result<Option<Filter>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.len() > limits::FILTER_BYTES {
+        return Err(Error::LongFilter(text.len()));
+    }
+    Filter::parse(text).map(Some).map_err(|error| Error::BadFilter(error.to_string()))
+}
+
+fn dead_letter(policy: &mut pb::DeadLetterPolicy) -> Result<DeadLetter, Error> {
+    names::check(Kind::Topic, &policy.dead_letter_topic)?;
+    if policy.max_delivery_attempts == 0 {
+        policy.max_delivery_attempts = limits::DEFAULT_DELIVERY_ATTEMPTS;
+    }
+    let attempts = policy.max_delivery_attempts;
+    if !limits::DELIVERY_ATTEMPTS.contains(&attempts) {
+        return Err(Error::OutOfBounds {
+            what: "max_delivery_attempts",
+            given: attempts.to_string(),
+            least: limits::DELIVERY_ATTEMPTS.start().to_string(),
+            most: limits::DELIVERY_ATTEMPTS.end().to_string(),
+        });
+    }
+    Ok(DeadLetter { topic: policy.dead_letter_topic.clone(), attempts: attempts.unsigned_abs() })
+}
+
+fn retry(policy: &mut pb::RetryPolicy) -> Result<Retry, Error> {
+    let read = |given: &Option<prost_types::Duration>, default: Duration, what: &'static str| match given {
+        None => Ok(default),
+        Some(given) => match plain(given) {
+            Some(backoff) if backoff <= limits::MAX_BACKOFF => Ok(backoff),
+            backoff => Err(Error::OutOfBounds {
+                what,
+                given: backoff.map_or_else(|| format!("{}s", given.seconds), texts::duration),
+                least: texts::duration(Duration::ZERO),
+                most: texts::duration(limits::MAX_BACKOFF),
+            }),
+        },
+    };
+    let least = read(&policy.minimum_backoff, limits::DEFAULT_MIN_BACKOFF, "minimum backoff")?;
+    let most = read(&policy.maximum_backoff, limits::DEFAULT_MAX_BACKOFF, "maximum backoff")?;
+    if least > most {
+        return Err(Error::TooLarge {
+            what: "minimum backoff",
+            given: texts::duration(least),
+            most: texts::duration(most),
+        });
+    }
+    policy.minimum_backoff = Some(proto(least));
+    policy.maximum_backoff = Some(proto(most));
+    Ok(Retry { least, most })
+}
+
+/// Checks where a push goes. Only http: production asks for https, local endpoints have no certificates.
+fn endpoint(push: pb::PushConfig) -> Result<pb::PushConfig, Error> {
+    let bad = || Error::BadEndpoint(push.push_endpoint.clone());
+    let uri: http::Uri = push.push_endpoint.parse().map_err(|_| bad())?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http"), Some(host)) if !host.is_empty() => Ok(push),
+        (Some("https"), Some(_)) => Err(Error::Https(push.push_endpoint)),
+        _ => Err(bad()),
+    }
+}
+
+/// A protobuf duration that is not negative.
+fn plain(given: &prost_types::Duration) -> Option<Duration> {
+    Some(Duration::new(u64::try_from(given.seconds).ok()?, u32::try_from(given.nanos).ok()?))
+}
+
+pub fn proto(of: Duration) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: i64::try_from(of.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(of.subsec_nanos()).unwrap_or(0),
+    }
+}

@@ -1,0 +1,308 @@
+//! Subscriptions: created, changed, listed, detached, deleted, expired.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::backlog::Backlog;
+use super::consumers::Consumers;
+use super::message::Message;
+use super::names::{self, Kind};
+use super::push::PushState;
+use super::settings::{self, Settings};
+use super::timers::{Timer, Timers};
+use super::{Command, Engine, Seq, SubId, TopicId, Wake, lists, masks};
+use crate::texts::Error;
+
+#[derive(Debug)]
+pub struct Subscription {
+    pub id: SubId,
+    pub config: pb::Subscription,
+    pub settings: Settings,
+    /// None once the topic is deleted or the subscription detached.
+    pub topic: Option<TopicId>,
+    pub backlog: Backlog,
+    /// Acknowledged messages, where they are retained.
+    pub acked: BTreeMap<Seq, Arc<Message>>,
+    pub consumers: Consumers,
+    pub push: PushState,
+    /// When somebody last pulled, streamed, acknowledged or took a push.
+    pub active: Timestamp,
+    retiring: bool,
+}
+
+impl Subscription {
+    /// Whether a message of the topic is for this subscription.
+    pub fn wants(&self, message: &Message) -> bool {
+        self.settings.filter.as_ref().is_none_or(|filter| filter.matches(&message.content.attributes))
+    }
+
+    pub fn add(&mut self, message: Arc<Message>, timers: &mut Timers) {
+        if !self.retiring {
+            self.retiring = true;
+            timers.set(message.published + self.settings.retention, Timer::Retention(self.id));
+        }
+        self.backlog.add(message);
+    }
+
+    /// Books what has ended and wakes whoever can take something now.
+    pub fn serve(&mut self, wakes: &mut Vec<Wake>) {
+        for freed in self.backlog.take_freed() {
+            self.consumers.freed(freed);
+            self.push.freed(freed);
+        }
+        let settled = self.backlog.take_settled();
+        if self.settings.retain_acked {
+            self.acked.extend(settled.into_iter().map(|message| (message.seq, message)));
+        }
+        if self.settings.push.is_some() {
+            if self.backlog.available() > 0 && self.push.call() {
+                wakes.push(Wake::Push(self.id));
+            }
+            return;
+        }
+        if self.settings.ordered {
+            let backlog = &self.backlog;
+            self.consumers.wake_where(|token| backlog.has_own(token), wakes);
+        }
+        self.consumers.wake_for(self.backlog.available(), wakes);
+    }
+}
+
+#[derive(Debug)]
+pub struct CreateSubscription(pub pb::Subscription);
+#[derive(Debug)]
+pub struct GetSubscription(pub String);
+#[derive(Debug)]
+pub struct UpdateSubscription(pub pb::UpdateSubscriptionRequest);
+#[derive(Debug)]
+pub struct ModifyPushConfig(pub pb::ModifyPushConfigRequest);
+#[derive(Debug)]
+pub struct ListSubscriptions(pub pb::ListSubscriptionsRequest);
+#[derive(Debug)]
+pub struct DeleteSubscription(pub String);
+#[derive(Debug)]
+pub struct DetachSubscription(pub String);
+
+impl Command for CreateSubscription {
+    type Outcome = pb::Subscription;
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<pb::Subscription, Error> {
+        let mut config = self.0;
+        let settings = settings::subscription(&mut config)?;
+        if engine.sub_names.contains_key(&config.name) {
+            return Err(Error::already_exists(&config.name));
+        }
+        let topic = engine.referenced_topic(&config.topic)?;
+        if let Some(dead_letter) = &settings.dead_letter {
+            engine.referenced_topic(&dead_letter.topic)?;
+        }
+        let id = engine.next_id();
+        config.topic_message_retention_duration = engine.topic_retention(Some(topic));
+        config.detached = false;
+        if let Some(time_to_live) = settings.time_to_live {
+            engine.timers.set(now + time_to_live, Timer::Expiry(id));
+        }
+        if let Some(topic) = engine.topics.get_mut(&topic) {
+            topic.subs.push(id);
+        }
+        engine.sub_names.insert(config.name.clone(), id);
+        let subscription = Subscription {
+            id,
+            backlog: Backlog::new(id, settings.ordered),
+            config: config.clone(),
+            settings,
+            topic: Some(topic),
+            acked: BTreeMap::new(),
+            consumers: Consumers::default(),
+            push: PushState::new(engine.push_window),
+            active: now,
+            retiring: false,
+        };
+        engine.subs.insert(id, subscription);
+        Ok(config)
+    }
+}
+
+impl Command for GetSubscription {
+    type Outcome = pb::Subscription;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Subscription, Error> {
+        let id = engine.sub(&self.0)?;
+        engine.shown(id).ok_or_else(|| Error::not_found(&self.0))
+    }
+}
+
+impl Command for UpdateSubscription {
+    type Outcome = pb::Subscription;
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<pb::Subscription, Error> {
+        let given = self.0.subscription.unwrap_or_default();
+        let id = engine.sub(&given.name)?;
+        let mut config = engine.sub_mut(&given.name)?.config.clone();
+        masks::subscription(&mut config, &given, self.0.update_mask.as_ref())?;
+        engine.reconfigure(now, id, config)?;
+        engine.shown(id).ok_or_else(|| Error::not_found(&given.name))
+    }
+}
+
+impl Command for ModifyPushConfig {
+    type Outcome = ();
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<(), Error> {
+        let subscription = engine.sub_mut(&self.0.subscription)?;
+        let (id, mut config) = (subscription.id, subscription.config.clone());
+        config.push_config = self.0.push_config;
+        engine.reconfigure(now, id, config)
+    }
+}
+
+impl Command for ListSubscriptions {
+    type Outcome = pb::ListSubscriptionsResponse;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
+        names::check_project(&self.0.project)?;
+        let prefix = format!("{}/", self.0.project);
+        let page = lists::page(
+            engine.sub_names.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix)),
+            self.0.page_size,
+            &self.0.page_token,
+        )?;
+        Ok(pb::ListSubscriptionsResponse {
+            subscriptions: page.ids.iter().filter_map(|id| engine.shown(*id)).collect(),
+            next_page_token: page.next,
+        })
+    }
+}
+
+impl Command for DeleteSubscription {
+    type Outcome = ();
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
+        let id = engine.sub(&self.0)?;
+        engine.drop_subscription(id);
+        Ok(())
+    }
+}
+
+impl Command for DetachSubscription {
+    type Outcome = ();
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
+        names::check(Kind::Subscription, &self.0)?;
+        let id = engine.sub(&self.0)?;
+        engine.unlink(id);
+        engine.end_consumers(id, &Error::Detached(names::id(&self.0).to_owned()));
+        if let Some(subscription) = engine.subs.get_mut(&id) {
+            subscription.topic = None;
+            subscription.config.detached = true;
+            subscription.backlog.clear(&mut engine.timers);
+            subscription.acked.clear();
+            engine.touched.push(id);
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The subscription as the API shows it.
+    fn shown(&self, id: SubId) -> Option<pb::Subscription> {
+        let subscription = self.subs.get(&id)?;
+        let mut config = subscription.config.clone();
+        config.topic_message_retention_duration = self.topic_retention(subscription.topic);
+        Some(config)
+    }
+
+    fn reconfigure(&mut self, now: Timestamp, id: SubId, mut config: pb::Subscription) -> Result<(), Error> {
+        let settings = settings::subscription(&mut config)?;
+        if let Some(dead_letter) = &settings.dead_letter {
+            self.referenced_topic(&dead_letter.topic)?;
+        }
+        let push = settings.push.is_some();
+        let Some(subscription) = self.subs.get_mut(&id) else { return Ok(()) };
+        let switched = push != subscription.settings.push.is_some();
+        let time_to_live = settings.time_to_live;
+        if !settings.retain_acked {
+            subscription.acked.clear();
+        }
+        subscription.config = config;
+        subscription.settings = settings;
+        subscription.active = now;
+        if let Some(time_to_live) = time_to_live {
+            self.timers.set(now + time_to_live, Timer::Expiry(id));
+        }
+        if switched && push {
+            self.end_consumers(id, &Error::WrongType);
+        }
+        self.retire_messages(now, id);
+        self.touched.push(id);
+        Ok(())
+    }
+
+    /// Tells everybody who waits at a subscription that it is over.
+    pub(super) fn end_consumers(&mut self, id: SubId, why: &Error) {
+        let Some(subscription) = self.subs.get_mut(&id) else { return };
+        for token in subscription.consumers.drain() {
+            subscription.backlog.leave(token);
+            self.ended.insert(token, why.clone());
+            self.wakes.push(Wake::Consumer(token));
+        }
+    }
+
+    fn unlink(&mut self, id: SubId) {
+        let topic = self.subs.get(&id).and_then(|subscription| subscription.topic);
+        if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
+            topic.subs.retain(|sub| *sub != id);
+        }
+    }
+
+    fn drop_subscription(&mut self, id: SubId) {
+        self.unlink(id);
+        let Some(name) = self.subs.get(&id).map(|subscription| subscription.config.name.clone()) else { return };
+        self.end_consumers(id, &Error::not_found(&name));
+        if let Some(mut subscription) = self.subs.remove(&id) {
+            subscription.backlog.clear(&mut self.timers);
+        }
+        self.sub_names.remove(&name);
+    }
+
+    /// Deletes a subscription that nobody has used for its time to live. Open streams and waiting
+    /// pulls are use.
+    pub(super) fn expire_subscription(&mut self, at: Timestamp, id: SubId) {
+        let Some(subscription) = self.subs.get_mut(&id) else { return };
+        let Some(time_to_live) = subscription.settings.time_to_live else { return };
+        if !subscription.consumers.is_empty() {
+            subscription.active = at;
+        }
+        let end = subscription.active + time_to_live;
+        if end > at {
+            self.timers.set(end, Timer::Expiry(id));
+        } else {
+            self.drop_subscription(id);
+        }
+    }
+
+    /// Drops the messages that have outlived a subscription's retention and sees to the rest later.
+    pub(super) fn retire_messages(&mut self, at: Timestamp, id: SubId) {
+        let Some(subscription) = self.subs.get_mut(&id) else { return };
+        let retention = subscription.settings.retention;
+        while let Some(oldest) = subscription.backlog.oldest()
+            && oldest.published + retention <= at
+        {
+            let seq = oldest.seq;
+            subscription.backlog.remove(&mut self.timers, seq);
+        }
+        while let Some(oldest) = subscription.acked.first_entry()
+            && oldest.get().published + retention <= at
+        {
+            oldest.remove();
+        }
+        let oldest = subscription
+            .backlog
+            .oldest()
+            .into_iter()
+            .chain(subscription.acked.values().next())
+            .map(|message| message.published)
+            .min();
+        subscription.retiring = oldest.is_some();
+        if let Some(oldest) = oldest {
+            self.timers.set(oldest + retention, Timer::Retention(id));
+        }
+        self.touched.push(id);
+    }
+}

@@ -1,0 +1,167 @@
+//! Topics: created, changed, listed, deleted; and the log that a retention keeps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scrimmage_core::Timestamp;
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::message::Message;
+use super::names::{self, Kind};
+use super::timers::Timer;
+use super::{Command, Engine, SnapshotId, SubId, TopicId, lists, masks, settings};
+use crate::texts::Error;
+
+#[derive(Debug)]
+pub struct Topic {
+    pub config: pb::Topic,
+    /// How long the log keeps messages; none: it keeps nothing.
+    pub retention: Option<Duration>,
+    pub log: VecDeque<Arc<Message>>,
+    pub retiring: bool,
+    pub subs: Vec<SubId>,
+    pub snapshots: Vec<SnapshotId>,
+}
+
+#[derive(Debug)]
+pub struct CreateTopic(pub pb::Topic);
+#[derive(Debug)]
+pub struct UpdateTopic(pub pb::UpdateTopicRequest);
+#[derive(Debug)]
+pub struct GetTopic(pub String);
+#[derive(Debug)]
+pub struct ListTopics(pub pb::ListTopicsRequest);
+#[derive(Debug)]
+pub struct ListTopicSubscriptions(pub pb::ListTopicSubscriptionsRequest);
+#[derive(Debug)]
+pub struct DeleteTopic(pub String);
+
+impl Command for CreateTopic {
+    type Outcome = pb::Topic;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Topic, Error> {
+        let mut config = self.0;
+        let retention = settings::topic(&mut config)?;
+        if engine.topic_names.contains_key(&config.name) {
+            return Err(Error::already_exists(&config.name));
+        }
+        let id = engine.next_id();
+        engine.topic_names.insert(config.name.clone(), id);
+        let topic = Topic {
+            config: config.clone(),
+            retention,
+            log: VecDeque::new(),
+            retiring: false,
+            subs: Vec::new(),
+            snapshots: Vec::new(),
+        };
+        engine.topics.insert(id, topic);
+        Ok(config)
+    }
+}
+
+impl Command for UpdateTopic {
+    type Outcome = pb::Topic;
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<pb::Topic, Error> {
+        let given = self.0.topic.unwrap_or_default();
+        let id = engine.topic(&given.name)?;
+        let topic = engine.topics.get_mut(&id).ok_or_else(|| Error::not_found(&given.name))?;
+        let mut config = topic.config.clone();
+        masks::topic(&mut config, &given, self.0.update_mask.as_ref())?;
+        topic.retention = settings::topic(&mut config)?;
+        topic.config = config.clone();
+        if topic.retention.is_none() {
+            topic.log.clear();
+        }
+        engine.retire_log(now, id);
+        Ok(config)
+    }
+}
+
+impl Command for GetTopic {
+    type Outcome = pb::Topic;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Topic, Error> {
+        let id = engine.topic(&self.0)?;
+        engine.topics.get(&id).map(|topic| topic.config.clone()).ok_or_else(|| Error::not_found(&self.0))
+    }
+}
+
+impl Command for ListTopics {
+    type Outcome = pb::ListTopicsResponse;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::ListTopicsResponse, Error> {
+        names::check_project(&self.0.project)?;
+        let prefix = format!("{}/", self.0.project);
+        let page = lists::page(
+            engine.topic_names.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix)),
+            self.0.page_size,
+            &self.0.page_token,
+        )?;
+        Ok(pb::ListTopicsResponse {
+            topics: page.ids.iter().filter_map(|id| engine.topics.get(id)).map(|topic| topic.config.clone()).collect(),
+            next_page_token: page.next,
+        })
+    }
+}
+
+impl Command for ListTopicSubscriptions {
+    type Outcome = pb::ListTopicSubscriptionsResponse;
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
+        let id = engine.topic(&self.0.topic)?;
+        let members = engine.topics.get(&id).map(|topic| topic.subs.as_slice()).unwrap_or_default();
+        let mut found: Vec<_> =
+            members.iter().filter_map(|sub| Some((&engine.subs.get(sub)?.config.name, sub))).collect();
+        found.sort();
+        let page = lists::page(found.into_iter(), self.0.page_size, &self.0.page_token)?;
+        let subscriptions =
+            page.ids.iter().filter_map(|sub| engine.subs.get(sub)).map(|sub| sub.config.name.clone()).collect();
+        Ok(pb::ListTopicSubscriptionsResponse { subscriptions, next_page_token: page.next })
+    }
+}
+
+impl Command for DeleteTopic {
+    type Outcome = ();
+    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
+        let id = engine.topic(&self.0)?;
+        engine.topic_names.remove(&self.0);
+        let Some(topic) = engine.topics.remove(&id) else { return Ok(()) };
+        for sub in topic.subs {
+            if let Some(sub) = engine.subs.get_mut(&sub) {
+                sub.config.topic = names::DELETED_TOPIC.to_owned();
+                sub.topic = None;
+            }
+        }
+        for snapshot in topic.snapshots {
+            if let Some(snapshot) = engine.snapshots.get_mut(&snapshot) {
+                snapshot.config.topic = names::DELETED_TOPIC.to_owned();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Drops what the log has kept long enough and sees to the rest later.
+    pub(super) fn retire_log(&mut self, now: Timestamp, id: TopicId) {
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        topic.retiring = false;
+        let Some(retention) = topic.retention else { return };
+        while topic.log.front().is_some_and(|oldest| oldest.published + retention <= now) {
+            topic.log.pop_front();
+        }
+        if let Some(oldest) = topic.log.front() {
+            self.timers.set(oldest.published + retention, Timer::TopicRetention(id));
+            topic.retiring = true;
+        }
+    }
+
+    /// What a subscription shows as the retention of its topic.
+    pub(super) fn topic_retention(&self, topic: Option<TopicId>) -> Option<prost_types::Duration> {
+        self.topics.get(&topic?)?.retention.map(settings::proto)
+    }
+
+    /// The name checks of a topic reference that must exist.
+    pub(super) fn referenced_topic(&self, name: &str) -> Result<TopicId, Error> {
+        names::check(Kind::Topic, name)?;
+        self.topic(name)
+    }
+}

@@ -1,0 +1,235 @@
+//! The service: sockets' side of the engine. A lock around it, one timer, and whom to wake.
+
+mod envelope;
+mod publisher;
+mod push;
+mod streaming;
+mod subscriber;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use scrimmage_core::{Context, Timestamp};
+use scrimmage_protos::google::pubsub::v1::publisher_server::PublisherServer;
+use scrimmage_protos::google::pubsub::v1::subscriber_server::SubscriberServer;
+use tokio::sync::{Notify, watch};
+
+use crate::engine::push::{PushJob, TakeForPush};
+use crate::engine::{Command, Engine, Token, Wake};
+use crate::limits;
+use crate::texts::Error;
+
+pub use publisher::PublisherService;
+pub use subscriber::SubscriberService;
+
+/// One suite's Pub/Sub. Clones share it; when the last is gone, its tasks end.
+#[derive(Clone, Debug)]
+pub struct PubSub {
+    shell: Arc<Shell>,
+}
+
+impl PubSub {
+    /// An empty service. To be called within a tokio runtime: leases run on a task of their own.
+    pub fn new(ctx: Context) -> PubSub {
+        let first_message = u64::try_from(ctx.clock.now().as_micros()).unwrap_or(0).max(1);
+        let shell = Arc::new(Shell {
+            state: Mutex::new(State {
+                engine: Engine::new(first_message),
+                waiters: HashMap::new(),
+                due: None,
+                duplicates: Vec::new(),
+            }),
+            timer: Arc::new(Notify::new()),
+            resets: watch::Sender::new(()),
+            pushes: push::client(),
+            ctx,
+        });
+        tokio::spawn(run_timer(Arc::downgrade(&shell), shell.timer.clone(), shell.ctx.clone()));
+        PubSub { shell }
+    }
+
+    /// The gRPC service `google.pubsub.v1.Publisher`.
+    pub fn publisher(&self) -> PublisherServer<PublisherService> {
+        PublisherServer::new(PublisherService { shell: self.shell.clone() })
+            .max_decoding_message_size(limits::DECODE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+    }
+
+    /// The gRPC service `google.pubsub.v1.Subscriber`.
+    pub fn subscriber(&self) -> SubscriberServer<SubscriberService> {
+        SubscriberServer::new(SubscriberService { shell: self.shell.clone() })
+            .max_decoding_message_size(limits::DECODE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+    }
+
+    /// Forgets every topic, subscription, snapshot and message. Waiting pulls and streams end with
+    /// UNAVAILABLE; pushes under way are broken off.
+    pub fn reset(&self) {
+        let mut state = self.shell.state();
+        state.engine.reset();
+        state.duplicates.clear();
+        for waiter in state.waiters.values() {
+            waiter.notify_one();
+        }
+        drop(state);
+        self.shell.resets.send_replace(());
+        self.shell.timer.notify_one();
+    }
+
+    /// Pushes the next `count` messages of the subscriptions that match `pattern` twice: once more,
+    /// with the same message id, right after the endpoint has acknowledged them. `pattern` is a
+    /// [`Glob`](scrimmage_core::glob::Glob) over full names, such as `**/subscriptions/completions`.
+    pub fn duplicate_next(&self, pattern: scrimmage_core::glob::Glob, count: u64) {
+        self.shell.state().duplicates.push((pattern, count));
+    }
+
+    /// How many pushes at a time subscriptions that are created from now on start with; the default
+    /// is [`limits::PUSH_WINDOW_START`]. For rehearsals that need many deliveries to overlap at once.
+    pub fn set_push_window(&self, window: u32) {
+        self.shell.state().engine.set_push_window(window);
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub ctx: Context,
+    state: Mutex<State>,
+    /// Told when something is due earlier than before.
+    timer: Arc<Notify>,
+    /// Changed at a reset, closed at the end.
+    resets: watch::Sender<()>,
+    pushes: push::Client,
+}
+
+#[derive(Debug)]
+struct State {
+    engine: Engine,
+    waiters: HashMap<Token, Arc<Notify>>,
+    /// What the timer task waits for.
+    due: Option<Timestamp>,
+    duplicates: Vec<(scrimmage_core::glob::Glob, u64)>,
+}
+
+impl Shell {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The engine is plain data; a panic in one call must not end the others.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a command and everything that follows from it: wakes, pushes, events, the timer.
+    pub fn apply<C: Command>(self: &Arc<Self>, command: C) -> Result<C::Outcome, Error> {
+        let mut state = self.state();
+        let outcome = state.engine.apply(self.ctx.clock.now(), command);
+        self.follow_up(state);
+        outcome
+    }
+
+    fn tick(self: &Arc<Self>) -> Option<Timestamp> {
+        let mut state = self.state();
+        state.engine.tick(self.ctx.clock.now());
+        state.due = state.engine.due();
+        let due = state.due;
+        self.follow_up(state);
+        due
+    }
+
+    fn follow_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut jobs: Vec<PushJob> = Vec::new();
+        loop {
+            let wakes = state.engine.take_wakes();
+            if wakes.is_empty() {
+                break;
+            }
+            for wake in wakes {
+                match wake {
+                    // A waiter may be woken before its task has asked for its bell.
+                    Wake::Consumer(token) => state.waiters.entry(token).or_default().notify_one(),
+                    Wake::Push(sub) => {
+                        let now = self.ctx.clock.now();
+                        if let Ok(taken) = state.engine.apply(now, TakeForPush(sub)) {
+                            jobs.extend(taken);
+                        }
+                    }
+                }
+            }
+        }
+        let events = state.engine.take_events();
+        let due = state.engine.due();
+        let earlier = match (due, state.due) {
+            (Some(due), Some(waiting)) => due < waiting,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if earlier {
+            state.due = due;
+        }
+        drop(state);
+        if earlier {
+            self.timer.notify_one();
+        }
+        for event in events {
+            self.ctx.journal.event("pubsub", event.kind, event.resource, event.text);
+        }
+        for job in jobs {
+            push::start(self, job);
+        }
+    }
+
+    /// The bell of a waiting consumer.
+    fn bell(&self, token: Token) -> Arc<Notify> {
+        self.state().waiters.entry(token).or_default().clone()
+    }
+
+    /// Whether a push of this subscription is to be sent once more.
+    fn takes_duplicate(&self, subscription: &str) -> bool {
+        let mut state = self.state();
+        let Some((_, left)) = state.duplicates.iter_mut().find(|(pattern, _)| pattern.matches(subscription)) else {
+            return false;
+        };
+        *left = left.saturating_sub(1);
+        state.duplicates.retain(|(_, left)| *left > 0);
+        true
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.timer.notify_one();
+    }
+}
+
+/// A waiting pull or an open stream; dropping it tells the engine.
+pub(crate) struct Consumer {
+    shell: Arc<Shell>,
+    token: Token,
+    bell: Arc<Notify>,
+}
+
+impl Consumer {
+    fn new(shell: &Arc<Shell>, token: Token) -> Consumer {
+        Consumer { bell: shell.bell(token), shell: shell.clone(), token }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // Leaving cannot fail.
+        let _ = self.shell.apply(crate::engine::delivery::Leave(self.token));
+        self.shell.state().waiters.remove(&self.token);
+    }
+}
+
+/// Waits for whatever is due next, on the suite's clock, until the service is gone.
+async fn run_timer(shell: Weak<Shell>, changed: Arc<Notify>, ctx: Context) {
+    while let Some(due) = shell.upgrade().map(|shell| shell.tick()) {
+        match due {
+            Some(due) => {
+                tokio::select! {
+                    () = ctx.clock.sleep_until(due) => {}
+                    () = changed.notified() => {}
+                }
+            }
+            None => changed.notified().await,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The gRPC service Subscriber.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scrimmage_core::CallNotes;
+use scrimmage_protos::google::pubsub::v1 as pb;
+use scrimmage_protos::google::pubsub::v1::subscriber_server::Subscriber;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Consumer, Shell, streaming};
+use crate::engine::delivery::{Pull, Pulled, Resume};
+use crate::engine::message::Delivery;
+use crate::engine::{acks, snapshots, subscriptions};
+use crate::limits;
+
+#[derive(Clone, Debug)]
+pub struct SubscriberService {
+    pub(super) shell: Arc<Shell>,
+}
+
+#[tonic::async_trait]
+impl Subscriber for SubscriberService {
+    async fn create_subscription(
+        &self,
+        request: Request<pb::Subscription>,
+    ) -> Result<Response<pb::Subscription>, Status> {
+        let notes = request.extensions().get::<CallNotes>().cloned();
+        let subscription = request.into_inner();
+        warn_of_tokens(notes, subscription.push_config.as_ref());
+        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(subscription))?))
+    }
+
+    async fn get_subscription(
+        &self,
+        request: Request<pb::GetSubscriptionRequest>,
+    ) -> Result<Response<pb::Subscription>, Status> {
+        Ok(Response::new(self.shell.apply(subscriptions::GetSubscription(request.into_inner().subscription))?))
+    }
+
+    async fn update_subscription(
+        &self,
+        request: Request<pb::UpdateSubscriptionRequest>,
+    ) -> Result<Response<pb::Subscription>, Status> {
+        Ok(Response::new(self.shell.apply(subscriptions::UpdateSubscription(request.into_inner()))?))
+    }
+
+    async fn list_subscriptions(
+        &self,
+        request: Request<pb::ListSubscriptionsRequest>,
+    ) -> Result<Response<pb::ListSubscriptionsResponse>, Status> {
+        Ok(Response::new(self.shell.apply(subscriptions::ListSubscriptions(request.into_inner()))?))
+    }
+
+    async fn delete_subscription(
+        &self,
+        request: Request<pb::DeleteSubscriptionRequest>,
+    ) -> Result<Response<()>, Status> {
+        Ok(Response::new(self.shell.apply(subscriptions::DeleteSubscription(request.into_inner().subscription))?))
+    }
+
+    async fn modify_ack_deadline(
+        &self,
+        request: Request<pb::ModifyAckDeadlineRequest>,
+    ) -> Result<Response<()>, Status> {
+        let request = request.into_inner();
+        let command = acks::ModifyAckDeadline {
+            subscription: request.subscription,
+            ack_ids: request.ack_ids,
+            seconds: request.ack_deadline_seconds,
+        };
+        Ok(Response::new(self.shell.apply(command)?))
+    }
+
+    async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Result<Response<()>, Status> {
+        let request = request.into_inner();
+        let command = acks::Acknowledge { subscription: request.subscription, ack_ids: request.ack_ids };
+        Ok(Response::new(self.shell.apply(command)?))
+    }
+
+    async fn pull(&self, request: Request<pb::PullRequest>) -> Result<Response<pb::PullResponse>, Status> {
+        let patience = client_timeout(request.metadata()).map(with_margin);
+        let request = request.into_inner();
+        #[expect(deprecated, reason = "clients still send return_immediately")]
+        let wait = !request.return_immediately;
+        let command = Pull { subscription: request.subscription, max_messages: request.max_messages, wait };
+        let token = match self.shell.apply(command)? {
+            Pulled::Messages(messages) => return Ok(answer(messages)),
+            Pulled::Waiting(token) => token,
+        };
+        let consumer = Consumer::new(&self.shell, token);
+        let give_up = async {
+            match patience {
+                // The client's own deadline runs by the real clock, whatever the suite's shows.
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => self.shell.ctx.clock.sleep(limits::PULL_WAIT).await,
+            }
+        };
+        tokio::pin!(give_up);
+        loop {
+            tokio::select! {
+                () = consumer.bell.notified() => {
+                    let messages = self.shell.apply(Resume { token, max_messages: request.max_messages })?;
+                    if !messages.is_empty() {
+                        return Ok(answer(messages));
+                    }
+                }
+                () = &mut give_up => return Ok(answer(Vec::new())),
+            }
+        }
+    }
+
+    type StreamingPullStream = ReceiverStream<Result<pb::StreamingPullResponse, Status>>;
+
+    async fn streaming_pull(
+        &self,
+        request: Request<Streaming<pb::StreamingPullRequest>>,
+    ) -> Result<Response<Self::StreamingPullStream>, Status> {
+        Ok(Response::new(streaming::open(&self.shell, request.into_inner())))
+    }
+
+    async fn modify_push_config(&self, request: Request<pb::ModifyPushConfigRequest>) -> Result<Response<()>, Status> {
+        let notes = request.extensions().get::<CallNotes>().cloned();
+        let request = request.into_inner();
+        warn_of_tokens(notes, request.push_config.as_ref());
+        Ok(Response::new(self.shell.apply(subscriptions::ModifyPushConfig(request))?))
+    }
+
+    async fn get_snapshot(&self, request: Request<pb::GetSnapshotRequest>) -> Result<Response<pb::Snapshot>, Status> {
+        Ok(Response::new(self.shell.apply(snapshots::GetSnapshot(request.into_inner().snapshot))?))
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<pb::ListSnapshotsRequest>,
+    ) -> Result<Response<pb::ListSnapshotsResponse>, Status> {
+        Ok(Response::new(self.shell.apply(snapshots::ListSnapshots(request.into_inner()))?))
+    }
+
+    async fn create_snapshot(
+        &self,
+        request: Request<pb::CreateSnapshotRequest>,
+    ) -> Result<Response<pb::Snapshot>, Status> {
+        Ok(Response::new(self.shell.apply(snapshots::CreateSnapshot(request.into_inner()))?))
+    }
+
+    async fn update_snapshot(
+        &self,
+        request: Request<pb::UpdateSnapshotRequest>,
+    ) -> Result<Response<pb::Snapshot>, Status> {
+        Ok(Response::new(self.shell.apply(snapshots::UpdateSnapshot(request.into_inner()))?))
+    }
+
+    async fn delete_snapshot(&self, request: Request<pb::DeleteSnapshotRequest>) -> Result<Response<()>, Status> {
+        Ok(Response::new(self.shell.apply(snapshots::DeleteSnapshot(request.into_inner().snapshot))?))
+    }
+
+    async fn seek(&self, request: Request<pb::SeekRequest>) -> Result<Response<pb::SeekResponse>, Status> {
+        self.shell.apply(snapshots::Seek(request.into_inner()))?;
+        Ok(Response::new(pb::SeekResponse {}))
+    }
+}
+
+fn answer(messages: Vec<Delivery>) -> Response<pb::PullResponse> {
+    #[expect(clippy::needless_update, reason = "the generated message may grow")]
+    Response::new(pb::PullResponse {
+        received_messages: messages.into_iter().map(Delivery::into_received).collect(),
+        ..Default::default()
+    })
+}
+
+fn warn_of_tokens(notes: Option<CallNotes>, push: Option<&pb::PushConfig>) {
+    if let (Some(notes), Some(push)) = (notes, push)
+        && push.authentication_method.is_some()
+    {
+        notes.warn("oidc_token is kept and shown, pushes carry no token yet");
+    }
+}
+
+/// The deadline that a gRPC client has set itself: digits and a unit, as in `500m`.
+fn client_timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count.checked_mul(3_600)?)),
+        "M" => Some(Duration::from_secs(count.checked_mul(60)?)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// A little less, so that an empty answer is there before the client gives up.
+fn with_margin(timeout: Duration) -> Duration {
+    timeout.saturating_sub((timeout / 5).min(Duration::from_millis(500)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_clients_deadline() {
+        let timeout = |text: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("grpc-timeout", text.parse().expect("a value"));
+            client_timeout(&metadata)
+        };
+        assert_eq!(timeout("500m"), Some(Duration::from_millis(500)));
+        assert_eq!(timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(359_999_996_400)));
+        assert_eq!(timeout("5x"), None);
+        assert_eq!(timeout(""), None);
+        assert_eq!(client_timeout(&MetadataMap::new()), None);
+        assert_eq!(with_margin(Duration::from_secs(10)), Duration::from_millis(9_500));
+    }
+}

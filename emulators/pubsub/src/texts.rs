@@ -1,0 +1,219 @@
+//! Every error text the service answers with, and where it comes from.
+//!
+//! *observed*: seen in production's answers. *documented*: named on production's pages. *ours*: production
+//! refuses the same request, its wording is not known.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use scrimmage_core::{Code, Detail, Status};
+use thiserror::Error;
+
+/// Why a call failed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Error {
+    /// Observed. The last segment of the name.
+    #[error("Resource not found (resource={0}).")]
+    NotFound(String),
+    /// Observed. The last segment of the name.
+    #[error("Resource already exists in the project (resource={0}).")]
+    AlreadyExists(String),
+    /// Observed. The whole name.
+    #[error(
+        "Invalid resource name given (name={0}). Refer to \
+         https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names for more information."
+    )]
+    BadName(String),
+    /// Observed for `max_messages`.
+    #[error("You have passed an invalid argument to the service (argument={0}).")]
+    BadArgument(&'static str),
+    /// Observed. Seconds.
+    #[error("Invalid ack deadline given (ack_deadline={0}). The ack deadline must be between 0 and 600 seconds.")]
+    BadAckDeadline(i32),
+    /// Ours, in the same shape: creation and streams ask for 10 seconds at least, as documented.
+    #[error("Invalid ack deadline given (ack_deadline={0}). The ack deadline must be between 10 and 600 seconds.")]
+    BadLeaseDeadline(i32),
+    /// Observed.
+    #[error("You have not specified an ack ID in the request.")]
+    NoAckId,
+    /// Observed.
+    #[error("You have passed an invalid ack ID to the service (ack_id={0}).")]
+    BadAckId(String),
+    /// Observed.
+    #[error("The value for {what} is too small. You passed {given} in the request, but the minimum value is {least}.")]
+    TooSmall { what: &'static str, given: String, least: String },
+    /// Observed.
+    #[error("The value for {what} is too large. You passed {given} in the request, but the maximum value is {most}.")]
+    TooLarge { what: &'static str, given: String, most: String },
+    /// Observed.
+    #[error("Request payload size exceeds the limit: {0} bytes.")]
+    Payload(usize),
+    /// Observed for retention.
+    #[error(
+        "The value for {what} is out of bounds. You passed {given} in the request, but the value must be \
+         between {least} and {most}."
+    )]
+    OutOfBounds { what: &'static str, given: String, least: String, most: String },
+    /// Observed.
+    #[error(
+        "Invalid update_mask provided in the Update{kind}Request: the '{field}' field in the {kind} is not mutable."
+    )]
+    Immutable { kind: &'static str, field: String },
+    /// Ours, beside the one above.
+    #[error("Invalid update_mask provided in the Update{kind}Request: '{field}' is not a known {kind} field.")]
+    UnknownField { kind: &'static str, field: String },
+    /// Observed for subscriptions.
+    #[error("The update_mask in the Update{0}Request must be set, and must contain a non-empty paths list.")]
+    EmptyMask(&'static str),
+    /// Observed: a pull on a push subscription.
+    #[error("This method is not supported for this subscription type.")]
+    WrongType,
+    /// Observed, also in the official clients' sources.
+    #[error(
+        "One or more messages in the publish request is empty. Each message must contain either non-empty data, or \
+         at least one attribute."
+    )]
+    EmptyMessage,
+    /// Observed in reports on exactly-once delivery; the detail's metadata names each id.
+    #[error(
+        "Some acknowledgement ids in the request were invalid. This could be because the acknowledgement ids have \
+         expired or the acknowledgement ids were malformed."
+    )]
+    InvalidAckIds(BTreeMap<String, &'static str>),
+    /// Ours.
+    #[error("The filter is invalid: {0}.")]
+    BadFilter(String),
+    /// Ours; documented limit.
+    #[error("The filter is too long. It has {0} bytes, but the maximum is 256.")]
+    LongFilter(usize),
+    /// Ours; documented behaviour (FAILED_PRECONDITION).
+    #[error("The subscription is detached from its topic (resource={0}).")]
+    Detached(String),
+    /// Ours: flow control and deadline may only come with the first request of a stream.
+    #[error("The field {0} may only be set on the initial request of a streaming pull.")]
+    OnlyFirst(&'static str),
+    /// Ours.
+    #[error("The number of modify_deadline_seconds must be that of modify_deadline_ack_ids.")]
+    DeadlineCount,
+    /// Ours; documented behaviour.
+    #[error("The push endpoint must be an absolute http or https URL (push_endpoint={0}).")]
+    BadEndpoint(String),
+    /// Ours: only http endpoints are served.
+    #[error("Push to https endpoints is not supported: use an http endpoint (push_endpoint={0}).")]
+    Https(String),
+    /// Ours; documented behaviour (FAILED_PRECONDITION).
+    #[error("The snapshot would expire in less than an hour (resource={0}).")]
+    ShortSnapshot(String),
+    /// Ours; documented behaviour.
+    #[error("The snapshot belongs to another topic than the subscription (resource={0}).")]
+    ForeignSnapshot(String),
+    /// Ours.
+    #[error("The page token is invalid.")]
+    BadPageToken,
+    /// Ours: streams and waiting pulls when the suite is reset.
+    #[error("The service was reset. Please retry.")]
+    Reset,
+    /// What the suite has not, with what is missing.
+    #[error("{0} is not supported yet.")]
+    Unimplemented(&'static str),
+}
+
+impl Error {
+    pub fn not_found(name: &str) -> Error {
+        Error::NotFound(crate::engine::names::id(name).to_owned())
+    }
+
+    pub fn already_exists(name: &str) -> Error {
+        Error::AlreadyExists(crate::engine::names::id(name).to_owned())
+    }
+
+    pub fn code(&self) -> Code {
+        match self {
+            Error::NotFound(_) => Code::NotFound,
+            Error::AlreadyExists(_) => Code::AlreadyExists,
+            Error::WrongType | Error::Detached(_) | Error::ShortSnapshot(_) | Error::ForeignSnapshot(_) => {
+                Code::FailedPrecondition
+            }
+            Error::Https(_) | Error::Unimplemented(_) => Code::Unimplemented,
+            Error::Reset => Code::Unavailable,
+            _ => Code::InvalidArgument,
+        }
+    }
+}
+
+/// The reason of the detail that an exactly-once subscription sends for ids it refuses.
+pub const EXACTLY_ONCE_REASON: &str = "EXACTLY_ONCE_ACKID_FAILURE";
+/// What its metadata says of an id that will never be good again.
+pub const INVALID_ACK_ID: &str = "PERMANENT_FAILURE_INVALID_ACK_ID";
+/// What it says of an acknowledgement before an earlier one of its key: it may be tried again.
+pub const UNORDERED_ACK_ID: &str = "TRANSIENT_FAILURE_UNORDERED_ACK_ID";
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Status {
+        let status = Status::new(error.code(), error.to_string());
+        match error {
+            Error::InvalidAckIds(ids) => status.with_detail(Detail::ErrorInfo {
+                reason: EXACTLY_ONCE_REASON.to_owned(),
+                domain: "pubsub.googleapis.com".to_owned(),
+                metadata: ids.into_iter().map(|(id, why)| (id, why.to_owned())).collect(),
+            }),
+            _ => status,
+        }
+    }
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> tonic::Status {
+        Status::from(error).into()
+    }
+}
+
+/// A duration as production writes it in texts: `9m59s`, `744h`, `1.5s`, `0s`; zero parts are left out.
+pub fn duration(of: Duration) -> String {
+    let (hours, minutes, seconds) = (of.as_secs() / 3_600, of.as_secs() / 60 % 60, of.as_secs() % 60);
+    let mut text = String::new();
+    if hours > 0 {
+        text.push_str(&format!("{hours}h"));
+    }
+    if minutes > 0 {
+        text.push_str(&format!("{minutes}m"));
+    }
+    let fraction = of.subsec_nanos();
+    if fraction > 0 {
+        let digits = format!("{fraction:09}");
+        text.push_str(&format!("{seconds}.{}s", digits.trim_end_matches('0')));
+    } else if seconds > 0 || text.is_empty() {
+        text.push_str(&format!("{seconds}s"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_in_production() {
+        for (millis, text) in [
+            (599_000, "9m59s"),
+            (600_000, "10m"),
+            (2_678_400_000, "744h"),
+            (3_600_000, "1h"),
+            (0, "0s"),
+            (1_500, "1.5s"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+    }
+
+    #[test]
+    fn invalid_ack_ids_carry_their_detail() {
+        let status = Status::from(Error::InvalidAckIds([("x".to_owned(), INVALID_ACK_ID)].into()));
+        assert_eq!(status.code, Code::InvalidArgument);
+        let [Detail::ErrorInfo { reason, metadata, .. }] = status.details.as_slice() else {
+            panic!("{status:?}");
+        };
+        assert_eq!(reason, EXACTLY_ONCE_REASON);
+        assert_eq!(metadata.get("x").map(String::as_str), Some(INVALID_ACK_ID));
+    }
+}
