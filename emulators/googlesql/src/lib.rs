@@ -6,6 +6,7 @@
 
 pub mod ast;
 pub mod catalog;
+pub mod coercion;
 pub mod error;
 pub mod exec;
 pub mod functions;

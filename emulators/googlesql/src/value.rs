@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use crate::value::json::Json;
 
+pub mod civil;
+pub mod compare;
+pub mod float;
+pub mod interval;
 pub mod json;
+pub mod numeric;
+
+pub use compare::{GroupKey, group_equal, group_hash, group_key, sql_cmp, sql_equal, sql_less};
 
 /// NUMERIC: scaled by 10^9, at most 38 digits (29 before the point).
 ///

@@ -9,9 +9,93 @@
 //! `STRUCT` any struct; `ORDERABLE<T>`/`GROUPABLE<T>` demand that of T. A result of `?` is computed by
 //! the entry's `result` function.
 
+//!
+//! Operators are entries too: `$add $subtract $multiply $divide $unary_minus $equal $not_equal $less
+//! $less_or_equal $greater $greater_or_equal $concat_op $not $like $in $in_array $is_null $is_true $is_false
+//! $is_distinct_from $is_not_distinct_from $bitwise_and $bitwise_or $bitwise_xor $bitwise_not
+//! $bitwise_left_shift $bitwise_right_shift $json_subscript $interval`. A date part is a STRING literal with its
+//! upper-case name (`DAY`, `WEEK(MONDAY)`), `DATEPART` in the notation; `DATE_ADD(d, INTERVAL n DAY)` arrives as
+//! `date_add(d, n, "DAY")`, `EXTRACT(part FROM x AT TIME ZONE z)` as `extract("PART", x, z)`, `INTERVAL n part` as
+//! `$interval(n, "PART")` and `INTERVAL 's' a TO b` as `$interval("s", "A", "B")`.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use crate::error::Result;
 use crate::types::Type;
 use crate::value::Value;
+
+pub mod resolve;
+pub mod signature;
+
+mod args;
+mod dates;
+mod operators;
+
+pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
+
+/// The rooms' scalar tables.
+const SCALARS: &[&[ScalarFunction]] = &[operators::TABLE];
+
+/// The rooms' aggregate tables.
+const AGGREGATES: &[&[AggregateFunction]] = &[];
+
+/// The scalar function or operator of that name, in lower case (`substr`, `net.host`, `$add`).
+pub fn scalar(name: &str) -> Option<&'static ScalarFunction> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static ScalarFunction>> = OnceLock::new();
+    INDEX
+        .get_or_init(|| SCALARS.iter().flat_map(|table| table.iter()).map(|entry| (entry.name, entry)).collect())
+        .get(name)
+        .copied()
+}
+
+/// The aggregate function of that name, in lower case. `count(*)` is `$count_star`.
+pub fn aggregate(name: &str) -> Option<&'static AggregateFunction> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static AggregateFunction>> = OnceLock::new();
+    INDEX
+        .get_or_init(|| AGGREGATES.iter().flat_map(|table| table.iter()).map(|entry| (entry.name, entry)).collect())
+        .get(name)
+        .copied()
+}
+
+/// Every scalar function's name, operators included: for suggestions and for documentation.
+pub fn scalar_names() -> impl Iterator<Item = &'static str> {
+    SCALARS.iter().flat_map(|table| table.iter()).map(|entry| entry.name)
+}
+
+/// Every aggregate function's name.
+pub fn aggregate_names() -> impl Iterator<Item = &'static str> {
+    AGGREGATES.iter().flat_map(|table| table.iter()).map(|entry| entry.name)
+}
+
+/// A scalar table's entry: page of the language reference, name, spelling in messages, NULL behaviour, signatures, code.
+macro_rules! entry {
+    ($page:literal, $name:literal, $sql_name:literal, $nulls:ident, [$($signature:literal),* $(,)?], $code:expr) => {
+        $crate::functions::ScalarFunction {
+            name: $name,
+            sql_name: $sql_name,
+            signatures: &[$($signature),*],
+            nulls: $crate::functions::Nulls::$nulls,
+            volatile: false,
+            doc: concat!("https://cloud.google.com/bigquery/docs/reference/standard-sql/", $page, "#", $name),
+            result: None,
+            code: $code,
+        }
+    };
+    ($page:literal, $name:literal, $sql_name:literal, $nulls:ident, [$($signature:literal),* $(,)?], $code:expr, result = $result:expr) => {
+        $crate::functions::ScalarFunction {
+            result: Some($result),
+            ..$crate::functions::entry!($page, $name, $sql_name, $nulls, [$($signature),*], $code)
+        }
+    };
+    ($page:literal, $name:literal, $sql_name:literal, $nulls:ident, [$($signature:literal),* $(,)?], $code:expr, volatile) => {
+        $crate::functions::ScalarFunction {
+            volatile: true,
+            ..$crate::functions::entry!($page, $name, $sql_name, $nulls, [$($signature),*], $code)
+        }
+    };
+}
+pub(crate) use entry;
 
 /// What a function may ask of the statement it runs in.
 #[derive(Clone, Debug)]
