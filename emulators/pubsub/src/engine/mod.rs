@@ -25,6 +25,8 @@ pub mod timers;
 pub mod topics;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
@@ -199,6 +201,12 @@ impl Engine {
     fn sub_mut(&mut self, name: &str) -> Result<&mut Subscription, Error> {
         let id = self.sub(name)?;
         self.subs.get_mut(&id).ok_or_else(|| Error::not_found(name))
+    }
+
+    /// Checks what must always hold.
+    #[cfg(test)]
+    fn check(&self) {
+        self.subs.values().for_each(|subscription| subscription.backlog.check());
     }
 
     /// Which resources there are, for checks that nothing leaks: topics, subscriptions, timers.

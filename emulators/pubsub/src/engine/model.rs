@@ -1,0 +1,317 @@
+//! The engine against a model that is too simple to be wrong: one list of messages, scanned anew for
+//! every question. Random publishes, pulls, acknowledgements (in time, late, twice, out of order),
+//! nacks, deadline moves and jumps of the clock; after each step both must agree.
+
+use std::time::Duration;
+
+use scrimmage_core::{Rng, Timestamp};
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::message::Delivery;
+use super::tests::{Bench, DEAD, DEAD_SUB, data};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Ready,
+    Delayed(Timestamp),
+    Out {
+        until: Timestamp,
+        pull: u64,
+        lease: usize,
+    },
+    /// Acknowledged; for a key not for good before the earlier ones are.
+    Acked,
+    Settled,
+    Dead,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    name: String,
+    key: String,
+    state: State,
+    deliveries: u32,
+    last_lease: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    ordered: bool,
+    exactly_once: bool,
+    retry: bool,
+    dead_letter: bool,
+}
+
+struct Model {
+    rules: Rules,
+    items: Vec<Item>,
+    pulls: u64,
+    dead: Vec<String>,
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+impl Model {
+    fn keyed(&self, index: usize) -> bool {
+        self.rules.ordered && !self.items[index].key.is_empty()
+    }
+
+    fn earlier(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..index).filter(move |other| self.keyed(index) && self.items[*other].key == self.items[index].key)
+    }
+
+    fn later(&self, index: usize) -> Vec<usize> {
+        let keyed = self.keyed(index);
+        (index + 1..self.items.len()).filter(|other| keyed && self.items[*other].key == self.items[index].key).collect()
+    }
+
+    /// The first message that this pull may have now.
+    fn next(&self, pull: u64) -> Option<usize> {
+        (0..self.items.len()).find(|index| {
+            self.items[*index].state == State::Ready
+                && self.earlier(*index).all(|other| match self.items[other].state {
+                    State::Settled | State::Dead => true,
+                    State::Out { pull: by, .. } => by == pull,
+                    // Acknowledged behind one that is out: that one decides.
+                    State::Acked => true,
+                    State::Ready | State::Delayed(_) => false,
+                })
+        })
+    }
+
+    fn pull(&mut self, now: Timestamp, most: usize, first_lease: usize) -> Vec<String> {
+        self.pulls += 1;
+        let mut names = Vec::new();
+        while names.len() < most
+            && let Some(index) = self.next(self.pulls)
+        {
+            let lease = first_lease + names.len();
+            let item = &mut self.items[index];
+            item.deliveries += 1;
+            item.last_lease = Some(lease);
+            item.state = State::Out { until: now + DEADLINE, pull: self.pulls, lease };
+            names.push(item.name.clone());
+        }
+        names
+    }
+
+    fn ack(&mut self, lease: usize) -> bool {
+        let Some(index) = self.items.iter().position(|item| item.last_lease == Some(lease)) else { return false };
+        let first = self.earlier(index).all(|other| matches!(self.items[other].state, State::Settled | State::Dead));
+        let keyed = self.keyed(index);
+        let item = &mut self.items[index];
+        match item.state {
+            State::Out { lease: current, .. } if current == lease => {
+                if self.rules.exactly_once && keyed && !first {
+                    return false;
+                }
+                item.state = if keyed { State::Acked } else { State::Settled };
+                self.settle();
+                true
+            }
+            State::Ready | State::Delayed(_) if !keyed && !self.rules.exactly_once => {
+                item.state = State::Settled;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Acknowledged messages at the head of their key are done for good.
+    fn settle(&mut self) {
+        for index in 0..self.items.len() {
+            if self.items[index].state == State::Acked
+                && self.earlier(index).all(|other| matches!(self.items[other].state, State::Settled | State::Dead))
+            {
+                self.items[index].state = State::Settled;
+            }
+        }
+    }
+
+    fn holds(&self, lease: usize) -> Option<usize> {
+        self.items.iter().position(|item| matches!(item.state, State::Out { lease: current, .. } if current == lease))
+    }
+
+    fn fail(&mut self, at: Timestamp, index: usize) {
+        let deliveries = self.items[index].deliveries;
+        if self.rules.dead_letter && deliveries >= 5 {
+            self.items[index].state = State::Dead;
+            self.dead.push(self.items[index].name.clone());
+            self.settle();
+            return;
+        }
+        for other in self.later(index) {
+            if matches!(self.items[other].state, State::Out { .. } | State::Acked) {
+                self.items[other].state = State::Ready;
+            }
+        }
+        let backoff = Duration::from_secs([1, 2, 4, 8].get(deliveries as usize - 1).copied().unwrap_or(8));
+        self.items[index].state = if self.rules.retry { State::Delayed(at + backoff) } else { State::Ready };
+    }
+
+    fn pass(&mut self, to: Timestamp) {
+        loop {
+            let due = self.items.iter().enumerate().filter_map(|(index, item)| match item.state {
+                State::Out { until, .. } => Some((until, 0, index)),
+                State::Delayed(until) => Some((until, 1, index)),
+                _ => None,
+            });
+            match due.min() {
+                Some((at, 0, index)) if at <= to => self.fail(at, index),
+                Some((at, _, index)) if at <= to => self.items[index].state = State::Ready,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// What both sides are told.
+struct Pair {
+    model: Model,
+    bench: Bench,
+    leases: Vec<Delivery>,
+}
+
+impl Pair {
+    fn new(rules: Rules) -> Pair {
+        let mut bench = Bench::with(|config| {
+            config.enable_message_ordering = rules.ordered;
+            config.enable_exactly_once_delivery = rules.exactly_once;
+            config.retry_policy = rules.retry.then_some(pb::RetryPolicy {
+                minimum_backoff: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
+                maximum_backoff: Some(prost_types::Duration { seconds: 8, nanos: 0 }),
+            });
+            config.dead_letter_policy = rules
+                .dead_letter
+                .then(|| pb::DeadLetterPolicy { dead_letter_topic: DEAD.to_owned(), max_delivery_attempts: 5 });
+        });
+        bench.subscribe(DEAD_SUB, DEAD, |_| ());
+        let model = Model { rules, items: Vec::new(), pulls: 0, dead: Vec::new() };
+        Pair { model, bench, leases: Vec::new() }
+    }
+
+    fn publish(&mut self, key: &str) {
+        let name = self.model.items.len().to_string();
+        self.bench.publish(&name, key);
+        self.model.items.push(Item { name, key: key.to_owned(), state: State::Ready, deliveries: 0, last_lease: None });
+    }
+
+    fn pull(&mut self, most: usize) -> usize {
+        let expected = self.model.pull(self.bench.now, most, self.leases.len());
+        let found = self.bench.pull(i32::try_from(most).expect("small"));
+        assert_eq!(data(&found), expected);
+        for delivery in &found {
+            let item = &self.model.items[data(std::slice::from_ref(delivery))[0].parse::<usize>().expect("a number")];
+            assert_eq!(delivery.attempt, self.model.rules.dead_letter.then_some(item.deliveries));
+        }
+        self.leases.extend(found);
+        expected.len()
+    }
+
+    fn ack(&mut self, lease: usize) {
+        let counted = self.model.ack(lease);
+        let answer = self.bench.ack(&self.leases[lease].clone());
+        assert_eq!(answer.is_ok(), counted || !self.model.rules.exactly_once, "ack of lease {lease}");
+    }
+
+    fn modify(&mut self, lease: usize, seconds: i32) {
+        let held = self.model.holds(lease);
+        if let Some(index) = held {
+            match &mut self.model.items[index].state {
+                State::Out { until, .. } if seconds > 0 => {
+                    *until = self.bench.now + Duration::from_secs(u64::from(seconds.unsigned_abs()));
+                }
+                _ => self.model.fail(self.bench.now, index),
+            }
+        }
+        let answer = self.bench.modify(&self.leases[lease].clone(), seconds);
+        assert_eq!(answer.is_ok(), held.is_some() || !self.model.rules.exactly_once, "deadline of lease {lease}");
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.bench.pass(time);
+        self.model.pass(self.bench.now);
+    }
+
+    fn step(&mut self, rng: &mut Rng) {
+        let lease = |rng: &mut Rng, count: usize| {
+            // Mostly recent ones: those may still be out.
+            let reach = if rng.chance(0.8) { 12 } else { 200 };
+            let back = rng.below(reach);
+            count.checked_sub(1 + usize::try_from(back).expect("small"))
+        };
+        match rng.below(100) {
+            0..30 => {
+                let key = ["", "a", "b", "c"][usize::try_from(rng.below(4)).expect("small")];
+                self.publish(key);
+            }
+            30..55 => {
+                let most = 1 + usize::try_from(rng.below(6)).expect("small");
+                self.pull(most);
+            }
+            55..75 => {
+                if let Some(lease) = lease(rng, self.leases.len()) {
+                    self.ack(lease);
+                }
+            }
+            75..83 => {
+                if let Some(lease) = lease(rng, self.leases.len()) {
+                    self.modify(lease, 0);
+                }
+            }
+            83..88 => {
+                if let Some(lease) = lease(rng, self.leases.len()) {
+                    self.modify(lease, 10 + i32::try_from(rng.below(50)).expect("small"));
+                }
+            }
+            _ => {
+                let millis = if rng.chance(0.2) { rng.below(30_000) } else { rng.below(3_000) };
+                self.pass(Duration::from_millis(millis));
+            }
+        }
+        self.bench.engine.check();
+    }
+
+    /// In the end everything is delivered and acknowledged, or dead: nothing is lost.
+    fn drain(&mut self) {
+        for _ in 0..400 {
+            let first = self.leases.len();
+            self.pull(1_000);
+            for lease in first..self.leases.len() {
+                self.ack(lease);
+            }
+            self.pass(Duration::from_secs(61));
+        }
+        for item in &self.model.items {
+            assert!(matches!(item.state, State::Settled | State::Dead), "{item:?}");
+        }
+        let mut dead = Vec::new();
+        loop {
+            let some = self.bench.pull_from(DEAD_SUB, 1_000);
+            if some.is_empty() {
+                break;
+            }
+            dead.extend(data(&some));
+        }
+        assert_eq!(dead, self.model.dead);
+    }
+}
+
+#[test]
+fn the_engine_agrees_with_the_model() {
+    for seed in 0..64 {
+        let mut rng = Rng::stream(seed, "pubsub model");
+        let rules = Rules {
+            ordered: seed & 1 != 0,
+            exactly_once: seed & 2 != 0,
+            retry: seed & 4 != 0,
+            dead_letter: seed & 8 != 0,
+        };
+        let mut pair = Pair::new(rules);
+        for step in 0..400 {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pair.step(&mut rng)));
+            assert!(caught.is_ok(), "seed {seed}, step {step}, {rules:?}");
+        }
+        pair.drain();
+    }
+}
