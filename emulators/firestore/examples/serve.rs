@@ -1,0 +1,16 @@
+//! A Firestore alone on a loopback port: `cargo run -p scrimmage-firestore --example serve -- 8080`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use scrimmage_core::{Clock, Context};
+use scrimmage_firestore::Firestore;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse())?;
+    let firestore = Firestore::new(Context::new(Clock::real()));
+    println!("export FIRESTORE_EMULATOR_HOST=127.0.0.1:{port}");
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    tonic::transport::Server::builder().add_service(firestore.grpc()).serve(address).await?;
+    Ok(())
+}

@@ -1,0 +1,672 @@
+//! One database: its documents, transactions, locks and listeners, and how requests meet them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use scrimmage_core::Timestamp;
+
+use super::listen::{ListenEvent, Listeners, StreamId, TargetId, TargetSpec};
+use super::locks::{Locks, Range};
+use super::query::aggregate::aggregate;
+use super::query::run;
+use super::store::{Change, Store};
+use super::token::{Age, TransactionId};
+use super::waits::{Action, Pending, Place, Waits, find_circle};
+use super::write::{Write, evaluate};
+use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
+use crate::error::Error;
+use crate::limits;
+use crate::path::{DatabaseName, DocumentName};
+use crate::texts;
+
+/// How many retried transactions' attempts are remembered, for the journal only.
+const REMEMBERED_ATTEMPTS: usize = 4_096;
+
+#[derive(Debug)]
+pub struct Database {
+    name: DatabaseName,
+    number: u32,
+    epoch: u32,
+    store: Store,
+    locks: Locks,
+    waits: Waits,
+    transactions: HashMap<Age, Transaction>,
+    deadlines: BTreeSet<(Timestamp, Age)>,
+    listeners: Listeners,
+    attempts: Attempts,
+    /// The latest time given out, to a commit or to a reader; the next commit comes after it.
+    last_time: Timestamp,
+    /// Ages and waiters are numbered from here.
+    sequence: u64,
+    pub resolved: Vec<(Waiter, Result<Outcome, Error>)>,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    mode: Mode,
+    started: Timestamp,
+    deadline: Timestamp,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Pessimistic,
+    /// What was read, and at which snapshot.
+    Optimistic {
+        snapshot: Option<Timestamp>,
+        documents: Vec<DocumentName>,
+        ranges: Vec<Range>,
+    },
+    ReadOnly {
+        at: Timestamp,
+    },
+}
+
+/// How often each line of transactions was retried.
+#[derive(Debug, Default)]
+struct Attempts {
+    counts: HashMap<u64, u32>,
+    order: VecDeque<u64>,
+}
+
+impl Attempts {
+    fn add(&mut self, born: u64) {
+        let count = self.counts.entry(born).or_insert_with(|| {
+            self.order.push_back(born);
+            1
+        });
+        *count = count.saturating_add(1);
+        if self.order.len() > REMEMBERED_ATTEMPTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+    }
+}
+
+/// How a read is to be done once its transaction has been looked at.
+enum ReadMode {
+    /// Without locks: the newest versions, or those at a time.
+    Free(Option<Timestamp>),
+    Locking(Age),
+    Optimistic(Age, Timestamp),
+}
+
+impl Database {
+    pub fn new(name: DatabaseName, number: u32, epoch: u32) -> Database {
+        Database {
+            name,
+            number,
+            epoch,
+            store: Store::default(),
+            locks: Locks::default(),
+            waits: Waits::default(),
+            transactions: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            listeners: Listeners::new(number),
+            attempts: Attempts::default(),
+            last_time: Timestamp::EPOCH,
+            sequence: 0,
+            resolved: Vec::new(),
+        }
+    }
+
+    pub fn apply(&mut self, now: Timestamp, command: Command) -> Result<Reply, Error> {
+        self.tick(now);
+        match command {
+            Command::Begin(options) => Ok(Reply::Now(Outcome::Begun(self.begin(now, options)?))),
+            Command::Get { names, consistency } => self.read(now, Action::Get(names), consistency),
+            Command::Query { query, consistency } => self.read(now, Action::Query(query), consistency),
+            Command::Aggregate { query, aggregations, consistency } => {
+                self.read(now, Action::Aggregate(query, aggregations), consistency)
+            }
+            Command::Commit { transaction, writes } => self.commit(now, transaction, writes),
+            Command::Rollback(id) => {
+                self.check_origin(id)?;
+                // Rolling back what has ended already is fine: clients do it after an abort.
+                self.end(id.age);
+                self.settle(now);
+                Ok(Reply::Now(Outcome::RolledBack))
+            }
+            Command::CollectionIds { parent, read_time } => {
+                let time = self.check_read_time(now, read_time)?;
+                Ok(Reply::Now(Outcome::CollectionIds(self.collection_ids(&parent, time))))
+            }
+            Command::MissingDocuments { parent, collection_id, read_time } => {
+                let time = self.check_read_time(now, read_time)?;
+                Ok(Reply::Now(Outcome::Names(self.missing_documents(&parent, collection_id.as_deref(), time))))
+            }
+        }
+    }
+
+    // Time.
+
+    /// A time that everything committed so far is visible at, and nothing to come.
+    fn read_stamp(&mut self, now: Timestamp) -> Timestamp {
+        self.last_time = self.last_time.max(now);
+        self.last_time
+    }
+
+    fn commit_stamp(&mut self, now: Timestamp) -> Timestamp {
+        self.last_time = now.max(self.last_time + Duration::from_micros(1));
+        self.last_time
+    }
+
+    fn check_read_time(&self, now: Timestamp, time: Option<Timestamp>) -> Result<Option<Timestamp>, Error> {
+        match time {
+            Some(time) if time > now.max(self.last_time) => Err(Error::invalid(texts::READ_TIME_IN_FUTURE)),
+            Some(time) if time < now - limits::VERSION_RETENTION => Err(Error::ReadTimeTooOld),
+            other => Ok(other),
+        }
+    }
+
+    pub fn due(&self) -> Option<Timestamp> {
+        let transactions = self.deadlines.first().map(|(deadline, _)| *deadline);
+        [transactions, self.waits.due()].into_iter().flatten().min()
+    }
+
+    pub fn tick(&mut self, now: Timestamp) {
+        let mut changed = false;
+        while let Some((deadline, age)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.fail_all(age, &Error::TransactionExpired);
+            self.end(age);
+            changed = true;
+        }
+        while let Some(place) = self.waits.overdue(now) {
+            if let Some(pending) = self.waits.remove(&place) {
+                self.resolved.push((pending.waiter, Err(Error::TooMuchContention)));
+            }
+            changed = true;
+        }
+        if changed {
+            self.settle(now);
+        }
+        self.store.prune(now - limits::VERSION_RETENTION);
+        self.listeners.prune(now - limits::RESUME_RETENTION);
+    }
+
+    // Transactions.
+
+    fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    fn begin(&mut self, now: Timestamp, options: TransactionOptions) -> Result<TransactionId, Error> {
+        let attempt = self.next();
+        let (mode, retry) = match options {
+            TransactionOptions::Pessimistic { retry } => (Mode::Pessimistic, retry),
+            TransactionOptions::Optimistic { retry } => {
+                (Mode::Optimistic { snapshot: None, documents: Vec::new(), ranges: Vec::new() }, retry)
+            }
+            TransactionOptions::ReadOnly { read_time } => {
+                let at = self.check_read_time(now, read_time)?;
+                (Mode::ReadOnly { at: at.unwrap_or_else(|| self.read_stamp(now)) }, None)
+            }
+        };
+        // An id from elsewhere gives no place in line, but is no error either.
+        let retry = retry.filter(|id| id.database == self.number && id.epoch == self.epoch);
+        let born = retry.map_or(attempt, |id| id.age.born.min(attempt));
+        if retry.is_some() {
+            self.attempts.add(born);
+        }
+        let age = Age { born, attempt };
+        let deadline = now + limits::TRANSACTION_IDLE;
+        self.deadlines.insert((deadline, age));
+        self.transactions.insert(age, Transaction { mode, started: now, deadline });
+        Ok(TransactionId { database: self.number, epoch: self.epoch, age })
+    }
+
+    pub fn attempt(&self, age: Age) -> u32 {
+        self.attempts.counts.get(&age.born).copied().unwrap_or(1)
+    }
+
+    fn check_origin(&self, id: TransactionId) -> Result<(), Error> {
+        if id.database != self.number || id.age.attempt > self.sequence && id.epoch == self.epoch {
+            return Err(Error::InvalidTransaction);
+        }
+        Ok(())
+    }
+
+    /// Finds a live transaction and counts this as a use of it.
+    fn touch(&mut self, now: Timestamp, id: TransactionId) -> Result<&mut Transaction, Error> {
+        self.check_origin(id)?;
+        if id.epoch != self.epoch {
+            return Err(Error::TransactionExpired);
+        }
+        self.refresh(now, id.age);
+        self.transactions.get_mut(&id.age).ok_or(Error::TransactionExpired)
+    }
+
+    /// Moves a transaction's deadline: idle time counts from now, and not at all while it waits.
+    fn refresh(&mut self, now: Timestamp, age: Age) {
+        let waiting = self.waits.of(age).next().is_some();
+        let Some(transaction) = self.transactions.get_mut(&age) else { return };
+        let total = transaction.started + limits::TRANSACTION_TOTAL;
+        let deadline = if waiting { total } else { total.min(now + limits::TRANSACTION_IDLE) };
+        if deadline != transaction.deadline {
+            self.deadlines.remove(&(transaction.deadline, age));
+            self.deadlines.insert((deadline, age));
+            transaction.deadline = deadline;
+        }
+    }
+
+    /// Ends a transaction and gives up its locks. What waits for them is looked at by `settle`.
+    fn end(&mut self, age: Age) {
+        if let Some(transaction) = self.transactions.remove(&age) {
+            self.deadlines.remove(&(transaction.deadline, age));
+            self.locks.release(age);
+        }
+    }
+
+    /// Answers all waiting requests of a transaction with an error.
+    fn fail_all(&mut self, age: Age, error: &Error) {
+        let places: Vec<Place> = self.waits.of(age).map(|(place, _)| *place).collect();
+        for place in places {
+            if let Some(pending) = self.waits.remove(&place) {
+                self.resolved.push((pending.waiter, Err(error.clone())));
+            }
+        }
+    }
+
+    pub fn abort_all(&mut self) {
+        for place in self.waits.places() {
+            if let Some(pending) = self.waits.remove(&place) {
+                self.resolved.push((pending.waiter, Err(Error::Contention)));
+            }
+        }
+    }
+
+    pub fn cancel(&mut self, now: Timestamp, waiter: Waiter) {
+        if let Some(place) = self.waits.place_of(waiter) {
+            self.waits.remove(&place);
+            self.refresh(now, place.0);
+            // A commit that is gone may have been what a reader waited for.
+            self.settle(now);
+        }
+        self.resolved.retain(|(other, _)| *other != waiter);
+    }
+
+    // Requests.
+
+    fn read(&mut self, now: Timestamp, action: Action, consistency: Consistency) -> Result<Reply, Error> {
+        let (mode, begun) = self.read_mode(now, consistency)?;
+        match mode {
+            ReadMode::Free(time) => Ok(Reply::Now(self.run_read(now, &action, time, begun))),
+            ReadMode::Optimistic(age, snapshot) => {
+                let outcome = self.run_read(now, &action, Some(snapshot), begun);
+                self.note_optimistic_read(age, action, &outcome);
+                Ok(Reply::Now(outcome))
+            }
+            ReadMode::Locking(age) => {
+                let place = (age, self.next());
+                if self.blockers(now, age, &action).is_empty() {
+                    return Ok(Reply::Now(self.run_locking(now, age, action, begun)));
+                }
+                self.wait(now, place, action, begun, None)
+            }
+        }
+    }
+
+    fn read_mode(
+        &mut self,
+        now: Timestamp,
+        consistency: Consistency,
+    ) -> Result<(ReadMode, Option<TransactionId>), Error> {
+        let (id, begun) = match consistency {
+            Consistency::Strong => return Ok((ReadMode::Free(None), None)),
+            Consistency::At(time) => return Ok((ReadMode::Free(self.check_read_time(now, Some(time))?), None)),
+            Consistency::In(id) => (id, None),
+            Consistency::New(options) => {
+                let id = self.begin(now, options)?;
+                (id, Some(id))
+            }
+        };
+        let stamp = self.read_stamp(now);
+        let transaction = self.touch(now, id)?;
+        let mode = match &mut transaction.mode {
+            Mode::ReadOnly { at } => ReadMode::Free(Some(*at)),
+            Mode::Pessimistic => ReadMode::Locking(id.age),
+            Mode::Optimistic { snapshot, .. } => ReadMode::Optimistic(id.age, *snapshot.get_or_insert(stamp)),
+        };
+        Ok((mode, begun))
+    }
+
+    fn commit(&mut self, now: Timestamp, id: Option<TransactionId>, writes: Vec<Write>) -> Result<Reply, Error> {
+        let mut locking = None;
+        if let Some(id) = id {
+            match self.touch(now, id)?.mode {
+                Mode::ReadOnly { .. } if writes.is_empty() => {}
+                Mode::ReadOnly { .. } => return Err(Error::ReadOnlyTransaction),
+                Mode::Pessimistic => locking = Some(id.age),
+                Mode::Optimistic { .. } => {}
+            }
+        }
+        let number = self.next();
+        // A commit without locks of its own takes its place in line now.
+        let age = locking.unwrap_or(Age { born: number, attempt: number });
+        let action = Action::Commit { transaction: id.map(|id| id.age), writes };
+        if self.blockers(now, age, &action).is_empty() {
+            return self.run_commit(now, action).map(Reply::Now);
+        }
+        let deadline = if locking.is_some() { None } else { Some(now + limits::PLAIN_COMMIT_WAIT) };
+        self.wait(now, (age, number), action, None, deadline)
+    }
+
+    /// Puts a request in line, breaks the deadlock that this may make, and says how it stands.
+    fn wait(
+        &mut self,
+        now: Timestamp,
+        place: Place,
+        action: Action,
+        begun: Option<TransactionId>,
+        deadline: Option<Timestamp>,
+    ) -> Result<Reply, Error> {
+        let waiter = Waiter { database: self.number, number: place.1 };
+        self.waits.insert(place, Pending { waiter, action, begun, deadline });
+        self.refresh(now, place.0);
+        if self.break_deadlocks(now, place.0) {
+            self.settle(now);
+        }
+        match self.resolved.iter().position(|(other, _)| *other == waiter) {
+            Some(at) => self.resolved.swap_remove(at).1.map(Reply::Now),
+            None => Ok(Reply::Later(waiter)),
+        }
+    }
+
+    // Locking.
+
+    /// Whom a request of this age has to wait for.
+    fn blockers(&self, now: Timestamp, age: Age, action: &Action) -> BTreeSet<Age> {
+        let mut found = BTreeSet::new();
+        match action {
+            Action::Commit { writes, .. } => {
+                self.locks.readers_of(writes.iter().map(|write| &write.name), age, &mut found);
+                if self.locks.has_ranges() {
+                    self.locks.readers_of_ranges(&self.foreseen(now, writes), age, &mut found);
+                }
+            }
+            Action::Get(names) => {
+                for (writer, writes) in self.waits.older_commits(age) {
+                    let wanted = |name: &DocumentName| names.contains(name) && !self.locks.holds_document(age, name);
+                    if writes.iter().any(|write| wanted(&write.name)) {
+                        found.insert(writer);
+                    }
+                }
+            }
+            Action::Query(query) | Action::Aggregate(query, _) => {
+                for (writer, writes) in self.waits.older_commits(age) {
+                    let range = Range { query: Arc::clone(query), last: None };
+                    if self.foreseen(now, writes).iter().any(|change| range.is_touched_by(change)) {
+                        found.insert(writer);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// What writes would change as things stand. Those that would be refused touch what is there.
+    fn foreseen(&self, now: Timestamp, writes: &[Write]) -> Vec<Change> {
+        match evaluate(&self.store, &self.name, writes, now.max(self.last_time)) {
+            Ok(evaluated) => evaluated.changes,
+            Err(_) => writes
+                .iter()
+                .map(|write| {
+                    let before = self.store.get(&write.name, None).cloned();
+                    Change { name: write.name.clone(), before, after: None }
+                })
+                .collect(),
+        }
+    }
+
+    fn blockers_of_waiting(&self, now: Timestamp, age: Age) -> BTreeSet<Age> {
+        let mut found = BTreeSet::new();
+        for (_, pending) in self.waits.of(age) {
+            found.append(&mut self.blockers(now, age, &pending.action));
+        }
+        found
+    }
+
+    /// Aborts the youngest of each circle that goes through `start`; says whether there was one.
+    fn break_deadlocks(&mut self, now: Timestamp, start: Age) -> bool {
+        let mut broken = false;
+        while let Some(circle) = find_circle(start, |age| self.blockers_of_waiting(now, age)) {
+            // A plain commit is in no circle as its youngest: see `waits`.
+            let Some(victim) = circle.into_iter().max() else { break };
+            self.fail_all(victim, &Error::Contention);
+            self.end(victim);
+            broken = true;
+            if victim == start {
+                break;
+            }
+        }
+        broken
+    }
+
+    /// Serves every waiting request that nobody is in the way of any more, oldest first.
+    fn settle(&mut self, now: Timestamp) {
+        let mut changed = true;
+        while changed && !self.waits.is_empty() {
+            changed = false;
+            for place in self.waits.places() {
+                let age = place.0;
+                let Some(pending) = self.waits.get(&place) else { continue };
+                if !self.blockers(now, age, &pending.action).is_empty() {
+                    continue;
+                }
+                let Some(pending) = self.waits.remove(&place) else { continue };
+                changed = true;
+                let result = if matches!(pending.action, Action::Commit { .. }) {
+                    self.run_commit_alone(now, pending.action)
+                } else {
+                    Ok(self.run_locking(now, age, pending.action, pending.begun))
+                };
+                self.resolved.push((pending.waiter, result));
+                self.refresh(now, age);
+            }
+            // New locks and new versions can close a circle among those who wait already.
+            for place in self.waits.places() {
+                changed |= self.break_deadlocks(now, place.0);
+            }
+        }
+    }
+
+    // Serving.
+
+    fn run_commit(&mut self, now: Timestamp, action: Action) -> Result<Outcome, Error> {
+        let result = self.run_commit_alone(now, action);
+        self.settle(now);
+        result
+    }
+
+    /// Commits, ends the transaction whatever comes of it, and does not look at who waits.
+    fn run_commit_alone(&mut self, now: Timestamp, action: Action) -> Result<Outcome, Error> {
+        let Action::Commit { transaction, writes } = action else {
+            return Err(Error::Internal("a read was taken for a commit".to_owned()));
+        };
+        let result = self.commit_now(now, transaction, &writes);
+        if let Some(age) = transaction {
+            self.end(age);
+        }
+        result.map(Outcome::Committed)
+    }
+
+    fn commit_now(&mut self, now: Timestamp, transaction: Option<Age>, writes: &[Write]) -> Result<Committed, Error> {
+        if let Some(age) = transaction {
+            self.validate_optimistic(age)?;
+        }
+        let before = self.last_time;
+        let commit_time = self.commit_stamp(now);
+        let evaluated = match evaluate(&self.store, &self.name, writes, commit_time) {
+            Ok(evaluated) => evaluated,
+            Err(error) => {
+                self.last_time = before;
+                return Err(error);
+            }
+        };
+        self.store.install(commit_time, &evaluated.changes);
+        self.listeners.publish(&self.store, commit_time, evaluated.changes);
+        Ok(Committed { commit_time, results: evaluated.results })
+    }
+
+    /// Refuses an optimistic transaction if anything that it read has changed since its snapshot.
+    fn validate_optimistic(&self, age: Age) -> Result<(), Error> {
+        let Some(Transaction { mode: Mode::Optimistic { snapshot: Some(snapshot), documents, ranges }, .. }) =
+            self.transactions.get(&age)
+        else {
+            return Ok(());
+        };
+        let changed = documents.iter().any(|name| self.store.changed_at(name).is_some_and(|time| time > *snapshot))
+            || ranges.iter().any(|range| {
+                let then = run::matching(&self.store, &range.query, Some(*snapshot));
+                let then: BTreeSet<_> = then.filter(|document| range.contains(document)).map(Arc::as_ptr).collect();
+                let now = run::matching(&self.store, &range.query, None);
+                let now: BTreeSet<_> = now.filter(|document| range.contains(document)).map(Arc::as_ptr).collect();
+                then != now
+            });
+        if changed { Err(Error::Contention) } else { Ok(()) }
+    }
+
+    /// Reads in a pessimistic transaction: takes the locks, then the newest versions.
+    fn run_locking(&mut self, now: Timestamp, age: Age, action: Action, begun: Option<TransactionId>) -> Outcome {
+        let outcome = self.run_read(now, &action, None, begun);
+        match (&action, &outcome) {
+            (Action::Get(names), _) => {
+                for name in names {
+                    self.locks.lock_document(age, name);
+                }
+            }
+            (Action::Query(query), Outcome::Found(found)) => {
+                self.locks.lock_range(age, Range { query: Arc::clone(query), last: found.what.last.clone() });
+            }
+            (Action::Query(query) | Action::Aggregate(query, _), _) => {
+                self.locks.lock_range(age, Range { query: Arc::clone(query), last: None });
+            }
+            (Action::Commit { .. }, _) => {}
+        }
+        outcome
+    }
+
+    fn note_optimistic_read(&mut self, age: Age, action: Action, outcome: &Outcome) {
+        let Some(Transaction { mode: Mode::Optimistic { documents, ranges, .. }, .. }) =
+            self.transactions.get_mut(&age)
+        else {
+            return;
+        };
+        match (action, outcome) {
+            (Action::Get(names), _) => documents.extend(names),
+            (Action::Query(query), Outcome::Found(found)) => {
+                ranges.push(Range { query, last: found.what.last.clone() });
+            }
+            (Action::Query(query) | Action::Aggregate(query, _), _) => ranges.push(Range { query, last: None }),
+            (Action::Commit { .. }, _) => {}
+        }
+    }
+
+    fn run_read(
+        &mut self,
+        now: Timestamp,
+        action: &Action,
+        time: Option<Timestamp>,
+        begun: Option<TransactionId>,
+    ) -> Outcome {
+        let read_time = time.unwrap_or_else(|| self.read_stamp(now));
+        match action {
+            Action::Query(query) => Outcome::Found(Read { what: run::run(&self.store, query, time), read_time, begun }),
+            Action::Aggregate(query, aggregations) => {
+                let what = aggregate(&self.store, query, aggregations, time);
+                Outcome::Aggregated(Read { what, read_time, begun })
+            }
+            Action::Get(names) => {
+                let what = names.iter().map(|name| (name.clone(), self.store.get(name, time).cloned())).collect();
+                Outcome::Documents(Read { what, read_time, begun })
+            }
+            Action::Commit { .. } => Outcome::RolledBack,
+        }
+    }
+
+    fn collection_ids(&self, parent: &str, time: Option<Timestamp>) -> Vec<String> {
+        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
+        for path in self.store.collections_below(parent) {
+            let id = path.get(skip..).unwrap_or_default().split('/').next().unwrap_or_default();
+            if !ids.contains(id) && self.store.has_documents(path, time) {
+                ids.insert(id);
+            }
+        }
+        ids.into_iter().map(str::to_owned).collect()
+    }
+
+    fn missing_documents(
+        &self,
+        parent: &str,
+        collection_id: Option<&str>,
+        time: Option<Timestamp>,
+    ) -> Vec<DocumentName> {
+        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
+        let mut names = BTreeSet::new();
+        for path in self.store.collections_below(parent) {
+            let mut segments = path.get(skip..).unwrap_or_default().split('/');
+            let (Some(collection), Some(id), Some(_)) = (segments.next(), segments.next(), segments.next()) else {
+                continue;
+            };
+            if collection_id.is_some_and(|wanted| wanted != collection) {
+                continue;
+            }
+            let end = skip + collection.len() + 1 + id.len();
+            let Ok(name) = DocumentName::parse_relative(path.get(..end).unwrap_or_default()) else { continue };
+            if !names.contains(&name) && self.store.get(&name, time).is_none() && self.store.has_documents(path, time) {
+                names.insert(name);
+            }
+        }
+        names.into_iter().collect()
+    }
+
+    // Listening.
+
+    pub fn open_stream(&mut self) -> StreamId {
+        self.listeners.open()
+    }
+
+    pub fn close_stream(&mut self, stream: StreamId) {
+        self.listeners.close(stream);
+    }
+
+    pub fn add_target(&mut self, now: Timestamp, stream: StreamId, target: TargetId, spec: TargetSpec) {
+        let read_time = self.read_stamp(now);
+        self.listeners.add(&self.store, read_time, stream, target, spec);
+    }
+
+    pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {
+        self.listeners.remove(stream, target);
+    }
+
+    pub fn take_events(&mut self) -> Vec<(StreamId, ListenEvent)> {
+        self.listeners.take_events()
+    }
+
+    /// Checks what must always hold between commands: every waiter waits for someone who is alive.
+    #[cfg(test)]
+    pub fn check_waits(&self, now: Timestamp) {
+        for place in self.waits.places() {
+            let pending = self.waits.get(&place).unwrap();
+            let blockers = self.blockers(now, place.0, &pending.action);
+            assert!(!blockers.is_empty(), "{place:?} waits for nobody");
+            for blocker in blockers {
+                let alive = self.transactions.contains_key(&blocker) || self.waits.of(blocker).next().is_some();
+                assert!(alive, "{place:?} waits for {blocker:?}, who is gone");
+            }
+            let circle = find_circle(place.0, |age| self.blockers_of_waiting(now, age));
+            assert!(circle.is_none(), "{place:?} waits in a circle: {circle:?}");
+        }
+    }
+
+    #[cfg(test)]
+    pub fn is_waiting(&self) -> bool {
+        !self.waits.is_empty()
+    }
+}

@@ -1,0 +1,434 @@
+//! Listeners: streams of targets, told of every commit that touches them.
+//!
+//! A target is added with its state at one time; from then on each commit that touches any target
+//! of a stream is told as one consistent snapshot, closed by [`ListenEvent::Snapshot`]. A resume
+//! token is a commit time: what changed after it is read from the commit log.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+
+use super::query::{Query, run};
+use super::store::{Change, Document, Store};
+use crate::error::Error;
+use crate::path::DocumentName;
+
+/// Commits with more changes than this in all are no longer resumable.
+const LOG_CHANGES: usize = 200_000;
+
+/// A stream of listeners. Unique in an engine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StreamId {
+    pub database: u32,
+    pub number: u64,
+}
+
+/// A target's number within its stream, as the client chose it.
+pub type TargetId = i32;
+
+/// What to listen to, and since when.
+#[derive(Clone, Debug)]
+pub struct TargetSpec {
+    pub kind: TargetKind,
+    /// The client knows the state at this time and wants only what changed after it.
+    pub resume: Option<Timestamp>,
+    /// To be removed once it is current.
+    pub once: bool,
+    /// How many documents the client believes to match at the resume time.
+    pub expected_count: Option<i32>,
+}
+
+#[derive(Clone, Debug)]
+pub enum TargetKind {
+    Documents(Vec<DocumentName>),
+    Query(Arc<Query>),
+}
+
+/// What a stream's client is to be told.
+#[derive(Clone, Debug)]
+pub enum ListenEvent {
+    Added(TargetId),
+    /// What the client knows of the target is void; its state follows.
+    Reset(TargetId),
+    /// A document is, or stays, in `targets`, and has left `removed`.
+    Changed {
+        document: Arc<Document>,
+        targets: Vec<TargetId>,
+        removed: Vec<TargetId>,
+    },
+    /// A document was deleted, and so has left `removed`.
+    Deleted {
+        name: DocumentName,
+        removed: Vec<TargetId>,
+        read_time: Timestamp,
+    },
+    /// A document still exists but has left `removed`.
+    Removed {
+        name: DocumentName,
+        removed: Vec<TargetId>,
+        read_time: Timestamp,
+    },
+    /// How many documents match.
+    Filter {
+        target: TargetId,
+        count: usize,
+    },
+    /// The target's state has been told up to this time.
+    Current {
+        target: TargetId,
+        read_time: Timestamp,
+    },
+    /// The whole stream is consistent at this time.
+    Snapshot {
+        read_time: Timestamp,
+    },
+    /// The target is gone: as asked for, or because of an error.
+    TargetRemoved {
+        target: TargetId,
+        cause: Option<Error>,
+    },
+}
+
+#[derive(Debug)]
+struct Target {
+    kind: TargetKind,
+    /// For queries with a limit or offset: who is in the window. Other targets decide by the document alone.
+    window: Option<BTreeMap<DocumentName, Arc<Document>>>,
+}
+
+impl Target {
+    /// Whether a document belongs to the target, the window apart.
+    fn admits(&self, document: &Document) -> bool {
+        match &self.kind {
+            TargetKind::Documents(names) => names.contains(&document.name),
+            TargetKind::Query(query) => query.matches(document) && query.within_cursors(document),
+        }
+    }
+}
+
+fn is_windowed(query: &Query) -> bool {
+    query.limit.is_some() || query.offset > 0 || query.nearest.is_some()
+}
+
+/// Where a target is to be looked for when a document changes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Place {
+    Document(DocumentName),
+    CollectionId(Arc<str>),
+    Anywhere,
+}
+
+type Address = (StreamId, TargetId);
+
+/// All streams of a database, and the log that they resume from.
+#[derive(Debug)]
+pub struct Listeners {
+    database: u32,
+    next: u64,
+    streams: HashMap<StreamId, BTreeMap<TargetId, Target>>,
+    places: HashMap<Place, BTreeSet<Address>>,
+    log: VecDeque<(Timestamp, Vec<Change>)>,
+    log_changes: usize,
+    /// The log has every commit after this time; `None` while nobody has ever listened.
+    log_from: Option<Timestamp>,
+    events: Vec<(StreamId, ListenEvent)>,
+}
+
+impl Listeners {
+    pub fn new(database: u32) -> Listeners {
+        Listeners {
+            database,
+            next: 0,
+            streams: HashMap::new(),
+            places: HashMap::new(),
+            log: VecDeque::new(),
+            log_changes: 0,
+            log_from: None,
+            events: Vec::new(),
+        }
+    }
+
+    pub fn open(&mut self) -> StreamId {
+        self.next += 1;
+        let stream = StreamId { database: self.database, number: self.next };
+        self.streams.insert(stream, BTreeMap::new());
+        stream
+    }
+
+    pub fn close(&mut self, stream: StreamId) {
+        for (target, state) in self.streams.remove(&stream).unwrap_or_default() {
+            self.unplace((stream, target), &state.kind);
+        }
+        self.events.retain(|(other, _)| *other != stream);
+    }
+
+    pub fn take_events(&mut self) -> Vec<(StreamId, ListenEvent)> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Adds a target with its state at `now`, which is the latest time given out.
+    pub fn add(&mut self, store: &Store, now: Timestamp, stream: StreamId, id: TargetId, spec: TargetSpec) {
+        if !self.streams.contains_key(&stream) {
+            return;
+        }
+        self.log_from.get_or_insert(now);
+        self.remove_silently(stream, id);
+        self.tell(stream, ListenEvent::Added(id));
+        let mut target = Target { kind: spec.kind, window: None };
+        if let TargetKind::Query(query) = &target.kind
+            && is_windowed(query)
+        {
+            target.window = Some(window(store, query, None));
+        }
+        let resume = spec.resume.filter(|time| *time <= now);
+        match resume {
+            Some(time) if self.log_from.is_some_and(|from| time >= from) => {
+                self.tell_since(store, time, now, stream, id, &target);
+                if let Some(expected) = spec.expected_count {
+                    let count = members(store, &target).len();
+                    if usize::try_from(expected).ok() != Some(count) {
+                        self.tell(stream, ListenEvent::Filter { target: id, count });
+                    }
+                }
+            }
+            other => {
+                if other.is_some() {
+                    self.tell(stream, ListenEvent::Reset(id));
+                }
+                self.tell_all(store, now, stream, id, &target);
+            }
+        }
+        self.tell(stream, ListenEvent::Current { target: id, read_time: now });
+        self.tell(stream, ListenEvent::Snapshot { read_time: now });
+        if spec.once {
+            self.tell(stream, ListenEvent::TargetRemoved { target: id, cause: None });
+            return;
+        }
+        for place in places(&target.kind) {
+            self.places.entry(place).or_default().insert((stream, id));
+        }
+        if let Some(targets) = self.streams.get_mut(&stream) {
+            targets.insert(id, target);
+        }
+    }
+
+    pub fn remove(&mut self, stream: StreamId, target: TargetId) {
+        self.remove_silently(stream, target);
+        self.tell(stream, ListenEvent::TargetRemoved { target, cause: None });
+    }
+
+    fn remove_silently(&mut self, stream: StreamId, id: TargetId) {
+        if let Some(target) = self.streams.get_mut(&stream).and_then(|targets| targets.remove(&id)) {
+            self.unplace((stream, id), &target.kind);
+        }
+    }
+
+    fn unplace(&mut self, address: Address, kind: &TargetKind) {
+        for place in places(kind) {
+            if let Some(addresses) = self.places.get_mut(&place) {
+                addresses.remove(&address);
+                if addresses.is_empty() {
+                    self.places.remove(&place);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, stream: StreamId, event: ListenEvent) {
+        self.events.push((stream, event));
+    }
+
+    fn tell_all(&mut self, store: &Store, now: Timestamp, stream: StreamId, id: TargetId, target: &Target) {
+        for document in members(store, target) {
+            self.tell(stream, ListenEvent::Changed { document, targets: vec![id], removed: Vec::new() });
+        }
+        if let TargetKind::Documents(names) = &target.kind {
+            for name in names.iter().filter(|name| store.get(name, None).is_none()) {
+                self.tell(stream, ListenEvent::Deleted { name: name.clone(), removed: vec![id], read_time: now });
+            }
+        }
+    }
+
+    /// Tells what changed in a target after `time`.
+    fn tell_since(
+        &mut self,
+        store: &Store,
+        time: Timestamp,
+        now: Timestamp,
+        stream: StreamId,
+        id: TargetId,
+        target: &Target,
+    ) {
+        let mut diff = Diff::default();
+        if let (Some(after), TargetKind::Query(query)) = (&target.window, &target.kind) {
+            diff.windows(id, &window(store, query, Some(time)), after, |name| store.get(name, None).is_some());
+        } else {
+            let start = self.log.partition_point(|(commit, _)| *commit <= time);
+            let mut seen: HashSet<&DocumentName> = HashSet::new();
+            for change in self.log.range(start..).flat_map(|(_, changes)| changes) {
+                // The first change since then has what the client knows; the store has what is.
+                if seen.insert(&change.name) {
+                    let after = store.get(&change.name, None).cloned();
+                    diff.change(
+                        id,
+                        target,
+                        &Change { name: change.name.clone(), before: change.before.clone(), after },
+                    );
+                }
+            }
+        }
+        self.events.extend(diff.into_events(now).map(|event| (stream, event)));
+    }
+
+    /// Tells every stream that has a target touched by a commit.
+    pub fn publish(&mut self, store: &Store, time: Timestamp, changes: Vec<Change>) {
+        if self.log_from.is_none() || changes.is_empty() {
+            return;
+        }
+        if !self.places.is_empty() {
+            for (stream, diff) in self.affected(store, &changes) {
+                if !diff.is_empty() {
+                    self.events.extend(diff.into_events(time).map(|event| (stream, event)));
+                    self.tell(stream, ListenEvent::Snapshot { read_time: time });
+                }
+            }
+        }
+        self.log_changes += changes.len();
+        self.log.push_back((time, changes));
+        while self.log_changes > LOG_CHANGES {
+            self.forget_oldest();
+        }
+    }
+
+    fn affected(&mut self, store: &Store, changes: &[Change]) -> BTreeMap<StreamId, Diff> {
+        let mut touched: BTreeMap<Address, Vec<&Change>> = BTreeMap::new();
+        for change in changes {
+            let id: Arc<str> = Arc::from(change.name.collection_id());
+            let keys = [Place::Document(change.name.clone()), Place::CollectionId(id), Place::Anywhere];
+            for address in keys.iter().filter_map(|key| self.places.get(key)).flatten() {
+                touched.entry(*address).or_default().push(change);
+            }
+        }
+        let mut diffs: BTreeMap<StreamId, Diff> = BTreeMap::new();
+        for ((stream, id), changes) in touched {
+            let Some(target) = self.streams.get_mut(&stream).and_then(|targets| targets.get_mut(&id)) else {
+                continue;
+            };
+            let diff = diffs.entry(stream).or_default();
+            let relevant = |change: &&Change| {
+                [&change.before, &change.after].into_iter().flatten().any(|document| target.admits(document))
+            };
+            if let (Some(before), TargetKind::Query(query)) = (&target.window, &target.kind) {
+                if changes.iter().any(relevant) {
+                    let after = window(store, query, None);
+                    diff.windows(id, before, &after, |name| store.get(name, None).is_some());
+                    target.window = Some(after);
+                }
+            } else {
+                for change in changes {
+                    diff.change(id, target, change);
+                }
+            }
+        }
+        diffs
+    }
+
+    /// Forgets the log up to `horizon`.
+    pub fn prune(&mut self, horizon: Timestamp) {
+        while self.log.front().is_some_and(|(time, _)| *time <= horizon) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((time, changes)) = self.log.pop_front() {
+            self.log_changes -= changes.len();
+            self.log_from = Some(time);
+        }
+    }
+}
+
+fn places(kind: &TargetKind) -> Vec<Place> {
+    match kind {
+        TargetKind::Documents(names) => names.iter().cloned().map(Place::Document).collect(),
+        TargetKind::Query(query) => match &query.scope.collection_id {
+            Some(id) => vec![Place::CollectionId(Arc::clone(id))],
+            None => vec![Place::Anywhere],
+        },
+    }
+}
+
+fn window(store: &Store, query: &Query, time: Option<Timestamp>) -> BTreeMap<DocumentName, Arc<Document>> {
+    run::run(store, query, time).documents.into_iter().map(|document| (document.name.clone(), document)).collect()
+}
+
+fn members(store: &Store, target: &Target) -> Vec<Arc<Document>> {
+    match &target.kind {
+        TargetKind::Documents(names) => names.iter().filter_map(|name| store.get(name, None).cloned()).collect(),
+        TargetKind::Query(query) => run::run(store, query, None).documents,
+    }
+}
+
+/// What happened to the documents of one stream's targets in one snapshot.
+#[derive(Default)]
+struct Diff(BTreeMap<DocumentName, DocumentDiff>);
+
+#[derive(Default)]
+struct DocumentDiff {
+    /// The document as it now is; `None` where it is known only to have left.
+    now: Option<Arc<Document>>,
+    exists: bool,
+    targets: Vec<TargetId>,
+    removed: Vec<TargetId>,
+}
+
+impl Diff {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn change(&mut self, id: TargetId, target: &Target, change: &Change) {
+        let was_in = change.before.as_ref().is_some_and(|document| target.admits(document));
+        let is_in = change.after.as_ref().is_some_and(|document| target.admits(document));
+        if was_in || is_in {
+            self.put(&change.name, change.after.clone(), change.after.is_some(), id, is_in);
+        }
+    }
+
+    fn windows(
+        &mut self,
+        id: TargetId,
+        before: &BTreeMap<DocumentName, Arc<Document>>,
+        after: &BTreeMap<DocumentName, Arc<Document>>,
+        exists: impl Fn(&DocumentName) -> bool,
+    ) {
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            self.put(name, None, exists(name), id, false);
+        }
+        for (name, document) in after {
+            if before.get(name).is_none_or(|known| !Arc::ptr_eq(known, document)) {
+                self.put(name, Some(Arc::clone(document)), true, id, true);
+            }
+        }
+    }
+
+    fn put(&mut self, name: &DocumentName, now: Option<Arc<Document>>, exists: bool, id: TargetId, is_in: bool) {
+        let diff = self.0.entry(name.clone()).or_default();
+        diff.exists = exists;
+        if now.is_some() {
+            diff.now = now;
+        }
+        if is_in { diff.targets.push(id) } else { diff.removed.push(id) }
+    }
+
+    fn into_events(self, read_time: Timestamp) -> impl Iterator<Item = ListenEvent> {
+        self.0.into_iter().map(move |(name, diff)| match diff.now {
+            Some(document) if !diff.targets.is_empty() => {
+                ListenEvent::Changed { document, targets: diff.targets, removed: diff.removed }
+            }
+            _ if diff.exists => ListenEvent::Removed { name, removed: diff.removed, read_time },
+            _ => ListenEvent::Deleted { name, removed: diff.removed, read_time },
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! The engine: a state machine from commands and times to outcomes.
+//!
+//! [`Engine::apply`] takes the time and a command and answers, or says that the request has to wait
+//! and hands out a [`Waiter`]. Waiters are resolved by later commands or by [`Engine::tick`]; the
+//! shell collects what was resolved with [`Engine::take_resolved`] and, for listeners, what happened
+//! with [`Engine::take_events`]. [`Engine::due`] says when `tick` is next worth a call.
+//!
+//! Nothing here reads a clock, waits, or does I/O.
+
+mod database;
+pub mod listen;
+pub mod locks;
+pub mod query;
+pub mod store;
+#[cfg(test)]
+mod tests;
+pub mod token;
+pub mod transform;
+pub mod waits;
+pub mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+
+use crate::error::Error;
+use crate::path::{DatabaseName, DocumentName};
+use crate::value::Value;
+use database::Database;
+use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
+use query::Query;
+use query::aggregate::Aggregation;
+use query::run::Found;
+use store::Document;
+use token::TransactionId;
+use write::{Write, WriteResult};
+
+/// A request that waits, to be resolved later. Unique in an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Waiter {
+    database: u32,
+    number: u64,
+}
+
+/// How a transaction is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionOptions {
+    /// Reads take shared locks; `retry` gives the place in line of an earlier attempt.
+    Pessimistic { retry: Option<TransactionId> },
+    /// Reads take no locks; the commit is refused if what was read has changed.
+    Optimistic { retry: Option<TransactionId> },
+    /// Reads one snapshot: as of `read_time`, or as of the beginning.
+    ReadOnly { read_time: Option<Timestamp> },
+}
+
+/// At which time, or in which transaction, to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    Strong,
+    At(Timestamp),
+    In(TransactionId),
+    /// Begins a transaction and reads in it.
+    New(TransactionOptions),
+}
+
+/// What a client asks of one database.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Begin(TransactionOptions),
+    Get {
+        names: Vec<DocumentName>,
+        consistency: Consistency,
+    },
+    Query {
+        query: Arc<Query>,
+        consistency: Consistency,
+    },
+    Aggregate {
+        query: Arc<Query>,
+        aggregations: Vec<Aggregation>,
+        consistency: Consistency,
+    },
+    /// Ids of the collections directly below `parent` (the root, or a document), in order.
+    CollectionIds {
+        parent: String,
+        read_time: Option<Timestamp>,
+    },
+    /// Names directly below `parent` that have no document but descendants, in order.
+    MissingDocuments {
+        parent: String,
+        collection_id: Option<String>,
+        read_time: Option<Timestamp>,
+    },
+    Commit {
+        transaction: Option<TransactionId>,
+        writes: Vec<Write>,
+    },
+    Rollback(TransactionId),
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Begun(TransactionId),
+    Documents(Read<Vec<(DocumentName, Option<Arc<Document>>)>>),
+    Found(Read<Found>),
+    Aggregated(Read<Vec<(String, Value)>>),
+    CollectionIds(Vec<String>),
+    Names(Vec<DocumentName>),
+    Committed(Committed),
+    RolledBack,
+}
+
+/// Something read, with the time that it is consistent at.
+#[derive(Clone, Debug)]
+pub struct Read<T> {
+    pub what: T,
+    pub read_time: Timestamp,
+    /// The transaction that this very request began.
+    pub begun: Option<TransactionId>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed {
+    pub commit_time: Timestamp,
+    pub results: Vec<WriteResult>,
+}
+
+/// An answer now, or a promise of one.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Now(Outcome),
+    Later(Waiter),
+}
+
+/// All databases of a Firestore. They come into being when they are first named.
+#[derive(Debug, Default)]
+pub struct Engine {
+    databases: Vec<Database>,
+    numbers: HashMap<DatabaseName, usize>,
+    epoch: u32,
+}
+
+impl Engine {
+    pub fn new() -> Engine {
+        Engine::default()
+    }
+
+    /// Forgets everything. Waiting requests are aborted; transaction ids from before stay invalid.
+    pub fn reset(&mut self) -> Vec<(Waiter, Result<Outcome, Error>)> {
+        let epoch = self.epoch.wrapping_add(1);
+        let mut resolved = Vec::new();
+        for database in &mut self.databases {
+            database.abort_all();
+            resolved.append(&mut database.resolved);
+        }
+        *self = Engine { epoch, ..Engine::default() };
+        resolved
+    }
+
+    /// Carries out a command at time `now`.
+    pub fn apply(&mut self, now: Timestamp, database: &DatabaseName, command: Command) -> Result<Reply, Error> {
+        self.database(database).apply(now, command)
+    }
+
+    /// Lets go whoever has waited long enough, and ends transactions that are too old.
+    pub fn tick(&mut self, now: Timestamp) {
+        for database in &mut self.databases {
+            database.tick(now);
+        }
+    }
+
+    /// When [`Engine::tick`] is next needed.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.databases.iter().filter_map(Database::due).min()
+    }
+
+    /// The requests that have been resolved since the last call.
+    pub fn take_resolved(&mut self) -> Vec<(Waiter, Result<Outcome, Error>)> {
+        let mut all = Vec::new();
+        for database in &mut self.databases {
+            if !database.resolved.is_empty() {
+                all.append(&mut database.resolved);
+            }
+        }
+        all
+    }
+
+    /// Withdraws a waiting request whose client is gone.
+    pub fn cancel(&mut self, now: Timestamp, waiter: Waiter) {
+        if let Some(database) = self.databases.get_mut(waiter.database as usize) {
+            database.cancel(now, waiter);
+        }
+    }
+
+    /// Which attempt at the same work a transaction is, from 1, as far as it is remembered.
+    pub fn attempt(&self, id: TransactionId) -> u32 {
+        self.databases.get(id.database as usize).map_or(1, |database| database.attempt(id.age))
+    }
+
+    /// Opens a stream of listeners.
+    pub fn open_stream(&mut self, database: &DatabaseName) -> StreamId {
+        self.database(database).open_stream()
+    }
+
+    /// Adds a target to a stream. Its events come with [`Engine::take_events`].
+    pub fn add_target(&mut self, now: Timestamp, stream: StreamId, target: TargetId, spec: TargetSpec) {
+        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+            database.add_target(now, stream, target, spec);
+        }
+    }
+
+    pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {
+        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+            database.remove_target(stream, target);
+        }
+    }
+
+    pub fn close_stream(&mut self, stream: StreamId) {
+        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+            database.close_stream(stream);
+        }
+    }
+
+    /// What listeners are to be told, in order, since the last call.
+    pub fn take_events(&mut self) -> Vec<(StreamId, ListenEvent)> {
+        let mut all = Vec::new();
+        for database in &mut self.databases {
+            all.append(&mut database.take_events());
+        }
+        all
+    }
+
+    fn database(&mut self, name: &DatabaseName) -> &mut Database {
+        let number = match self.numbers.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = self.databases.len();
+                self.databases.push(Database::new(name.clone(), u32::try_from(number).unwrap_or(u32::MAX), self.epoch));
+                self.numbers.insert(name.clone(), number);
+                number
+            }
+        };
+        &mut self.databases[number]
+    }
+}

@@ -1,0 +1,103 @@
+//! Aggregations over a query's result: count, sum, average.
+
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+
+use super::{Query, run};
+use crate::engine::store::{Document, Store};
+use crate::path::FieldPath;
+use crate::value::Value;
+
+/// One aggregation and the name of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregation {
+    pub alias: String,
+    pub operator: Aggregator,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aggregator {
+    /// How many documents, at most `up_to`.
+    Count { up_to: Option<i64> },
+    /// The sum of the numbers in a field: an integer while all are and it fits, else a double.
+    Sum(FieldPath),
+    /// The mean of the numbers in a field as a double; null where there are none.
+    Average(FieldPath),
+}
+
+/// Runs the query and aggregates its result, in the order of `aggregations`.
+pub fn aggregate(
+    store: &Store,
+    query: &Query,
+    aggregations: &[Aggregation],
+    time: Option<Timestamp>,
+) -> Vec<(String, Value)> {
+    // As production does: a document without an aggregated field counts for none of the aggregations.
+    let required: Vec<&FieldPath> = aggregations
+        .iter()
+        .filter_map(|aggregation| match &aggregation.operator {
+            Aggregator::Sum(path) | Aggregator::Average(path) => Some(path),
+            Aggregator::Count { .. } => None,
+        })
+        .collect();
+    let has_all = |document: &Document| required.iter().all(|path| path.get(&document.fields).is_some());
+    let mut tallies: Vec<Tally> = aggregations.iter().map(|_| Tally::default()).collect();
+    let mut add = |document: &Arc<Document>| {
+        for (tally, aggregation) in tallies.iter_mut().zip(aggregations) {
+            tally.add(&aggregation.operator, document);
+        }
+    };
+    if query.limit.is_none() && query.offset == 0 && query.nearest.is_none() {
+        run::matching(store, query, time).filter(|document| has_all(document)).for_each(&mut add);
+    } else {
+        run::run(store, query, time).documents.iter().filter(|document| has_all(document)).for_each(&mut add);
+    }
+    tallies
+        .into_iter()
+        .zip(aggregations)
+        .map(|(tally, aggregation)| (aggregation.alias.clone(), tally.result(&aggregation.operator)))
+        .collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    count: i64,
+    /// Exact while all are integers: it cannot overflow with fewer than 2^64 of them.
+    integers: i128,
+    doubles: f64,
+    has_doubles: bool,
+}
+
+impl Tally {
+    fn add(&mut self, operator: &Aggregator, document: &Document) {
+        match operator {
+            Aggregator::Count { .. } => self.count += 1,
+            Aggregator::Sum(path) | Aggregator::Average(path) => match path.get(&document.fields) {
+                Some(Value::Int(number)) => {
+                    self.count += 1;
+                    self.integers += i128::from(*number);
+                }
+                Some(Value::Double(number)) => {
+                    self.count += 1;
+                    self.doubles += number;
+                    self.has_doubles = true;
+                }
+                _ => {}
+            },
+        }
+    }
+
+    fn result(&self, operator: &Aggregator) -> Value {
+        let total = || self.integers as f64 + self.doubles;
+        match operator {
+            Aggregator::Count { up_to } => Value::Int(up_to.map_or(self.count, |most| self.count.min(most))),
+            Aggregator::Sum(_) => match i64::try_from(self.integers) {
+                Ok(sum) if !self.has_doubles => Value::Int(sum),
+                _ => Value::Double(total()),
+            },
+            Aggregator::Average(_) if self.count == 0 => Value::Null,
+            Aggregator::Average(_) => Value::Double(total() / self.count as f64),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! From a client's query to a checked [`Query`]: implied orders, limits, and production's refusals.
+
+use std::collections::BTreeSet;
+
+use super::{Cursor, Direction, Filter, Key, Nearest, Operator, Order, Query, Scope, Target};
+use crate::error::Error;
+use crate::limits;
+use crate::path::FieldPath;
+use crate::texts;
+use crate::value::Value;
+
+/// A query as the client wrote it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub scope: Scope,
+    pub filter: Option<Filter>,
+    pub order: Vec<Order>,
+    pub start: Option<Cursor>,
+    pub end: Option<Cursor>,
+    pub offset: i32,
+    pub limit: Option<i32>,
+    pub select: Option<Vec<FieldPath>>,
+    pub nearest: Option<Nearest>,
+}
+
+impl Draft {
+    /// Everything in a scope, in name order.
+    pub fn new(scope: Scope) -> Draft {
+        Draft {
+            scope,
+            filter: None,
+            order: Vec::new(),
+            start: None,
+            end: None,
+            offset: 0,
+            limit: None,
+            select: None,
+            nearest: None,
+        }
+    }
+
+    /// Checks the query and writes out what it implies.
+    pub fn normalize(self) -> Result<Query, Error> {
+        let limit = self.limit.map(usize::try_from).transpose().map_err(|_| Error::invalid(texts::NEGATIVE_LIMIT))?;
+        let offset = usize::try_from(self.offset).map_err(|_| Error::invalid(texts::NEGATIVE_OFFSET))?;
+        if let Some(filter) = &self.filter {
+            check_filter(filter)?;
+        }
+        check_order(&self.order)?;
+        for cursor in [&self.start, &self.end].into_iter().flatten() {
+            check_cursor(cursor, &self.order)?;
+        }
+        let order = implied_order(self.order, self.filter.as_ref());
+        Ok(Query {
+            scope: self.scope,
+            filter: self.filter,
+            order,
+            start: self.start,
+            end: self.end,
+            offset,
+            limit,
+            select: self.select,
+            nearest: self.nearest,
+        })
+    }
+}
+
+fn check_filter(filter: &Filter) -> Result<(), Error> {
+    let mut problem = None;
+    let mut negations = 0;
+    let mut has_not_in = false;
+    let mut has_in = contains_or(filter);
+    filter.for_each_leaf(&mut |leaf| {
+        let operator = match leaf {
+            Filter::Field(_, operator, operand) => {
+                if let Err(error) = check_operand(*operator, operand) {
+                    problem.get_or_insert(error);
+                }
+                *operator
+            }
+            Filter::Name(operator, _) => *operator,
+            Filter::Unary(_, operator) => {
+                negations += usize::from(operator.is_inequality());
+                return;
+            }
+            Filter::And(_) | Filter::Or(_) => return,
+        };
+        negations += usize::from(matches!(operator, Operator::NotEqual | Operator::NotIn));
+        has_not_in |= operator == Operator::NotIn;
+        has_in |= matches!(operator, Operator::In | Operator::ArrayContainsAny);
+    });
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
+    if negations > 1 {
+        return Err(Error::invalid(texts::ONE_NEGATION));
+    }
+    if has_not_in && has_in {
+        return Err(Error::invalid(texts::NOT_IN_ALONE));
+    }
+    let normal = normal_form(filter);
+    if normal.terms > limits::DISJUNCTIONS {
+        return Err(Error::invalid(texts::too_many_disjunctions(normal.terms)));
+    }
+    if normal.array_filters > 1 {
+        return Err(Error::invalid(texts::ONE_ARRAY_CONTAINS));
+    }
+    Ok(())
+}
+
+fn check_operand(operator: Operator, operand: &Value) -> Result<(), Error> {
+    let most = match operator {
+        Operator::In | Operator::ArrayContainsAny => limits::DISJUNCTIONS,
+        Operator::NotIn => limits::NOT_IN_VALUES,
+        _ => return Ok(()),
+    };
+    let name = operator.text();
+    match operand {
+        Value::Array(values) if values.is_empty() => Err(Error::invalid(texts::list_is_empty(name))),
+        Value::Array(values) if values.len() > most => Err(Error::invalid(texts::list_is_long(name, most))),
+        Value::Array(_) => Ok(()),
+        _ => Err(Error::invalid(texts::list_wanted(name))),
+    }
+}
+
+fn contains_or(filter: &Filter) -> bool {
+    match filter {
+        Filter::Or(filters) => filters.len() > 1 || filters.iter().any(contains_or),
+        Filter::And(filters) => filters.iter().any(contains_or),
+        _ => false,
+    }
+}
+
+/// The disjunctive normal form, counted but not built.
+struct NormalForm {
+    terms: usize,
+    /// The most `array-contains` and `array-contains-any` filters that meet in one term.
+    array_filters: usize,
+}
+
+fn normal_form(filter: &Filter) -> NormalForm {
+    let leaf = |terms, array_filters| NormalForm { terms, array_filters };
+    match filter {
+        Filter::And(filters) => filters.iter().map(normal_form).fold(leaf(1, 0), |all, one| NormalForm {
+            terms: all.terms.saturating_mul(one.terms),
+            array_filters: all.array_filters + one.array_filters,
+        }),
+        Filter::Or(filters) if !filters.is_empty() => {
+            filters.iter().map(normal_form).fold(leaf(0, 0), |all, one| NormalForm {
+                terms: all.terms.saturating_add(one.terms),
+                array_filters: all.array_filters.max(one.array_filters),
+            })
+        }
+        Filter::Field(_, Operator::ArrayContains, _) => leaf(1, 1),
+        Filter::Field(_, Operator::ArrayContainsAny, Value::Array(values)) => leaf(values.len(), 1),
+        Filter::Field(_, Operator::In, Value::Array(values)) => leaf(values.len(), 0),
+        Filter::Name(Operator::In, names) => leaf(names.len(), 0),
+        _ => leaf(1, 0),
+    }
+}
+
+fn check_order(order: &[Order]) -> Result<(), Error> {
+    for (index, one) in order.iter().enumerate() {
+        let earlier = order.get(..index).unwrap_or_default();
+        if earlier.iter().any(|other| other.target == Target::Name) {
+            return Err(Error::invalid(texts::ORDER_AFTER_NAME));
+        }
+        if let Target::Field(path) = &one.target
+            && earlier.iter().any(|other| other.target == one.target)
+        {
+            return Err(Error::invalid(texts::duplicate_order(&path.to_string())));
+        }
+    }
+    Ok(())
+}
+
+/// Cursors refer to the orders that the client wrote, not to implied ones.
+fn check_cursor(cursor: &Cursor, order: &[Order]) -> Result<(), Error> {
+    if cursor.keys.len() > order.len() {
+        return Err(Error::invalid(texts::CURSOR_TOO_LONG));
+    }
+    let fits = cursor.keys.iter().zip(order).all(|(key, order)| match order.target {
+        Target::Name => matches!(key, Key::Name(_)),
+        Target::Field(_) => matches!(key, Key::Value(_)),
+    });
+    if fits { Ok(()) } else { Err(Error::invalid(texts::NAME_MUST_BE_REFERENCE)) }
+}
+
+fn implied_order(mut order: Vec<Order>, filter: Option<&Filter>) -> Vec<Order> {
+    if order.iter().any(|order| order.target == Target::Name) {
+        return order;
+    }
+    let direction = order.last().map_or(Direction::Ascending, |order| order.direction);
+    let mut fields: BTreeSet<String> = BTreeSet::new();
+    let mut paths: Vec<&FieldPath> = Vec::new();
+    if let Some(filter) = filter {
+        filter.for_each_leaf(&mut |leaf| match leaf {
+            Filter::Field(path, operator, _) if operator.is_inequality() => paths.push(path),
+            Filter::Unary(path, operator) if operator.is_inequality() => paths.push(path),
+            _ => {}
+        });
+    }
+    paths.sort_by_key(|path| path.to_string());
+    for path in paths {
+        let target = Target::Field(path.clone());
+        if fields.insert(path.to_string()) && !order.iter().any(|order| order.target == target) {
+            order.push(Order { target, direction });
+        }
+    }
+    order.push(Order { target: Target::Name, direction });
+    order
+}

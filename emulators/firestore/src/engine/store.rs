@@ -1,0 +1,252 @@
+//! Versioned documents: every collection an ordered map, every document a short history.
+//!
+//! A version is kept while reads in the past may ask for it; [`Store::prune`] drops the rest.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+
+use crate::path::DocumentName;
+use crate::value::Fields;
+
+/// One version of a document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    pub name: DocumentName,
+    pub fields: Fields,
+    pub create_time: Timestamp,
+    pub update_time: Timestamp,
+}
+
+/// What a document became at a commit; `None` where it was deleted.
+#[derive(Clone, Debug)]
+struct Version {
+    time: Timestamp,
+    document: Option<Arc<Document>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    head: Version,
+    /// Oldest first. Most documents have none, so the list is apart.
+    older: Option<Box<VecDeque<Version>>>,
+}
+
+impl Slot {
+    fn at(&self, time: Option<Timestamp>) -> Option<&Arc<Document>> {
+        let Some(time) = time else { return self.head.document.as_ref() };
+        if self.head.time <= time {
+            return self.head.document.as_ref();
+        }
+        let older = self.older.as_ref()?;
+        let after = older.partition_point(|version| version.time <= time);
+        older.get(after.checked_sub(1)?)?.document.as_ref()
+    }
+
+    /// Drops what no read at `horizon` or later can see; says whether anything is left to keep.
+    fn prune(&mut self, horizon: Timestamp) -> bool {
+        if let Some(older) = &mut self.older {
+            if self.head.time <= horizon {
+                self.older = None;
+            } else {
+                // The last version at or before the horizon is still what a read there sees.
+                let keep_from = older.partition_point(|version| version.time <= horizon).saturating_sub(1);
+                older.drain(..keep_from);
+                if older.is_empty() {
+                    self.older = None;
+                }
+            }
+        }
+        self.older.is_some() || self.head.document.is_some() || self.head.time > horizon
+    }
+}
+
+#[derive(Debug, Default)]
+struct Collection {
+    documents: BTreeMap<DocumentName, Slot>,
+}
+
+/// One document of a commit, before and after.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub name: DocumentName,
+    pub before: Option<Arc<Document>>,
+    pub after: Option<Arc<Document>>,
+}
+
+/// All documents of a database.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// By the collection's path.
+    collections: BTreeMap<Arc<str>, Collection>,
+    /// Collection ids, and the paths of the collections that have them.
+    groups: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// Superseded versions, oldest first: when they were superseded, and whose.
+    superseded: VecDeque<(Timestamp, DocumentName)>,
+}
+
+impl Store {
+    /// The document as it is now, or as it was at `time`.
+    pub fn get(&self, name: &DocumentName, time: Option<Timestamp>) -> Option<&Arc<Document>> {
+        self.collections.get(name.collection())?.documents.get(name)?.at(time)
+    }
+
+    /// When the document last changed, deletion included; `None` where nothing is known of it.
+    pub fn changed_at(&self, name: &DocumentName) -> Option<Timestamp> {
+        Some(self.collections.get(name.collection())?.documents.get(name)?.head.time)
+    }
+
+    /// Makes a commit's changes the newest versions. `time` is later than any before.
+    pub fn install(&mut self, time: Timestamp, changes: &[Change]) {
+        for change in changes {
+            let version = Version { time, document: change.after.clone() };
+            if !self.collections.contains_key(change.name.collection()) {
+                let path: Arc<str> = Arc::from(change.name.collection());
+                self.groups.entry(Arc::from(change.name.collection_id())).or_default().insert(Arc::clone(&path));
+                self.collections.insert(path, Collection::default());
+            }
+            let Some(collection) = self.collections.get_mut(change.name.collection()) else { continue };
+            if let Some(slot) = collection.documents.get_mut(&change.name) {
+                let before = std::mem::replace(&mut slot.head, version);
+                slot.older.get_or_insert_default().push_back(before);
+                self.superseded.push_back((time, change.name.clone()));
+            } else {
+                if version.document.is_none() {
+                    continue;
+                }
+                collection.documents.insert(change.name.clone(), Slot { head: version, older: None });
+            }
+        }
+    }
+
+    /// Forgets versions that were superseded before `horizon`; a little at each call.
+    pub fn prune(&mut self, horizon: Timestamp) {
+        for _ in 0..64 {
+            if self.superseded.front().is_none_or(|(time, _)| *time > horizon) {
+                return;
+            }
+            let Some((_, name)) = self.superseded.pop_front() else { return };
+            let Some(collection) = self.collections.get_mut(name.collection()) else { continue };
+            if collection.documents.get_mut(&name).is_some_and(|slot| !slot.prune(horizon)) {
+                collection.documents.remove(&name);
+            }
+            if collection.documents.is_empty() {
+                self.collections.remove(name.collection());
+                if let Some(paths) = self.groups.get_mut(name.collection_id()) {
+                    paths.remove(name.collection());
+                    if paths.is_empty() {
+                        self.groups.remove(name.collection_id());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The documents of one collection in name order, from `lower` to `upper`.
+    pub fn collection<'a>(
+        &'a self,
+        path: &str,
+        lower: Bound<&'a DocumentName>,
+        upper: Bound<&'a DocumentName>,
+        time: Option<Timestamp>,
+    ) -> impl DoubleEndedIterator<Item = &'a Arc<Document>> + use<'a> {
+        let valid = match (lower, upper) {
+            (Bound::Included(a), Bound::Included(b)) => a <= b,
+            (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a < b,
+            _ => true,
+        };
+        let collection = if valid { self.collections.get(path) } else { None };
+        collection
+            .map(|collection| collection.documents.range::<DocumentName, _>((lower, upper)))
+            .into_iter()
+            .flatten()
+            .filter_map(move |(_, slot)| slot.at(time))
+    }
+
+    /// The paths of all collections with this id at or below `parent` (the root, or a document).
+    pub fn group<'a>(&'a self, id: &str, parent: &'a str) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
+        self.groups.get(id).into_iter().flatten().filter(move |path| is_below(path, parent))
+    }
+
+    /// The paths of all collections at or below `parent`.
+    pub fn collections_below<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
+        let lower = if parent.is_empty() { Bound::Unbounded } else { Bound::Included(parent) };
+        self.collections
+            .range::<str, _>((lower, Bound::Unbounded))
+            .map(|(path, _)| path)
+            // What starts with the parent's path is contiguous; siblings such as `a/x-y` may lie between.
+            .take_while(move |path| path.starts_with(parent))
+            .filter(move |path| is_below(path, parent))
+    }
+
+    /// Whether a collection has any document at `time`.
+    pub fn has_documents(&self, collection: &str, time: Option<Timestamp>) -> bool {
+        self.collections
+            .get(collection)
+            .is_some_and(|collection| collection.documents.values().any(|slot| slot.at(time).is_some()))
+    }
+}
+
+/// Whether a path lies below `parent`, which is empty for the root.
+pub fn is_below(path: &str, parent: &str) -> bool {
+    parent.is_empty() || path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(path: &str) -> DocumentName {
+        DocumentName::parse_relative(path).unwrap()
+    }
+
+    fn document(path: &str, at: i64) -> Option<Arc<Document>> {
+        let time = Timestamp::from_micros(at);
+        Some(Arc::new(Document { name: name(path), fields: Fields::new(), create_time: time, update_time: time }))
+    }
+
+    fn put(store: &mut Store, path: &str, at: i64) {
+        let before = store.get(&name(path), None).cloned();
+        let change = Change { name: name(path), before, after: document(path, at) };
+        store.install(Timestamp::from_micros(at), &[change]);
+    }
+
+    fn delete(store: &mut Store, path: &str, at: i64) {
+        let before = store.get(&name(path), None).cloned();
+        store.install(Timestamp::from_micros(at), &[Change { name: name(path), before, after: None }]);
+    }
+
+    #[test]
+    fn the_past_stays_readable_until_it_is_pruned() {
+        let mut store = Store::default();
+        put(&mut store, "c/a", 10);
+        put(&mut store, "c/a", 20);
+        delete(&mut store, "c/a", 30);
+        let seen = |store: &Store, at| {
+            store.get(&name("c/a"), Some(Timestamp::from_micros(at))).map(|document| document.update_time.as_micros())
+        };
+        assert_eq!(
+            [5, 10, 19, 20, 29, 30].map(|at| seen(&store, at)),
+            [None, Some(10), Some(10), Some(20), Some(20), None]
+        );
+        store.prune(Timestamp::from_micros(25));
+        assert_eq!([19, 25, 30].map(|at| seen(&store, at)), [None, Some(20), None]);
+        store.prune(Timestamp::from_micros(40));
+        assert!(store.collections.is_empty() && store.groups.is_empty());
+    }
+
+    #[test]
+    fn groups_and_prefixes_respect_whole_segments() {
+        let mut store = Store::default();
+        for path in ["a/x/g/1", "a/x-y/g/1", "g/1", "b/z/h/1"] {
+            put(&mut store, path, 1);
+        }
+        let group: Vec<_> = store.group("g", "a/x").map(|path| path.to_string()).collect();
+        assert_eq!(group, ["a/x/g"]);
+        assert_eq!(store.group("g", "").count(), 3);
+        let below: Vec<_> = store.collections_below("a/x").map(|path| path.to_string()).collect();
+        assert_eq!(below, ["a/x/g"]);
+    }
+}

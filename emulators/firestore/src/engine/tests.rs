@@ -1,0 +1,1 @@
+//! Contention as recorded, and a model test of its promises.

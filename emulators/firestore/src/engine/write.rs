@@ -1,0 +1,146 @@
+//! What a commit's writes make of the documents: masks, transforms, preconditions, in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+
+use crate::engine::store::{Change, Document, Store};
+use crate::engine::transform::{self, Transform};
+use crate::error::Error;
+use crate::limits;
+use crate::path::{DatabaseName, DocumentName, FieldPath};
+use crate::value::size::document_size;
+use crate::value::{Fields, Value};
+
+/// One write to one document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub name: DocumentName,
+    pub operation: Operation,
+    /// Applied after the operation, in order. Empty for a delete.
+    pub transforms: Vec<Transform>,
+    pub precondition: Option<Precondition>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Replaces all fields.
+    Set(Fields),
+    /// Changes the masked fields only; those without a value in `fields` are removed.
+    Merge {
+        mask: Vec<FieldPath>,
+        fields: Fields,
+    },
+    Delete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    Exists(bool),
+    /// The document exists and was last updated at this time.
+    UpdateTime(Timestamp),
+}
+
+/// What a client learns of one write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteResult {
+    /// `None` after a delete.
+    pub update_time: Option<Timestamp>,
+    pub transform_results: Vec<Value>,
+}
+
+/// The writes of a commit, worked out against the store but not yet installed.
+#[derive(Debug)]
+pub struct Evaluated {
+    pub results: Vec<WriteResult>,
+    /// One entry for each document that really changes.
+    pub changes: Vec<Change>,
+}
+
+/// Works out a commit at `commit_time`. Later writes see earlier ones of the same commit.
+pub fn evaluate(
+    store: &Store,
+    database: &DatabaseName,
+    writes: &[Write],
+    commit_time: Timestamp,
+) -> Result<Evaluated, Error> {
+    let mut results = Vec::with_capacity(writes.len());
+    let mut changes: Vec<Change> = Vec::with_capacity(writes.len());
+    let mut places: HashMap<&DocumentName, usize> = HashMap::new();
+    for write in writes {
+        let place = *places.entry(&write.name).or_insert_with(|| {
+            let before = store.get(&write.name, None).cloned();
+            changes.push(Change { name: write.name.clone(), before: before.clone(), after: before });
+            changes.len() - 1
+        });
+        let Some(change) = changes.get_mut(place) else { continue };
+        check_precondition(write, change.after.as_deref(), database)?;
+        let (after, result) = apply(write, change.after.take(), commit_time);
+        change.after = after;
+        results.push(result);
+    }
+    changes.retain(|change| match (&change.before, &change.after) {
+        (None, None) => false,
+        (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+        _ => true,
+    });
+    for after in changes.iter().filter_map(|change| change.after.as_ref()) {
+        let bytes = document_size(&after.name, &after.fields);
+        if bytes > limits::DOCUMENT_BYTES {
+            return Err(Error::DocumentTooLarge { name: database.resource(after.name.path()), bytes });
+        }
+    }
+    Ok(Evaluated { results, changes })
+}
+
+fn check_precondition(write: &Write, stored: Option<&Document>, database: &DatabaseName) -> Result<(), Error> {
+    let name = || database.resource(write.name.path());
+    match (write.precondition, stored) {
+        (Some(Precondition::Exists(true)), None) => Err(Error::NoDocumentToUpdate(name())),
+        (Some(Precondition::Exists(false)), Some(_)) => Err(Error::AlreadyExists(name())),
+        (Some(Precondition::UpdateTime(required)), stored) => {
+            let stored = stored.map_or(0, |document| document.update_time.as_micros());
+            if stored == required.as_micros() {
+                Ok(())
+            } else {
+                Err(Error::StaleVersion { stored, required: required.as_micros() })
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn apply(write: &Write, stored: Option<Arc<Document>>, time: Timestamp) -> (Option<Arc<Document>>, WriteResult) {
+    let mut fields = match &write.operation {
+        Operation::Delete => {
+            return (None, WriteResult { update_time: None, transform_results: Vec::new() });
+        }
+        Operation::Set(fields) => fields.clone(),
+        Operation::Merge { mask, fields } => {
+            let mut merged = stored.as_ref().map(|document| document.fields.clone()).unwrap_or_default();
+            for path in mask {
+                match path.get(fields) {
+                    Some(value) => path.set(&mut merged, value.clone()),
+                    None => path.remove(&mut merged),
+                }
+            }
+            merged
+        }
+    };
+    let transform_results =
+        write.transforms.iter().map(|transform| transform::apply(transform, &mut fields, time)).collect();
+    let after = match stored {
+        // A write that changes nothing keeps the version, and with it `update_time`.
+        Some(document) if document.fields == fields => document,
+        Some(document) => Arc::new(Document {
+            name: write.name.clone(),
+            fields,
+            create_time: document.create_time,
+            update_time: time,
+        }),
+        None => Arc::new(Document { name: write.name.clone(), fields, create_time: time, update_time: time }),
+    };
+    let update_time = Some(after.update_time);
+    (Some(after), WriteResult { update_time, transform_results })
+}

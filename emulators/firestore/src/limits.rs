@@ -1,0 +1,51 @@
+//! Production's documented limits ("Usage and limits") and the times that govern contention.
+
+use std::time::Duration;
+
+/// Bytes of a document, by the documented size formula.
+pub const DOCUMENT_BYTES: usize = 1_048_576;
+/// Bytes of a field name.
+pub const FIELD_NAME_BYTES: usize = 1_500;
+/// Bytes of a string or bytes value.
+pub const VALUE_BYTES: usize = 1_048_487;
+/// Levels of maps and arrays within a document.
+pub const NESTING: usize = 20;
+/// Segments of a field path: one for each level, and the field itself.
+pub const FIELD_PATH_SEGMENTS: usize = 100;
+/// Bytes of a document or collection id.
+pub const ID_BYTES: usize = 1_500;
+/// Bytes of a document's whole path.
+pub const NAME_BYTES: usize = 6_144;
+/// Segments of a document's path: 100 levels of collections.
+pub const PATH_SEGMENTS: usize = 200;
+/// Field transformations on one document in one write.
+pub const TRANSFORMS: usize = 500;
+/// Bytes of the writes in one commit: the documented 10 MiB.
+pub const COMMIT_BYTES: usize = 10 * 1024 * 1024;
+/// Bytes of a request: what production's front end lets through.
+pub const REQUEST_BYTES: usize = 11_534_336;
+/// What our transport lets through: more than [`REQUEST_BYTES`], so that our own check answers.
+pub const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// Disjunctions of a query after normalisation.
+pub const DISJUNCTIONS: usize = 30;
+/// Values of a `not-in`.
+pub const NOT_IN_VALUES: usize = 10;
+/// Aggregations of a query.
+pub const AGGREGATIONS: usize = 5;
+/// Numbers of a vector.
+pub const VECTOR_DIMENSIONS: usize = 2_048;
+/// Results of a nearest-neighbour search.
+pub const NEAREST_RESULTS: i32 = 1_000;
+/// Nested filters of a query; deeper input is refused before it is walked.
+pub const FILTER_DEPTH: usize = 100;
+
+/// A transaction ends when nothing has used it for this long.
+pub const TRANSACTION_IDLE: Duration = Duration::from_secs(60);
+/// A transaction ends this long after its beginning in any case.
+pub const TRANSACTION_TOTAL: Duration = Duration::from_secs(270);
+/// How long a commit without a transaction waits behind read locks.
+pub const PLAIN_COMMIT_WAIT: Duration = Duration::from_secs(20);
+/// How far back reads may look, and how long old versions are kept.
+pub const VERSION_RETENTION: Duration = Duration::from_secs(3_600);
+/// How far back a resume token may point.
+pub const RESUME_RETENTION: Duration = Duration::from_secs(1_800);

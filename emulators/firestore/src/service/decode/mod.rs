@@ -1,0 +1,107 @@
+//! From the API's messages to the engine's types, with production's checks.
+
+pub mod query;
+pub mod values;
+pub mod write;
+
+use prost_types::Timestamp as ProtoTimestamp;
+use scrimmage_core::Timestamp;
+use scrimmage_protos::google::firestore::v1 as pb;
+
+use crate::engine::token::TransactionId;
+use crate::engine::{Consistency, TransactionOptions};
+use crate::error::Error;
+use crate::path::{DatabaseName, FieldPath, check_parent};
+use crate::texts;
+
+/// A time that a client gave: within years 1 to 9999, and of whole microseconds.
+pub fn precise_time(time: ProtoTimestamp) -> Result<Timestamp, Error> {
+    if time.nanos % 1_000 != 0 {
+        return Err(Error::invalid(texts::TIME_TOO_PRECISE));
+    }
+    values::timestamp(time)
+}
+
+pub fn transaction_id(bytes: &[u8]) -> Result<TransactionId, Error> {
+    TransactionId::from_bytes(bytes).ok_or(Error::InvalidTransaction)
+}
+
+/// Options of a transaction. `new_in_read` says where they stand: a transaction begun by a read is
+/// read-only unless it says otherwise, one begun by itself is read-write.
+pub fn transaction_options(
+    options: Option<pb::TransactionOptions>,
+    new_in_read: bool,
+) -> Result<TransactionOptions, Error> {
+    use pb::transaction_options::{ConcurrencyMode, Mode, read_only::ConsistencySelector};
+    let Some(mode) = options.and_then(|options| options.mode) else {
+        return Ok(if new_in_read {
+            TransactionOptions::ReadOnly { read_time: None }
+        } else {
+            TransactionOptions::Pessimistic { retry: None }
+        });
+    };
+    match mode {
+        Mode::ReadOnly(options) => {
+            let read_time = match options.consistency_selector {
+                Some(ConsistencySelector::ReadTime(time)) => Some(precise_time(time)?),
+                None => None,
+            };
+            Ok(TransactionOptions::ReadOnly { read_time })
+        }
+        Mode::ReadWrite(options) => {
+            let retry = if options.retry_transaction.is_empty() {
+                None
+            } else {
+                Some(transaction_id(&options.retry_transaction)?)
+            };
+            Ok(match options.concurrency_mode() {
+                ConcurrencyMode::Optimistic => TransactionOptions::Optimistic { retry },
+                // Standard edition's default.
+                ConcurrencyMode::Unspecified | ConcurrencyMode::Pessimistic => {
+                    TransactionOptions::Pessimistic { retry }
+                }
+            })
+        }
+    }
+}
+
+/// The reads' `consistency_selector`, which each request has as a type of its own.
+pub enum Selector {
+    Transaction(prost::bytes::Bytes),
+    New(pb::TransactionOptions),
+    ReadTime(ProtoTimestamp),
+}
+
+pub fn consistency(selector: Option<Selector>) -> Result<Consistency, Error> {
+    match selector {
+        None => Ok(Consistency::Strong),
+        // An empty id is what a client sends that has none.
+        Some(Selector::Transaction(id)) if id.is_empty() => Ok(Consistency::Strong),
+        Some(Selector::Transaction(id)) => Ok(Consistency::In(transaction_id(&id)?)),
+        Some(Selector::New(options)) => Ok(Consistency::New(transaction_options(Some(options), true)?)),
+        Some(Selector::ReadTime(time)) => Ok(Consistency::At(precise_time(time)?)),
+    }
+}
+
+/// A mask of fields to return: `None` is all of them.
+pub fn mask(mask: Option<pb::DocumentMask>) -> Result<Option<Vec<FieldPath>>, Error> {
+    mask.map(|mask| mask.field_paths.iter().map(|path| FieldPath::parse(path)).collect()).transpose()
+}
+
+/// A parent, `…/documents[/document]`: its database and the document's path, empty for the root.
+pub fn parent(resource: &str) -> Result<(DatabaseName, &str), Error> {
+    let (database, path) = DatabaseName::split(resource).map_err(|error| error.about("Document parent name"))?;
+    check_parent(path, resource).map_err(|error| error.about("Document parent name"))?;
+    Ok((database, path))
+}
+
+/// A collection's id as a client gave it.
+pub fn collection_id(id: &str) -> Result<(), Error> {
+    if id.contains('/') {
+        return Err(Error::invalid(texts::slash_in_collection(id)));
+    }
+    if crate::path::field::is_reserved(id) {
+        return Err(Error::invalid(texts::reserved_collection(id)));
+    }
+    crate::path::check_id(id)
+}

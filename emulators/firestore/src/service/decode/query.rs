@@ -1,0 +1,282 @@
+//! Structured queries, aggregations and the `order_by` text of ListDocuments.
+
+use std::sync::Arc;
+
+use scrimmage_protos::google::firestore::v1 as pb;
+
+use super::values;
+use crate::engine::query::aggregate::{Aggregation, Aggregator};
+use crate::engine::query::nearest::numbers;
+use crate::engine::query::normalize::Draft;
+use crate::engine::query::{
+    Cursor, Direction, Filter, Key, Measure, Nearest, Operator, Order, Query, Scope, Target, UnaryOperator,
+};
+use crate::error::Error;
+use crate::limits;
+use crate::path::field::is_reserved;
+use crate::path::{DatabaseName, DocumentName, FieldPath};
+use crate::texts;
+use crate::value::Value;
+use pb::structured_query as sq;
+
+/// A query below `parent`, a document's path or empty for the root.
+pub fn query(database: &DatabaseName, parent: &str, query: pb::StructuredQuery) -> Result<Query, Error> {
+    let mut draft = Draft::new(scope(parent, query.from)?);
+    draft.filter = query.r#where.map(|filter| decode_filter(database, filter, 0)).transpose()?.flatten();
+    draft.order = query.order_by.into_iter().map(order).collect::<Result<_, _>>()?;
+    draft.start = query.start_at.map(|at| cursor(database, at, &draft.order)).transpose()?;
+    draft.end = query.end_at.map(|at| cursor(database, at, &draft.order)).transpose()?;
+    draft.offset = query.offset;
+    draft.limit = query.limit;
+    // Documented: an empty projection returns all fields.
+    draft.select = query.select.filter(|select| !select.fields.is_empty()).map(projection).transpose()?;
+    draft.nearest = query.find_nearest.map(nearest).transpose()?;
+    draft.normalize()
+}
+
+fn scope(parent: &str, from: Vec<sq::CollectionSelector>) -> Result<Scope, Error> {
+    let mut from = from.into_iter();
+    let selector = from.next();
+    if from.next().is_some() {
+        return Err(Error::invalid(texts::ONE_COLLECTION));
+    }
+    let (collection_id, all_descendants) = match selector {
+        None => (None, true),
+        Some(selector) if selector.collection_id.is_empty() => (None, selector.all_descendants),
+        Some(selector) => {
+            super::collection_id(&selector.collection_id)?;
+            (Some(Arc::from(selector.collection_id)), selector.all_descendants)
+        }
+    };
+    Ok(Scope { parent: Arc::from(parent), collection_id, all_descendants })
+}
+
+fn target(field: Option<sq::FieldReference>) -> Result<Target, Error> {
+    let path = FieldPath::parse(&field.unwrap_or_default().field_path)?;
+    Ok(if path.is_name() { Target::Name } else { Target::Field(path) })
+}
+
+/// `None` for a composite without parts, which asks for nothing.
+fn decode_filter(database: &DatabaseName, filter: sq::Filter, depth: usize) -> Result<Option<Filter>, Error> {
+    use sq::composite_filter::Operator as Composite;
+    use sq::filter::FilterType;
+    if depth > limits::FILTER_DEPTH {
+        return Err(Error::invalid(texts::FILTER_TOO_DEEP));
+    }
+    match filter.filter_type {
+        None => Err(Error::invalid(texts::EMPTY_FILTER)),
+        Some(FilterType::CompositeFilter(composite)) => {
+            let operator = composite.op();
+            if operator == Composite::Unspecified {
+                return Err(Error::invalid(texts::BAD_COMPOSITE_OPERATOR));
+            }
+            let mut filters = Vec::with_capacity(composite.filters.len());
+            for part in composite.filters {
+                filters.extend(decode_filter(database, part, depth + 1)?);
+            }
+            Ok(match filters.len() {
+                0 => None,
+                1 => filters.pop(),
+                _ if operator == Composite::Or => Some(Filter::Or(filters)),
+                _ => Some(Filter::And(filters)),
+            })
+        }
+        Some(FilterType::FieldFilter(filter)) => field_filter(database, filter).map(Some),
+        Some(FilterType::UnaryFilter(filter)) => unary_filter(filter).map(Some),
+    }
+}
+
+fn field_filter(database: &DatabaseName, filter: sq::FieldFilter) -> Result<Filter, Error> {
+    use sq::field_filter::Operator as Op;
+    let operator = match filter.op() {
+        Op::Unspecified => return Err(Error::invalid(texts::BAD_FIELD_OPERATOR)),
+        Op::LessThan => Operator::Less,
+        Op::LessThanOrEqual => Operator::LessOrEqual,
+        Op::GreaterThan => Operator::Greater,
+        Op::GreaterThanOrEqual => Operator::GreaterOrEqual,
+        Op::Equal => Operator::Equal,
+        Op::NotEqual => Operator::NotEqual,
+        Op::ArrayContains => Operator::ArrayContains,
+        Op::In => Operator::In,
+        Op::ArrayContainsAny => Operator::ArrayContainsAny,
+        Op::NotIn => Operator::NotIn,
+    };
+    let target = target(filter.field)?;
+    let operand = values::value(filter.value.ok_or_else(|| Error::invalid(texts::VALUE_UNSET))?)?;
+    let path = match target {
+        Target::Field(path) => path,
+        Target::Name => return name_filter(database, operator, &operand),
+    };
+    Ok(Filter::Field(path, operator, operand))
+}
+
+fn name_filter(database: &DatabaseName, operator: Operator, operand: &Value) -> Result<Filter, Error> {
+    let wrong = || Error::invalid(texts::NAME_MUST_BE_REFERENCE);
+    let name = |value: &Value| document_name(database, value);
+    let names = match (operator, operand) {
+        (Operator::ArrayContains | Operator::ArrayContainsAny, _) => return Err(wrong()),
+        (Operator::In | Operator::NotIn, Value::Array(values)) => {
+            let most = if operator == Operator::In { limits::DISJUNCTIONS } else { limits::NOT_IN_VALUES };
+            let text = operator.text();
+            if values.is_empty() {
+                return Err(Error::invalid(texts::list_is_empty(text)));
+            }
+            if values.len() > most {
+                return Err(Error::invalid(texts::list_is_long(text, most)));
+            }
+            values.iter().map(name).collect::<Result<_, _>>()?
+        }
+        (Operator::In | Operator::NotIn, _) => return Err(Error::invalid(texts::list_wanted(operator.text()))),
+        _ => vec![name(operand)?],
+    };
+    Ok(Filter::Name(operator, names))
+}
+
+fn document_name(database: &DatabaseName, value: &Value) -> Result<DocumentName, Error> {
+    let Value::Reference(resource) = value else {
+        return Err(Error::invalid(texts::NAME_MUST_BE_REFERENCE));
+    };
+    super::write::name_in(database, resource)
+}
+
+fn unary_filter(filter: sq::UnaryFilter) -> Result<Filter, Error> {
+    use sq::unary_filter::{OperandType, Operator as Op};
+    let operator = match filter.op() {
+        Op::Unspecified => return Err(Error::invalid(texts::BAD_UNARY_OPERATOR)),
+        Op::IsNan => UnaryOperator::IsNan,
+        Op::IsNull => UnaryOperator::IsNull,
+        Op::IsNotNan => UnaryOperator::IsNotNan,
+        Op::IsNotNull => UnaryOperator::IsNotNull,
+    };
+    let field = filter.operand_type.map(|OperandType::Field(field)| field);
+    match target(field)? {
+        Target::Name => Err(Error::invalid(texts::NAME_MUST_BE_REFERENCE)),
+        Target::Field(path) => Ok(Filter::Unary(path, operator)),
+    }
+}
+
+fn order(order: sq::Order) -> Result<Order, Error> {
+    let direction = match order.direction() {
+        sq::Direction::Descending => Direction::Descending,
+        sq::Direction::Unspecified | sq::Direction::Ascending => Direction::Ascending,
+    };
+    Ok(Order { target: target(order.field)?, direction })
+}
+
+fn cursor(database: &DatabaseName, cursor: pb::Cursor, orders: &[Order]) -> Result<Cursor, Error> {
+    if cursor.values.len() > orders.len() {
+        return Err(Error::invalid(texts::CURSOR_TOO_LONG));
+    }
+    let mut keys = Vec::with_capacity(cursor.values.len());
+    for (value, order) in cursor.values.into_iter().zip(orders) {
+        let value = values::value(value)?;
+        keys.push(match order.target {
+            Target::Name => Key::Name(document_name(database, &value)?),
+            Target::Field(_) => Key::Value(value),
+        });
+    }
+    Ok(Cursor { keys, before: cursor.before })
+}
+
+/// Fields to return; `__name__` is none of them, and comes anyway.
+fn projection(projection: sq::Projection) -> Result<Vec<FieldPath>, Error> {
+    let mut paths = Vec::with_capacity(projection.fields.len());
+    for field in projection.fields {
+        let path = FieldPath::parse(&field.field_path)?;
+        if !path.is_name() {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+fn nearest(nearest: sq::FindNearest) -> Result<Nearest, Error> {
+    use sq::find_nearest::DistanceMeasure;
+    let measure = match nearest.distance_measure() {
+        DistanceMeasure::Unspecified => return Err(Error::invalid(texts::NO_DISTANCE_MEASURE)),
+        DistanceMeasure::Euclidean => Measure::Euclidean,
+        DistanceMeasure::Cosine => Measure::Cosine,
+        DistanceMeasure::DotProduct => Measure::DotProduct,
+    };
+    let Target::Field(field) = target(nearest.vector_field)? else {
+        return Err(Error::invalid(texts::NAME_MUST_BE_REFERENCE));
+    };
+    let vector = values::value(nearest.query_vector.ok_or_else(|| Error::invalid(texts::VALUE_UNSET))?)?;
+    let vector = numbers(&vector).ok_or_else(|| Error::invalid(texts::NOT_A_VECTOR))?;
+    if vector.is_empty() || vector.len() > limits::VECTOR_DIMENSIONS {
+        return Err(Error::invalid(texts::VECTOR_TOO_LONG));
+    }
+    let limit = nearest.limit.unwrap_or(0);
+    if !(1..=limits::NEAREST_RESULTS).contains(&limit) {
+        return Err(Error::invalid(texts::NEAREST_LIMIT));
+    }
+    let result_field = match nearest.distance_result_field.as_str() {
+        "" => None,
+        path => Some(FieldPath::parse(path)?),
+    };
+    Ok(Nearest {
+        field,
+        vector,
+        measure,
+        limit: usize::try_from(limit).unwrap_or(0),
+        result_field,
+        threshold: nearest.distance_threshold,
+    })
+}
+
+/// Aggregations, with the default names of those that have none.
+pub fn aggregations(list: Vec<pb::structured_aggregation_query::Aggregation>) -> Result<Vec<Aggregation>, Error> {
+    use pb::structured_aggregation_query::aggregation::Operator as Op;
+    if list.is_empty() {
+        return Err(Error::invalid(texts::NO_AGGREGATIONS));
+    }
+    if list.len() > limits::AGGREGATIONS {
+        return Err(Error::invalid(texts::TOO_MANY_AGGREGATIONS));
+    }
+    let mut unnamed = 0;
+    let mut aggregations: Vec<Aggregation> = Vec::with_capacity(list.len());
+    for one in list {
+        let field = |field: Option<sq::FieldReference>| match target(field)? {
+            Target::Field(path) => Ok(path),
+            Target::Name => Err(Error::invalid(texts::AGGREGATION_ON_NAME)),
+        };
+        let operator = match one.operator {
+            None => return Err(Error::invalid(texts::EMPTY_AGGREGATION)),
+            Some(Op::Count(count)) if count.up_to.is_some_and(|up_to| up_to <= 0) => {
+                return Err(Error::invalid(texts::COUNT_UP_TO));
+            }
+            Some(Op::Count(count)) => Aggregator::Count { up_to: count.up_to },
+            Some(Op::Sum(sum)) => Aggregator::Sum(field(sum.field)?),
+            Some(Op::Avg(average)) => Aggregator::Average(field(average.field)?),
+        };
+        let alias = if one.alias.is_empty() {
+            unnamed += 1;
+            format!("field_{unnamed}")
+        } else {
+            one.alias
+        };
+        if is_reserved(&alias) {
+            return Err(Error::invalid(texts::reserved_alias(&alias)));
+        }
+        if aggregations.iter().any(|other| other.alias == alias) {
+            return Err(Error::invalid(texts::duplicate_alias(&alias)));
+        }
+        aggregations.push(Aggregation { alias, operator });
+    }
+    Ok(aggregations)
+}
+
+/// ListDocuments' `order_by`: `priority desc, __name__`.
+pub fn order_text(text: &str) -> Result<Vec<Order>, Error> {
+    let mut orders = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (path, direction) = match part.rsplit_once(char::is_whitespace) {
+            Some((path, word)) if word.eq_ignore_ascii_case("desc") => (path.trim(), Direction::Descending),
+            Some((path, word)) if word.eq_ignore_ascii_case("asc") => (path.trim(), Direction::Ascending),
+            _ => (part, Direction::Ascending),
+        };
+        let path = FieldPath::parse(path)?;
+        orders.push(Order { target: if path.is_name() { Target::Name } else { Target::Field(path) }, direction });
+    }
+    Ok(orders)
+}

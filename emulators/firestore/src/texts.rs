@@ -1,0 +1,296 @@
+//! Production's error texts, each with where it is known from.
+//!
+//! "Service": seen in answers of the live service, as quoted in public issue reports. "Emulator":
+//! seen on Google's emulator and not contradicted by anything known of the service.
+
+use crate::limits;
+
+/// Service. A transaction lost against an older one.
+pub const CONTENTION: &str = "Aborted due to cross-transaction contention. This occurs when multiple transactions \
+    attempt to access the same data, requiring Firestore to abort at least one in order to enforce serializability.";
+/// Service. A plain commit waited too long.
+pub const TOO_MUCH_CONTENTION: &str = "Too much contention on these documents. Please try again.";
+/// Service and emulator. A transaction id that the service never gave out.
+pub const INVALID_TRANSACTION: &str = "Invalid transaction.";
+/// Service. Client libraries look for "transaction has expired" in it and begin anew.
+pub const TRANSACTION_EXPIRED: &str = "The referenced transaction has expired or is no longer valid.";
+/// Emulator.
+pub const READ_ONLY_TRANSACTION: &str = "Cannot modify entities in a read-only transaction.";
+/// Service. The writes of one commit exceed 10 MiB.
+pub const TRANSACTION_TOO_BIG: &str = "Transaction too big. Decrease transaction size.";
+/// Service. The front end's own limit lies a little above the documented 10 MiB.
+pub const PAYLOAD_TOO_LARGE: &str = "Request payload size exceeds the limit: 11534336 bytes.";
+/// Emulator.
+pub const READ_TIME_TOO_OLD: &str = "The requested 'read_time' is too old.";
+/// Emulator.
+pub const READ_TIME_IN_FUTURE: &str = "The requested 'read_time' cannot be in the future.";
+/// Emulator.
+pub const TIME_TOO_PRECISE: &str = "timestamp cannot have more than microseconds precision";
+/// Emulator.
+pub const EMPTY_WRITE: &str = "empty write operation";
+/// Emulator.
+pub const EMPTY_TRANSFORM: &str = "Operation type must be specified for field transformation.";
+/// Emulator.
+pub const NO_TRANSFORMS: &str = "The list of FieldTransform must not be empty.";
+/// Emulator.
+pub const NOT_A_NUMBER: &str = "Input must be int64 or double.";
+/// Emulator.
+pub const EMPTY_FIELD_NAME: &str = "The property.name is the empty string.";
+/// Emulator.
+pub const LONG_FIELD_NAME: &str = "The property.name is longer than 1500 bytes.";
+/// Emulator.
+pub const EMPTY_FIELD_PATH: &str = "Invalid empty property path string.";
+/// Emulator.
+pub const LONG_FIELD_PATH: &str = "property path is longer than 1500 bytes.";
+/// Emulator.
+pub const ARRAY_IN_ARRAY: &str = "Cannot convert an array value in an array value.";
+/// Emulator.
+pub const VALUE_UNSET: &str = "Cannot convert firestore.v1.Value with type unset.";
+/// Emulator.
+pub const LONG_ID: &str = "The key path element name is longer than 1500 bytes.";
+/// Emulator.
+pub const SAME_DOCUMENT_TWICE: &str = "the same document cannot be written more than once in a single request";
+/// Emulator.
+pub const NAME_MUST_NOT_BE_SET: &str = "document.name must not be set";
+/// Emulator.
+pub const NEGATIVE_PAGE_SIZE: &str = "Page size must be nonnegative.";
+/// Emulator.
+pub const BAD_PAGE_TOKEN: &str = "invalid page token";
+
+/// Emulator.
+pub const NEGATIVE_LIMIT: &str = "limit is negative";
+/// Emulator.
+pub const NEGATIVE_OFFSET: &str = "offset is negative";
+/// Emulator.
+pub const ONE_NEGATION: &str =
+    "Only a single 'NOT_EQUAL', 'NOT_IN', 'IS_NOT_NAN', or 'IS_NOT_NULL' filter allowed per query.";
+/// Emulator.
+pub const NOT_IN_ALONE: &str = "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'.";
+/// Emulator.
+pub const ONE_ARRAY_CONTAINS: &str = "A maximum of 1 'ARRAY_CONTAINS' filter is allowed per disjunction.";
+/// Emulator.
+pub const ORDER_AFTER_NAME: &str = "order by clause cannot contain more fields after the key";
+/// Emulator.
+pub const CURSOR_TOO_LONG: &str = "Cursor has too many values.";
+/// Service and emulator.
+pub const NAME_MUST_BE_REFERENCE: &str = "__key__ filter value must be a Key";
+/// Emulator.
+pub const BAD_COMPOSITE_OPERATOR: &str = "Unsupported CompositeFilter operator.";
+/// Emulator.
+pub const BAD_FIELD_OPERATOR: &str = "Unknown FieldFilter operator.";
+/// In the manner of the one for field filters.
+pub const BAD_UNARY_OPERATOR: &str = "Unknown UnaryFilter operator.";
+/// Ours: what production says of a filter without content is not known.
+pub const EMPTY_FILTER: &str = "Filter type must be specified.";
+/// Ours: guards recursion; production's limit on filters is met before.
+pub const FILTER_TOO_DEEP: &str = "Filters are nested too deeply.";
+/// Emulator.
+pub const ONE_COLLECTION: &str = "StructuredQuery.from cannot have more than one collection selector.";
+/// Ours: the range is documented, the text is not known.
+pub const TIME_OUT_OF_RANGE: &str =
+    "Timestamp must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z inclusive.";
+/// Ours: production's text for pipeline expressions in stored values is not known.
+pub const PIPELINE_VALUE: &str = "Value type is only allowed in pipeline expressions.";
+/// Ours: the rule is documented, the text is not known.
+pub const NO_DISTANCE_MEASURE: &str = "Distance measure must be specified.";
+/// Ours: the rule is documented, the text is not known.
+pub const NOT_A_VECTOR: &str = "Query vector must be a vector.";
+/// Ours: the rule is documented, the text is not known.
+pub const VECTOR_TOO_LONG: &str = "Query vector must have from 1 to 2048 dimensions.";
+/// Ours: the rule is documented, the text is not known.
+pub const NEAREST_LIMIT: &str = "FindNearest limit must be a positive integer of no more than 1000.";
+/// Service: the part that client test suites quote.
+pub const PIPELINE_ON_STANDARD: &str = "Pipeline queries are only allowed on ENTERPRISE mode databases.";
+/// Ours.
+pub const NO_EXPLAIN: &str = "Query explain is not supported by this emulator yet.";
+/// Ours.
+pub const NO_QUERY: &str = "The request must have a structured query.";
+/// Ours: the rule is documented, the text is not known.
+pub const SHOW_MISSING_WITH_ORDER: &str = "show_missing cannot be combined with order_by.";
+/// Ours: the rule is documented, the text is not known.
+pub const PARTITION_PARENT: &str = "PartitionQuery supports only the database root as its parent.";
+/// Ours: the rule is documented, the text is not known.
+pub const PARTITION_QUERY: &str = "PartitionQuery supports only collection group queries ordered by __name__ ascending, \
+    without other filters, orders, limits, offsets or cursors.";
+/// Ours: the rule is documented, the text is not known.
+pub const PARTITION_COUNT: &str = "partition_count must be positive.";
+/// Ours: the rule is documented, the text is not known.
+pub const WRITES_IN_HANDSHAKE: &str = "The first request of a write stream must not have writes.";
+/// Ours.
+pub const RESET: &str = "All data was reset.";
+/// Ours.
+pub const NO_TARGET_CHANGE: &str = "A listen request must add or remove a target.";
+/// Ours.
+pub const NO_TARGET: &str = "A target must have documents or a query.";
+/// Ours.
+pub const BAD_RESUME_TOKEN: &str = "Invalid resume token.";
+/// Ours: the rule is documented, the text is not known.
+pub const TARGET_IDS_MIXED: &str = "Target ids must either all be assigned by the client or all by the server.";
+/// Emulator.
+pub const NO_AGGREGATIONS: &str = "Aggregations can not be empty.";
+/// After the documented limit; the emulator answers without a text.
+pub const TOO_MANY_AGGREGATIONS: &str = "The maximum number of aggregations allowed in an aggregation query is 5.";
+/// Emulator.
+pub const EMPTY_AGGREGATION: &str = "Operator field in Aggregation is not set.";
+/// After the proto's documentation: "must be greater than zero when present".
+pub const COUNT_UP_TO: &str = "Count aggregation up_to must be greater than zero.";
+/// Emulator.
+pub const AGGREGATION_ON_NAME: &str = "Aggregations are not supported for the property: __key__";
+
+/// Service.
+pub fn already_exists(name: &str) -> String {
+    format!("Document already exists: {name}")
+}
+
+/// Service.
+pub fn no_document_to_update(name: &str) -> String {
+    format!("No document to update: {name}")
+}
+
+/// Service.
+pub fn not_found(name: &str) -> String {
+    format!("Document \"{name}\" not found.")
+}
+
+/// Emulator.
+pub fn stale_version(stored: i64, required: i64) -> String {
+    format!("the stored version ({stored}) does not match the required base version ({required})")
+}
+
+/// Service.
+pub fn document_too_large(name: &str, bytes: usize) -> String {
+    format!(
+        "Document '{name}' cannot be written because its size ({} bytes) exceeds the maximum allowed size of {} bytes.",
+        thousands(bytes),
+        thousands(limits::DOCUMENT_BYTES)
+    )
+}
+
+/// Service and emulator.
+pub fn invalid_field_path(path: &str) -> String {
+    format!(
+        "Invalid property path \"{path}\". Unquoted property paths must match regex ([a-zA-Z_][a-zA-Z_0-9]*), \
+         and quoted property paths must match regex (`(?:[^`\\\\]|(?:\\\\.))+`)"
+    )
+}
+
+/// Emulator.
+pub fn reserved_in_path(segment: &str) -> String {
+    format!("Invalid reserved name in field path {segment}")
+}
+
+/// Emulator.
+pub fn reserved_field(name: &str) -> String {
+    format!("field name {name} is reserved")
+}
+
+/// Emulator.
+pub fn reserved_id(id: &str) -> String {
+    format!("Resource id \"{id}\" is invalid because it is reserved.")
+}
+
+/// Ours: names with empty or dotted ids are caught with a position before this; bare ids are not.
+pub fn invalid_id(id: &str) -> String {
+    format!("Resource id \"{id}\" is invalid.")
+}
+
+/// Emulator.
+pub fn nested_too_deep(field: &str) -> String {
+    format!("Property {field} contains an invalid nested entity.")
+}
+
+/// Emulator.
+pub fn long_value(field: &str) -> String {
+    format!("The value of property \"{field}\" is longer than {} bytes.", limits::VALUE_BYTES)
+}
+
+/// Emulator. `axis` is "latitude" or "longitude", `bound` its greatest value.
+pub fn geo_out_of_range(axis: &str, number: f64, bound: f64) -> String {
+    format!("Geo point {axis} '{number:?}' outside permitted range -{bound:?} to {bound:?}.")
+}
+
+/// Emulator.
+pub fn list_is_empty(operator: &str) -> String {
+    format!("'{operator}' requires an non-empty ArrayValue.")
+}
+
+/// Emulator.
+pub fn list_is_long(operator: &str, most: usize) -> String {
+    format!("'{operator}' supports up to {most} comparison values.")
+}
+
+/// Emulator.
+pub fn list_wanted(operator: &str) -> String {
+    format!("'{operator}' requires an ArrayValue.")
+}
+
+/// Ours: the limit is documented, the text is not known.
+pub fn too_many_transforms(count: usize) -> String {
+    format!(
+        "A write has {count} field transformations on one document, which is more than the maximum of {}.",
+        limits::TRANSFORMS
+    )
+}
+
+/// Ours: the rule is documented, the text is not known.
+pub fn other_database(name: &str, database: &str) -> String {
+    format!("Document name \"{name}\" is not in the database \"{database}\" of the request.")
+}
+
+/// Emulator.
+pub fn too_many_disjunctions(count: usize) -> String {
+    format!(
+        "Too many disjunctions after normalization. Result had {count} disjunctions which is more than the maximum of {}",
+        limits::DISJUNCTIONS
+    )
+}
+
+/// Emulator.
+pub fn duplicate_order(path: &str) -> String {
+    format!("order by clause cannot contain duplicate fields {path}")
+}
+
+/// Emulator.
+pub fn duplicate_alias(alias: &str) -> String {
+    format!("Aggregation aliases contain duplicate alias: {alias}.")
+}
+
+/// Emulator.
+pub fn reserved_alias(alias: &str) -> String {
+    format!("The property.name \"{alias}\" is reserved.")
+}
+
+/// Emulator.
+pub fn reserved_collection(id: &str) -> String {
+    format!("Collection id \"{id}\" is invalid because it is reserved.")
+}
+
+/// Emulator.
+pub fn slash_in_collection(id: &str) -> String {
+    format!("Collection id \"{id}\" is invalid because it contains \"/\".")
+}
+
+/// 1048576 as "1,048,576".
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_commas() {
+        assert_eq!(thousands(7), "7");
+        assert_eq!(thousands(123_456), "123,456");
+        assert_eq!(thousands(1_048_576), "1,048,576");
+    }
+}
