@@ -1,1 +1,179 @@
 //! All emulators in one process on one port.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), scrimmage_suite::SuiteError> {
+//! use scrimmage_suite::Suite;
+//!
+//! let suite = Suite::builder().project("demo").start().await?;
+//! for (name, value) in suite.env() {
+//!     println!("export {name}={value}");
+//! }
+//! suite.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//! Suites share nothing: any number may run side by side in one process.
+
+mod environment;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use scrimmage_core::{Clock, Context, FaultGate, Journal, Profile};
+use scrimmage_gateway::Gateway;
+use scrimmage_pubsub::PubSub;
+use thiserror::Error;
+
+/// The largest gRPC message that is decoded at all: services refuse above their own limits, which
+/// are lower, with their own texts.
+const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+
+/// Why a suite cannot be started.
+#[derive(Debug, Error)]
+pub enum SuiteError {
+    #[error(transparent)]
+    Gateway(#[from] scrimmage_gateway::GatewayError),
+    #[error("`{0}` is not a project id")]
+    Project(String),
+}
+
+/// Settings of a suite, all with defaults.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    port: u16,
+    clock: Clock,
+    project: String,
+    profile: Profile,
+    seed: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder { port: 0, clock: Clock::real(), project: "scrimmage".to_owned(), profile: Profile::default(), seed: 0 }
+    }
+}
+
+impl Builder {
+    /// The port on 127.0.0.1; default 0, any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The clock that everything waits on; default the real one.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The default project; default `scrimmage`. Requests may name any other.
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = project.into();
+        self
+    }
+
+    /// How closely to keep to production; default strict.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Where random choices start from; default 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts all services. To be called within a tokio runtime.
+    pub async fn start(self) -> Result<Suite, SuiteError> {
+        if !scrimmage_core::names::is_project_id(&self.project) {
+            return Err(SuiteError::Project(self.project));
+        }
+        let context =
+            Context::new(self.clock).with_project(&self.project).with_profile(self.profile).with_seed(self.seed);
+        let pubsub = PubSub::new(context.clone());
+        let gateway = Gateway::builder(context)
+            .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
+            .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
+            .on_reset({
+                let pubsub = pubsub.clone();
+                move || pubsub.reset()
+            })
+            .bind(self.port)
+            .await?;
+        Ok(Suite { gateway, pubsub })
+    }
+}
+
+/// Running emulators; dropping it stops them without waiting, [`Suite::shutdown`] waits.
+#[derive(Debug)]
+pub struct Suite {
+    gateway: Gateway,
+    pubsub: PubSub,
+}
+
+impl Suite {
+    /// Starts with the defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where all services listen.
+    pub fn addr(&self) -> SocketAddr {
+        self.gateway.addr()
+    }
+
+    /// `http://127.0.0.1:N`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr())
+    }
+
+    /// The variables that point stock clients at this suite.
+    pub fn env(&self) -> Vec<(String, String)> {
+        environment::variables(self.addr(), self.project())
+    }
+
+    /// A port of its own for one program, and the variables that point it there: its calls have
+    /// `label` as their client in journal and faults.
+    pub async fn env_for(&self, label: &str) -> Result<Vec<(String, String)>, SuiteError> {
+        let address = self.gateway.listen(label).await?;
+        Ok(environment::variables(address, self.project()))
+    }
+
+    pub fn project(&self) -> &str {
+        &self.context().project
+    }
+
+    pub fn context(&self) -> &Context {
+        self.gateway.context()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.context().clock
+    }
+
+    pub fn journal(&self) -> Arc<Journal> {
+        self.context().journal.clone()
+    }
+
+    pub fn faults(&self) -> Arc<FaultGate> {
+        self.context().faults.clone()
+    }
+
+    /// Pub/Sub itself, for what has no place in its API: duplicate deliveries and the like.
+    pub fn pubsub(&self) -> &PubSub {
+        &self.pubsub
+    }
+
+    /// Empties all services and the journal and takes all faults away. The clock keeps its time.
+    pub fn reset(&self) {
+        self.gateway.reset();
+    }
+
+    /// Closes the ports and ends all tasks; when it returns, the port is free.
+    pub async fn shutdown(self) {
+        let Suite { gateway, pubsub } = self;
+        gateway.shutdown().await;
+        drop(pubsub);
+    }
+}
