@@ -56,8 +56,7 @@ pub enum ExprKind {
         expr: Box<Expr>,
         field: Ident,
     },
-    /// `expr.*` outside of a select list is only legal in COUNT-like and UNNEST positions.
-    /// `a[…]`.
+    /// `a[…]`; `OFFSET(0)` and its kin are calls in `index`.
     Subscript {
         expr: Box<Expr>,
         index: Box<Expr>,
@@ -143,7 +142,7 @@ pub enum ExprKind {
         ty: Option<TypeName>,
         fields: Vec<(Expr, Option<Ident>)>,
     },
-    /// `NEW`-like constructors do not exist in BigQuery. A query in parentheses as a value.
+    /// A query in parentheses as a value.
     ScalarSubquery(Box<Query>),
     ArraySubquery(Box<Query>),
     Exists(Box<Query>),
@@ -168,7 +167,7 @@ pub enum ExprKind {
     Default,
     /// Parentheses matter to a few rules (`(a).b`, comparison chaining).
     Parenthesized(Box<Expr>),
-    /// `INTERVAL`-less date part, `WEEK(MONDAY)`; only as an argument.
+    /// The `*` of `COUNT(*)`; only as an argument.
     Star,
 }
 
@@ -227,11 +226,16 @@ pub enum InList {
 pub struct Call {
     /// `SAFE.`, `NET.`, `KEYS.`, a dataset's, …: as written.
     pub name: Path,
+    /// `expr.f(x)`: `expr` is the first of `args`.
+    pub chained: bool,
     pub args: Vec<Expr>,
     pub distinct: bool,
     /// `COUNT(*)` has one `Star` argument.
     pub nulls: Option<NullsModifier>,
+    /// `f(x WHERE condition)`.
     pub filter: Option<Expr>,
+    /// `f(x GROUP BY y)`: aggregation in two levels.
+    pub group_by: Vec<Expr>,
     pub having: Option<HavingModifier>,
     pub order_by: Vec<OrderItem>,
     pub limit: Option<Expr>,
@@ -296,6 +300,9 @@ pub struct TypeName {
     /// `(10)`, `(5, 1)`, `(MAX)` is not BigQuery's.
     pub parameters: Vec<Expr>,
     pub collate: Option<String>,
+    /// Only fields of a struct in a table's schema: `STRUCT<a INT64 NOT NULL OPTIONS(…)>`.
+    pub not_null: bool,
+    pub options: Vec<OptionEntry>,
     pub pos: Pos,
 }
 
@@ -586,6 +593,7 @@ pub enum PipeKind {
     },
     Distinct,
     OrderBy(Vec<OrderItem>),
+    Qualify(Expr),
     Join(Box<PipeJoin>),
     SetOperation {
         operator: SetOperator,

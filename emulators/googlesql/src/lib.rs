@@ -10,7 +10,10 @@ pub mod coercion;
 pub mod error;
 pub mod exec;
 pub mod functions;
+pub mod lexer;
+pub mod parser;
 pub mod plan;
+pub mod stack;
 pub mod types;
 pub mod value;
 
