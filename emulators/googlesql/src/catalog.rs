@@ -201,6 +201,7 @@ pub enum Outcome {
     Ddl(DdlAction),
 }
 
+#[derive(Clone, Debug)]
 pub struct QueryResult {
     /// Anonymous columns are named `f0_`, `f1_` … here.
     pub columns: Vec<(String, Type)>,

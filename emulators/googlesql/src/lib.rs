@@ -5,6 +5,7 @@
 //! the plan over batches of columns. Functions stand in one registry ([`functions`]), values in [`value`].
 
 pub mod ast;
+pub mod cast;
 pub mod catalog;
 pub mod coercion;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod functions;
 pub mod lexer;
 pub mod parser;
 pub mod plan;
+pub mod script;
 pub mod stack;
 pub mod types;
 pub mod value;
