@@ -9,14 +9,10 @@ pub fn describe(verb: &Method, path: &str) -> (String, String) {
         .fold(path, |path, prefix| path.strip_prefix(prefix).unwrap_or(path));
     let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let custom = parts.last().and_then(|last| last.split_once(':')).map(|(_, custom)| custom.to_owned());
-    let action = match (parts.len() % 2, parts.last()) {
-        // `…/tables/t/data`, `…/jobs/j/cancel`: a word behind an id that is no collection.
-        (1, Some(last)) => match *last {
-            "data" | "insertAll" | "cancel" | "delete" | "serviceAccount" | "undelete" => parts.pop(),
-            _ => None,
-        },
-        _ => None,
-    };
+    // `…/tables/t/data`, `…/jobs/j/cancel`: a word behind an id that is no collection.
+    const ACTIONS: [&str; 6] = ["data", "insertAll", "cancel", "delete", "serviceAccount", "undelete"];
+    let on_action = parts.len() % 2 == 1 && parts.last().is_some_and(|last| ACTIONS.contains(last));
+    let action = if on_action { parts.pop() } else { None };
     let resource = parts.join("/");
     let on_collection = parts.len() % 2 == 1;
     let collection = if on_collection { parts.last() } else { parts.iter().rev().nth(1) };

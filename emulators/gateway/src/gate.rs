@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, StreamBody};
 use scrimmage_core::faults::{Decision, End, InjectedError};
-use scrimmage_core::{CallInfo, Code, Context, Status};
+use scrimmage_core::{CallInfo, Code, Context, Status, Timestamp};
 use tower::ServiceExt;
 
 use crate::Core;
@@ -47,8 +47,9 @@ pub async fn serve(core: &Core, mut request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let (head, body) = first_message(body).await;
         record.info.resources = message_of(&head).map(|message| method.resources(message)).unwrap_or_default();
-        if let Some(decision) = core.context.faults.decide(&record.info, core.context.clock.now()) {
-            match hold(&core.context, decision, &mut record).await {
+        let now = core.context.clock.now();
+        if let Some(decision) = core.context.faults.decide(&record.info, now) {
+            match hold(&core.context, decision, now, &mut record).await {
                 End::Pass => {}
                 End::DropAfter => drop_after = true,
                 End::DropBefore => return lose(record, peer, "The connection was dropped before the call.").await,
@@ -86,14 +87,16 @@ fn unknown(core: &Core, request: &Request<Body>) -> Response<Body> {
     error::grpc(status)
 }
 
-/// Does the waiting of a decision; says how the call is to end.
-pub async fn hold(context: &Context, decision: Decision, record: &mut Record) -> End {
+/// Does the waiting of a decision that was taken at `now`; says how the call is to end.
+pub async fn hold(context: &Context, decision: Decision, now: Timestamp, record: &mut Record) -> End {
     record.faults.extend(decision.faults);
+    let mut held_from = now;
     for barrier in decision.barriers {
         barrier.opened(&context.clock).await;
+        held_from = context.clock.now();
     }
     if !decision.delay.is_zero() {
-        context.clock.sleep(decision.delay).await;
+        context.clock.sleep_until(held_from + decision.delay).await;
     }
     decision.end
 }

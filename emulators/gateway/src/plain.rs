@@ -54,8 +54,9 @@ pub(crate) async fn serve(core: &Core, service: &HttpService, mut request: Reque
     let mut record = Record::new(&core.context, CallInfo::new(service.name, &method, &resource, client));
     request.extensions_mut().insert(record.notes.clone());
     let mut drop_after = false;
-    if let Some(decision) = core.context.faults.decide(&record.info, core.context.clock.now()) {
-        match hold(&core.context, decision, &mut record).await {
+    let now = core.context.clock.now();
+    if let Some(decision) = core.context.faults.decide(&record.info, now) {
+        match hold(&core.context, decision, now, &mut record).await {
             End::Pass => {}
             End::DropAfter => drop_after = true,
             End::DropBefore => return lose(record, peer, "The connection was dropped before the call.").await,

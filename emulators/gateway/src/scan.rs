@@ -73,7 +73,6 @@ mod tests {
                 write(Operation::Update(document("db/documents/a/3"))),
             ],
             transaction: vec![0xff; 20].into(),
-            ..CommitRequest::default()
         }
         .encode_to_vec()
     }
