@@ -48,7 +48,7 @@ pub enum Error {
     /// Observed.
     #[error("Request payload size exceeds the limit: {0} bytes.")]
     Payload(usize),
-    /// Observed for retention.
+    /// Observed for retention; for backoffs in Google's emulator.
     #[error(
         "The value for {what} is out of bounds. You passed {given} in the request, but the value must be \
          between {least} and {most}."
@@ -59,8 +59,11 @@ pub enum Error {
         "Invalid update_mask provided in the Update{kind}Request: the '{field}' field in the {kind} is not mutable."
     )]
     Immutable { kind: &'static str, field: String },
-    /// Ours, beside the one above.
-    #[error("Invalid update_mask provided in the Update{kind}Request: '{field}' is not a known {kind} field.")]
+    /// Observed in Google's emulator, which writes the field without quotes.
+    #[error(
+        "Invalid update_mask provided in the Update{kind}Request: '{field}' is not a known {kind} field. Note that \
+         field paths must be of the form 'push_config' rather than 'pushConfig'."
+    )]
     UnknownField { kind: &'static str, field: String },
     /// Observed for subscriptions.
     #[error("The update_mask in the Update{0}Request must be set, and must contain a non-empty paths list.")]
@@ -95,12 +98,18 @@ pub enum Error {
     /// Ours.
     #[error("The number of modify_deadline_seconds must be that of modify_deadline_ack_ids.")]
     DeadlineCount,
-    /// Ours; documented behaviour.
-    #[error("The push endpoint must be an absolute http or https URL (push_endpoint={0}).")]
+    /// Observed.
+    #[error(
+        "Invalid push endpoint given (endpoint={0}). Refer to \
+         https://cloud.google.com/pubsub/docs/subscriber#create for more information."
+    )]
     BadEndpoint(String),
-    /// Ours: only http endpoints are served.
-    #[error("Push to https endpoints is not supported: use an http endpoint (push_endpoint={0}).")]
-    Https(String),
+    /// Observed in reports; production shows no name where the key is the matter, and calls bytes characters.
+    #[error(
+        "The attribute \"{name}\" in the request has a {part} that is too long. The length is {given} characters, but \
+         the maximum allowed is {most}. Refer to https://cloud.google.com/pubsub/quotas for more information."
+    )]
+    LongAttribute { name: String, part: &'static str, given: usize, most: usize },
     /// Ours; documented behaviour (FAILED_PRECONDITION).
     #[error("The snapshot would expire in less than an hour (resource={0}).")]
     ShortSnapshot(String),
@@ -134,7 +143,7 @@ impl Error {
             Error::WrongType | Error::Detached(_) | Error::ShortSnapshot(_) | Error::ForeignSnapshot(_) => {
                 Code::FailedPrecondition
             }
-            Error::Https(_) | Error::Unimplemented(_) => Code::Unimplemented,
+            Error::Unimplemented(_) => Code::Unimplemented,
             Error::Reset => Code::Unavailable,
             _ => Code::InvalidArgument,
         }

@@ -102,6 +102,24 @@ async fn publishing() {
         stage.publisher.publish(publish(vec![small; 1_000])).await.expect("ids").into_inner().message_ids.len(),
         1_000
     );
+    let attribute = |key: String, value: String| {
+        let attributes = [(key, value)].into();
+        vec![pb::PubsubMessage { attributes, ..Default::default() }]
+    };
+    assert_eq!(
+        said(stage.publisher.publish(publish(attribute("k".repeat(257), String::new()))).await),
+        invalid(
+            "The attribute \"\" in the request has a key that is too long. The length is 257 characters, but the maximum \
+             allowed is 256. Refer to https://cloud.google.com/pubsub/quotas for more information."
+        )
+    );
+    assert_eq!(
+        said(stage.publisher.publish(publish(attribute("k".to_owned(), "v".repeat(1_025)))).await),
+        invalid(
+            "The attribute \"k\" in the request has a value that is too long. The length is 1025 characters, but the \
+             maximum allowed is 1024. Refer to https://cloud.google.com/pubsub/quotas for more information."
+        )
+    );
     let sized = |size: usize| vec![pb::PubsubMessage { data: vec![7; size].into(), ..Default::default() }];
     let (code, text) = said(stage.publisher.publish(publish(sized(10_000_000))).await);
     assert_eq!(code, Code::InvalidArgument);
@@ -140,6 +158,51 @@ async fn durations() {
         invalid(
             "The value for expiration duration is too small. You passed 1h in the request, but the minimum value is 24h."
         )
+    );
+}
+
+#[tokio::test]
+async fn policies() {
+    let mut stage = Stage::start().await;
+    let base = || pb::Subscription { name: SUB.into(), topic: TOPIC.into(), ..Default::default() };
+    let dead_letter = |attempts| pb::Subscription {
+        dead_letter_policy: Some(pb::DeadLetterPolicy {
+            dead_letter_topic: TOPIC.into(),
+            max_delivery_attempts: attempts,
+        }),
+        ..base()
+    };
+    for (attempts, text) in [(4, "small. You passed 4 in the request, but the minimum value is 5."), (101, "large.")] {
+        let (_, said) = said(stage.subscriber.create_subscription(dead_letter(attempts)).await);
+        assert!(said.starts_with(&format!("The value for max_delivery_attempts is too {text}")), "{said}");
+    }
+    let retry = pb::RetryPolicy {
+        minimum_backoff: Some(prost_types::Duration { seconds: 20, nanos: 0 }),
+        maximum_backoff: Some(prost_types::Duration { seconds: 10, nanos: 0 }),
+    };
+    assert_eq!(
+        said(stage.subscriber.create_subscription(pb::Subscription { retry_policy: Some(retry), ..base() }).await),
+        invalid(
+            "The value for maximum_backoff is too small. You passed 10s in the request, but the minimum value is 20s."
+        )
+    );
+    let push = pb::PushConfig { push_endpoint: "here".into(), ..Default::default() };
+    assert_eq!(
+        said(stage.subscriber.create_subscription(pb::Subscription { push_config: Some(push), ..base() }).await),
+        invalid(
+            "Invalid push endpoint given (endpoint=here). Refer to \
+             https://cloud.google.com/pubsub/docs/subscriber#create for more information."
+        )
+    );
+    let bad = pb::Subscription { filter: "attributes.a = b".into(), ..base() };
+    let (code, _) = said(stage.subscriber.create_subscription(bad).await);
+    assert_eq!(code, Code::InvalidArgument);
+    let sink = pb::BigQueryConfig { table: "p.d.t".into(), ..Default::default() };
+    let (code, text) =
+        said(stage.subscriber.create_subscription(pb::Subscription { bigquery_config: Some(sink), ..base() }).await);
+    assert_eq!(
+        (code, text.as_str()),
+        (Code::Unimplemented, "A BigQuery subscription (bigquery_config) is not supported yet.")
     );
 }
 

@@ -212,6 +212,6 @@ impl Engine {
     /// Which resources there are, for checks that nothing leaks: topics, subscriptions, timers.
     #[cfg(test)]
     fn sizes(&self) -> (usize, usize, usize) {
-        (self.topics.len(), self.subs.len(), self.timers.len())
+        (self.topics.len(), self.subs.len(), self.timers.count())
     }
 }

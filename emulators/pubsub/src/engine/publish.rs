@@ -42,8 +42,8 @@ fn check(request: &pb::PublishRequest) -> Result<(), Error> {
             if key.is_empty() || key.starts_with("goog") {
                 return Err(Error::BadArgument("attributes"));
             }
-            too_large("attribute_key_size", key.len(), limits::ATTRIBUTE_KEY_BYTES)?;
-            too_large("attribute_value_size", value.len(), limits::ATTRIBUTE_VALUE_BYTES)?;
+            too_long("", "key", key, limits::ATTRIBUTE_KEY_BYTES)?;
+            too_long(key, "value", value, limits::ATTRIBUTE_VALUE_BYTES)?;
         }
     }
     Ok(())
@@ -54,6 +54,13 @@ fn too_large(what: &'static str, given: usize, most: usize) -> Result<(), Error>
         return Ok(());
     }
     Err(Error::TooLarge { what, given: given.to_string(), most: most.to_string() })
+}
+
+fn too_long(name: &str, part: &'static str, text: &str, most: usize) -> Result<(), Error> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(Error::LongAttribute { name: name.to_owned(), part, given: text.len(), most })
 }
 
 impl Engine {
