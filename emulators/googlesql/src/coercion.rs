@@ -74,7 +74,8 @@ pub fn assigns(from: &Type, to: &Type, origin: Origin) -> bool {
         (Type::BigNumeric | Type::Float64, Type::Numeric) | (Type::Float64, Type::BigNumeric) => true,
         (Type::Array(a), Type::Array(b)) => assigns(a, b, origin),
         (Type::Struct(a), Type::Struct(b)) => {
-            a.fields.len() == b.fields.len() && a.fields.iter().zip(&b.fields).all(|(a, b)| assigns(&a.ty, &b.ty, origin))
+            a.fields.len() == b.fields.len()
+                && a.fields.iter().zip(&b.fields).all(|(a, b)| assigns(&a.ty, &b.ty, origin))
         }
         _ => false,
     }
@@ -84,16 +85,21 @@ pub fn assigns(from: &Type, to: &Type, origin: Origin) -> bool {
 /// element); nothing but NULLs gives INT64, as GoogleSQL has it. `None` as answer: there is no common type.
 pub fn supertype<'a>(inputs: impl IntoIterator<Item = (Option<&'a Type>, Origin)>) -> Option<Type> {
     let typed: Vec<(&Type, Origin)> = inputs.into_iter().filter_map(|(ty, origin)| ty.map(|ty| (ty, origin))).collect();
+    common(&typed)
+}
+
+fn common(typed: &[(&Type, Origin)]) -> Option<Type> {
     let Some((first, _)) = typed.first() else { return Some(Type::Int64) };
     if typed.iter().all(|(ty, _)| ty == first) {
         return Some((*first).clone());
     }
     if typed.iter().all(|(ty, _)| matches!(ty, Type::Struct(_))) {
-        return struct_supertype(&typed);
+        return struct_supertype(typed);
     }
     if typed.iter().all(|(ty, _)| matches!(ty, Type::Array(_))) {
-        let elements = typed.iter().map(|(ty, origin)| (ty.element(), *origin));
-        let element = supertype(elements)?;
+        let elements: Vec<(&Type, Origin)> =
+            typed.iter().filter_map(|(ty, origin)| ty.element().map(|element| (element, *origin))).collect();
+        let element = common(&elements)?;
         let whole = Type::array(element);
         return typed.iter().all(|(ty, origin)| coerces(ty, &whole, *origin)).then_some(whole);
     }
@@ -105,7 +111,11 @@ pub fn supertype<'a>(inputs: impl IntoIterator<Item = (Option<&'a Type>, Origin)
         candidates.extend(tier);
     }
     let numbers = [Type::Numeric, Type::BigNumeric, Type::Float64];
-    candidates.into_iter().chain(&numbers).find(|candidate| typed.iter().all(|(ty, origin)| coerces(ty, candidate, *origin))).cloned()
+    candidates
+        .into_iter()
+        .chain(&numbers)
+        .find(|candidate| typed.iter().all(|(ty, origin)| coerces(ty, candidate, *origin)))
+        .cloned()
 }
 
 fn number_rank(ty: &Type) -> u8 {
@@ -133,7 +143,9 @@ fn struct_supertype(inputs: &[(&Type, Origin)]) -> Option<Type> {
     }
     let mut fields = Vec::with_capacity(leader.fields.len());
     for (index, field) in leader.fields.iter().enumerate() {
-        let ty = supertype(structs.iter().map(|(ty, origin)| (ty.fields.get(index).map(|field| &field.ty), *origin)))?;
+        let column: Vec<(&Type, Origin)> =
+            structs.iter().filter_map(|(ty, origin)| ty.fields.get(index).map(|field| (&field.ty, *origin))).collect();
+        let ty = common(&column)?;
         fields.push(StructField { name: field.name.clone(), ty });
     }
     Some(Type::Struct(Arc::new(StructType { fields })))

@@ -30,12 +30,13 @@ pub mod signature;
 
 mod args;
 mod dates;
+pub(crate) mod encoding;
 mod operators;
 
 pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
 
 /// The rooms' scalar tables.
-const SCALARS: &[&[ScalarFunction]] = &[operators::TABLE];
+const SCALARS: &[&[ScalarFunction]] = &[operators::TABLE, encoding::TABLE];
 
 /// The rooms' aggregate tables.
 const AGGREGATES: &[&[AggregateFunction]] = &[];
