@@ -60,7 +60,7 @@ pub const SNAPSHOT_MIN_LIFETIME: Duration = Duration::from_secs(HOUR);
 /// Messages in one pull answer or one stream response, whatever was asked for.
 pub const PULL_MESSAGES: usize = 1_000;
 /// Bytes after which a pull answer or a stream response is closed. Ours: production's is not documented.
-pub const RESPONSE_BYTES: usize = 4 << 20;
+pub const RESPONSE_BYTES: usize = 2 << 20;
 /// Length of a page when the request names none, and its upper bound. Ours: production's is not documented.
 pub const PAGE: usize = 100;
 pub const MAX_PAGE: usize = 1_000;

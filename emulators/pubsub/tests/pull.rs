@@ -1,5 +1,7 @@
 //! Pull, streaming pull and the management calls, through the generated clients.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use std::time::Duration;

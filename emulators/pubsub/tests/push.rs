@@ -1,5 +1,7 @@
 //! Push, from publish to an endpoint that answers well, badly, late or not at all.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use std::time::Duration;

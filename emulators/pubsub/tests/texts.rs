@@ -1,5 +1,7 @@
 //! The texts that production answers with, word for word.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod common;
 
 use common::{SUB, Stage, TOPIC};

@@ -1,6 +1,6 @@
 //! A Pub/Sub of a test's own on a loopback port, its clients, and an endpoint to push to.
 
-#![allow(dead_code, reason = "every test file uses another part")]
+#![allow(dead_code, clippy::expect_used, reason = "test support: every test file uses another part")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
