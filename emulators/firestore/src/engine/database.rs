@@ -372,7 +372,7 @@ impl Database {
             self.settle(now);
         }
         match self.resolved.iter().position(|(other, _)| *other == waiter) {
-            Some(at) => self.resolved.swap_remove(at).1.map(Reply::Now),
+            Some(at) => self.resolved.remove(at).1.map(Reply::Now),
             None => Ok(Reply::Later(waiter)),
         }
     }

@@ -1,1 +1,0 @@
-//! Contention as recorded, and a model test of its promises.

@@ -1,0 +1,135 @@
+//! Listeners: snapshots, windows, resuming.
+
+use super::*;
+use crate::engine::listen::TargetKind;
+
+/// Events as short lines: `+ c/a [1] -[2]` for a change, `- c/a` removed, `x c/a` deleted.
+fn lines(world: &mut World) -> Vec<String> {
+    world
+        .engine
+        .take_events()
+        .into_iter()
+        .map(|(_, event)| match event {
+            ListenEvent::Added(target) => format!("added {target}"),
+            ListenEvent::Reset(target) => format!("reset {target}"),
+            ListenEvent::Changed { document, targets, removed } => {
+                format!("+ {} {targets:?} -{removed:?}", document.name.path())
+            }
+            ListenEvent::Deleted { name, removed, .. } => format!("x {} -{removed:?}", name.path()),
+            ListenEvent::Removed { name, removed, .. } => format!("- {} -{removed:?}", name.path()),
+            ListenEvent::Filter { target, count } => format!("filter {target} {count}"),
+            ListenEvent::Current { target, .. } => format!("current {target}"),
+            ListenEvent::Snapshot { .. } => "snapshot".to_owned(),
+            ListenEvent::TargetRemoved { target, cause } => format!("gone {target} {cause:?}"),
+        })
+        .collect()
+}
+
+fn on(kind: TargetKind) -> TargetSpec {
+    TargetSpec { kind, resume: None, once: false, expected_count: None }
+}
+
+fn on_query(query: Query) -> TargetSpec {
+    on(TargetKind::Query(Arc::new(query)))
+}
+
+fn listening(targets: Vec<TargetSpec>) -> (World, StreamId) {
+    let mut world = World::new();
+    world.put("c/a", 1);
+    world.put("c/b", 7);
+    let database = world.database.clone();
+    let stream = world.engine.open_stream(&database);
+    for (number, spec) in targets.into_iter().enumerate() {
+        world.engine.add_target(world.now, stream, number as i32 + 1, spec);
+    }
+    (world, stream)
+}
+
+#[test]
+fn a_query_target_begins_with_its_state_and_follows_it() {
+    let (mut world, stream) = listening(vec![on_query(at_least("c", 5))]);
+    assert_eq!(lines(&mut world), ["added 1", "+ c/b [1] -[]", "current 1", "snapshot"]);
+    world.put("c/a", 6);
+    assert_eq!(lines(&mut world), ["+ c/a [1] -[]", "snapshot"]);
+    world.put("c/a", 2);
+    assert_eq!(lines(&mut world), ["- c/a -[1]", "snapshot"]);
+    world.put("c/a", 3);
+    world.put("d/a", 9);
+    assert_eq!(lines(&mut world), [""; 0]);
+    let writes = vec![delete("c/b"), set("c/c", 8), set("c/d", 9)];
+    committed(world.at_once(commit(None, writes))).unwrap();
+    assert_eq!(lines(&mut world), ["x c/b -[1]", "+ c/c [1] -[]", "+ c/d [1] -[]", "snapshot"]);
+    world.engine.remove_target(stream, 1);
+    world.put("c/c", 9);
+    assert_eq!(lines(&mut world), ["gone 1 None"]);
+}
+
+#[test]
+fn several_targets_share_one_change() {
+    let documents = on(TargetKind::Documents(vec![name("c/a"), name("c/x")]));
+    let (mut world, _) = listening(vec![documents, on_query(at_least("c", 5))]);
+    assert_eq!(lines(&mut world)[..4], ["added 1", "+ c/a [1] -[]", "x c/x -[1]", "current 1"]);
+    world.put("c/a", 5);
+    assert_eq!(lines(&mut world), ["+ c/a [1, 2] -[]", "snapshot"]);
+    world.put("c/a", 4);
+    assert_eq!(lines(&mut world), ["+ c/a [1] -[2]", "snapshot"]);
+    world.put("c/x", 1);
+    assert_eq!(lines(&mut world), ["+ c/x [1] -[]", "snapshot"]);
+    committed(world.at_once(commit(None, vec![delete("c/a")]))).unwrap();
+    assert_eq!(lines(&mut world), ["x c/a -[1]", "snapshot"]);
+}
+
+#[test]
+fn a_window_slides() {
+    let (mut world, _) = listening(vec![on_query(Query { limit: Some(1), ..at_least("c", 0) })]);
+    assert_eq!(lines(&mut world)[1], "+ c/a [1] -[]");
+    world.put("c/c", 0);
+    assert_eq!(lines(&mut world), ["- c/a -[1]", "+ c/c [1] -[]", "snapshot"]);
+    world.put("c/b", 9);
+    assert_eq!(lines(&mut world), [""; 0]);
+    committed(world.at_once(commit(None, vec![delete("c/c")]))).unwrap();
+    assert_eq!(lines(&mut world), ["+ c/a [1] -[]", "x c/c -[1]", "snapshot"]);
+}
+
+#[test]
+fn resuming_tells_only_what_changed_since() {
+    let (mut world, stream) = listening(vec![on_query(at_least("c", 5))]);
+    let token = world.now + Duration::from_micros(1);
+    lines(&mut world);
+    world.engine.close_stream(stream);
+    world.put("c/b", 8);
+    world.put("c/b", 2);
+    world.put("c/c", 5);
+    world.put("c/d", 1);
+    let database = world.database.clone();
+    for limit in [None, Some(10)] {
+        let stream = world.engine.open_stream(&database);
+        let query = Query { limit, ..at_least("c", 5) };
+        let spec = TargetSpec { resume: Some(token), expected_count: Some(5), ..on_query(query) };
+        world.engine.add_target(world.now, stream, 1, spec);
+        let expected = ["added 1", "- c/b -[1]", "+ c/c [1] -[]", "filter 1 1", "current 1", "snapshot"];
+        assert_eq!(lines(&mut world), expected);
+    }
+}
+
+#[test]
+fn a_token_that_is_too_old_resets() {
+    let (mut world, stream) = listening(vec![on_query(at_least("c", 5))]);
+    let token = world.now;
+    lines(&mut world);
+    world.put("c/b", 8);
+    lines(&mut world);
+    world.pass(Duration::from_secs(3_000));
+    let spec = TargetSpec { resume: Some(token), ..on_query(at_least("c", 5)) };
+    world.engine.add_target(world.now, stream, 2, spec);
+    assert_eq!(lines(&mut world), ["added 2", "reset 2", "+ c/b [2] -[]", "current 2", "snapshot"]);
+}
+
+#[test]
+fn a_target_for_once_goes_when_it_is_current() {
+    let once = TargetSpec { once: true, ..on_query(at_least("c", 5)) };
+    let (mut world, _) = listening(vec![once]);
+    assert_eq!(lines(&mut world), ["added 1", "+ c/b [1] -[]", "current 1", "snapshot", "gone 1 None"]);
+    world.put("c/b", 9);
+    assert_eq!(lines(&mut world), [""; 0]);
+}

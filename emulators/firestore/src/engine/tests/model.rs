@@ -1,0 +1,262 @@
+//! Random interleavings of several clients against a model.
+//!
+//! Every committed history must be serializable: a pessimistic transaction's reads must still hold
+//! at its commit, a read-only one's at its snapshot. And nobody may wait for nobody (which `apply`
+//! in [`World`] checks after each step), plain commits are never aborted against each other, and in
+//! the end everyone is answered.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the documents of `c` hold after each commit.
+#[derive(Default)]
+struct History {
+    states: BTreeMap<Timestamp, BTreeMap<String, i64>>,
+}
+
+impl History {
+    fn before(&self, time: Timestamp) -> BTreeMap<String, i64> {
+        self.states.range(..time).next_back().map(|(_, state)| state.clone()).unwrap_or_default()
+    }
+
+    fn at(&self, time: Timestamp) -> BTreeMap<String, i64> {
+        self.states.range(..=time).next_back().map(|(_, state)| state.clone()).unwrap_or_default()
+    }
+
+    fn commit(&mut self, time: Timestamp, writes: &[(String, Option<i64>)]) {
+        let mut state = self.before(time);
+        assert!(self.states.range(time..).next().is_none(), "commit times must increase");
+        for (path, number) in writes {
+            match number {
+                Some(number) => state.insert(path.clone(), *number),
+                None => state.remove(path),
+            };
+        }
+        self.states.insert(time, state);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Seen {
+    Document(String, Option<i64>),
+    AtLeast(i64, Vec<String>),
+}
+
+impl Seen {
+    fn holds_in(&self, state: &BTreeMap<String, i64>) -> bool {
+        match self {
+            Seen::Document(path, number) => state.get(path) == number.as_ref(),
+            Seen::AtLeast(least, found) => {
+                let mut matching: Vec<(&i64, &String)> =
+                    state.iter().filter(|(_, number)| *number >= least).map(|(path, number)| (number, path)).collect();
+                matching.sort();
+                matching.into_iter().map(|(_, path)| path.clone()).collect::<Vec<_>>() == *found
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Begin { read_only: bool },
+    Read(u8),
+    AtLeast(i64),
+    Write(u8, i64),
+    Delete(u8),
+    Commit,
+    Rollback,
+    Plain(Vec<(u8, i64)>),
+    Pass(u8),
+}
+
+#[derive(Clone, Debug)]
+enum Asked {
+    Read(String),
+    AtLeast(i64),
+    Commit,
+    Plain(Vec<(String, Option<i64>)>),
+}
+
+#[derive(Default)]
+struct Client {
+    id: Option<TransactionId>,
+    earlier: Option<TransactionId>,
+    read_only: bool,
+    seen: Vec<Seen>,
+    snapshot: Option<Timestamp>,
+    writes: Vec<(String, Option<i64>)>,
+    waiting: Option<(Waiter, Asked)>,
+}
+
+struct Play {
+    world: World,
+    clients: Vec<Client>,
+    history: History,
+}
+
+fn path(number: u8) -> String {
+    format!("c/{number}")
+}
+
+fn writes(list: &[(String, Option<i64>)]) -> Vec<Write> {
+    list.iter().map(|(path, number)| number.map_or_else(|| delete(path), |number| set(path, number))).collect()
+}
+
+impl Play {
+    fn step(&mut self, who: usize, step: Step) {
+        if let Step::Pass(seconds) = step {
+            self.world.pass(Duration::from_secs(u64::from(seconds)));
+            self.collect();
+            return;
+        }
+        let client = &mut self.clients[who];
+        if client.waiting.is_some() {
+            return;
+        }
+        let (command, asked) = match (step, client.id) {
+            (Step::Begin { read_only }, None) => {
+                let options = if read_only {
+                    TransactionOptions::ReadOnly { read_time: None }
+                } else {
+                    TransactionOptions::Pessimistic { retry: client.earlier.take() }
+                };
+                let id = self.world.begin_as(options).unwrap();
+                *client = Client { id: Some(id), read_only, ..Client::default() };
+                return;
+            }
+            (Step::Read(number), Some(id)) => (get(Consistency::In(id), &path(number)), Asked::Read(path(number))),
+            (Step::AtLeast(least), Some(id)) => {
+                let query = Arc::new(at_least("c", least));
+                (Command::Query { query, consistency: Consistency::In(id) }, Asked::AtLeast(least))
+            }
+            (Step::Write(number, value), Some(_)) if !client.read_only => {
+                client.writes.push((path(number), Some(value)));
+                return;
+            }
+            (Step::Delete(number), Some(_)) if !client.read_only => {
+                client.writes.push((path(number), None));
+                return;
+            }
+            (Step::Commit, Some(id)) => (commit(Some(id), writes(&client.writes)), Asked::Commit),
+            (Step::Rollback, Some(id)) => {
+                self.world.at_once(Command::Rollback(id)).unwrap();
+                *client = Client::default();
+                self.collect();
+                return;
+            }
+            (Step::Plain(list), None) => {
+                let list: Vec<_> = list.into_iter().map(|(number, value)| (path(number), Some(value))).collect();
+                (commit(None, writes(&list)), Asked::Plain(list))
+            }
+            _ => return,
+        };
+        match self.world.apply(command) {
+            Ok(Reply::Later(waiter)) => self.clients[who].waiting = Some((waiter, asked)),
+            Ok(Reply::Now(outcome)) => self.answer(who, asked, Ok(outcome)),
+            Err(error) => self.answer(who, asked, Err(error)),
+        }
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        for (waiter, answer) in self.world.engine.take_resolved() {
+            let who = self
+                .clients
+                .iter()
+                .position(|client| client.waiting.as_ref().is_some_and(|(other, _)| *other == waiter))
+                .expect("someone waits for it");
+            let (_, asked) = self.clients[who].waiting.take().unwrap();
+            self.answer(who, asked, answer);
+        }
+        if let Some(database) = self.world.engine.databases.first() {
+            database.check_waits(self.world.now);
+        }
+    }
+
+    fn answer(&mut self, who: usize, asked: Asked, answer: Answer) {
+        let client = &mut self.clients[who];
+        let outcome = match answer {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                match (&asked, &error) {
+                    (Asked::Plain(_), Error::TooMuchContention) => return,
+                    (Asked::Plain(_), other) => panic!("a plain commit failed: {other}"),
+                    (_, Error::Contention | Error::TransactionExpired) => {}
+                    (_, other) => panic!("{asked:?}: {other}"),
+                }
+                assert!(!(client.read_only && error == Error::Contention), "a read-only transaction was aborted");
+                let earlier = client.id;
+                *client = Client { earlier, ..Client::default() };
+                return;
+            }
+        };
+        match (asked, outcome) {
+            (Asked::Read(path), outcome) => {
+                if let Outcome::Documents(read) = &outcome {
+                    client.snapshot = Some(read.read_time);
+                }
+                client.seen.push(Seen::Document(path, number(outcome)));
+            }
+            (Asked::AtLeast(least), Outcome::Found(read)) => {
+                client.snapshot = Some(read.read_time);
+                let found = names(&read.what).into_iter().map(str::to_owned).collect();
+                client.seen.push(Seen::AtLeast(least, found));
+            }
+            (Asked::Commit, Outcome::Committed(done)) => {
+                let state = match client.snapshot {
+                    Some(snapshot) if client.read_only => self.history.at(snapshot),
+                    _ => self.history.before(done.commit_time),
+                };
+                for seen in &client.seen {
+                    assert!(seen.holds_in(&state), "not serializable: {seen:?} in {state:?}");
+                }
+                if !client.read_only {
+                    self.history.commit(done.commit_time, &client.writes);
+                }
+                *client = Client::default();
+            }
+            (Asked::Plain(list), Outcome::Committed(done)) => self.history.commit(done.commit_time, &list),
+            (asked, outcome) => panic!("{asked:?}: {outcome:?}"),
+        }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop::bool::weighted(0.15).prop_map(|read_only| Step::Begin { read_only }),
+        6 => (0..4_u8).prop_map(Step::Read),
+        2 => (0..10_i64).prop_map(Step::AtLeast),
+        5 => (0..4_u8, 0..10_i64).prop_map(|(number, value)| Step::Write(number, value)),
+        1 => (0..4_u8).prop_map(Step::Delete),
+        4 => Just(Step::Commit),
+        1 => Just(Step::Rollback),
+        2 => prop::collection::vec((0..4_u8, 0..10_i64), 1..3).prop_map(Step::Plain),
+        1 => (0..30_u8).prop_map(Step::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_committed_history_is_serializable(steps in prop::collection::vec((0..5_usize, step()), 1..120)) {
+        let clients = (0..5).map(|_| Client::default()).collect();
+        let mut play = Play { world: World::new(), clients, history: History::default() };
+        for (who, step) in steps {
+            play.step(who, step);
+        }
+        // Whoever is free to goes; then nobody may be left waiting.
+        while let Some(who) = play.clients.iter().position(|client| client.id.is_some() && client.waiting.is_none()) {
+            play.step(who, Step::Rollback);
+        }
+        prop_assert!(play.clients.iter().all(|client| client.waiting.is_none()));
+        prop_assert!(!play.world.engine.databases.first().is_some_and(Database::is_waiting));
+        let state = play.history.at(Timestamp::MAX);
+        for number in 0..4 {
+            prop_assert_eq!(play.world.number(&path(number)), state.get(&path(number)).copied());
+        }
+    }
+}
