@@ -7,7 +7,7 @@ use crate::exec::bitmap::Bitmap;
 use crate::types::Type;
 use crate::value::{Numeric, Value};
 
-/// Stands for "no row" in [`Column::gather_optional`].
+/// Stands for "no row" in [`Column::gather`]: the missing side of an outer join.
 pub const NO_ROW: u32 = u32::MAX;
 
 /// Rows, column by column; all columns have `len` entries.
@@ -286,6 +286,47 @@ impl Column {
         }
     }
 
+    /// The BOOL at `index`; `None` for NULL and for columns of other types.
+    #[inline]
+    pub fn bool_at(&self, index: usize) -> Option<bool> {
+        match self {
+            Column::Bool(p) => p.get(index),
+            Column::Constant(Value::Bool(value), len) if index < *len => Some(*value),
+            Column::Any(values) => match values.get(index) {
+                Some(Value::Bool(value)) => Some(*value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The value at `index` of a type that is an integer underneath (BOOL, INT64, DATE, TIME, DATETIME, TIMESTAMP).
+    #[inline]
+    pub fn int_at(&self, index: usize) -> Option<i64> {
+        match self {
+            Column::Int64(p) | Column::Time(p) | Column::Datetime(p) | Column::Timestamp(p) => p.get(index),
+            Column::Date(p) => p.get(index).map(i64::from),
+            Column::Bool(p) => p.get(index).map(i64::from),
+            Column::Constant(value, len) if index < *len => value_int(value),
+            Column::Any(values) => values.get(index).and_then(value_int),
+            _ => None,
+        }
+    }
+
+    /// The FLOAT64 at `index`; `None` for NULL and for columns of other types.
+    #[inline]
+    pub fn float_at(&self, index: usize) -> Option<f64> {
+        match self {
+            Column::Float64(p) => p.get(index),
+            Column::Constant(Value::Float64(value), len) if index < *len => Some(*value),
+            Column::Any(values) => match values.get(index) {
+                Some(Value::Float64(value)) => Some(*value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The rows at `rows`, in that order; an index past the end gives NULL.
     pub fn gather(&self, rows: &[u32]) -> Column {
         map_primitive!(self, p => p.gather(rows),
@@ -316,11 +357,6 @@ impl Column {
 
     fn gather_any(&self, rows: &[u32]) -> Column {
         Column::Any(rows.iter().map(|row| self.get(*row as usize)).collect())
-    }
-
-    /// As [`Column::gather`]; [`NO_ROW`] gives NULL (the missing side of an outer join).
-    pub fn gather_optional(&self, rows: &[u32]) -> Column {
-        self.gather(rows)
     }
 
     /// The rows whose bit is set.
@@ -376,6 +412,24 @@ impl Column {
         builder.finish()
     }
 
+    /// The type, where the way the column is stored shows it.
+    pub fn primitive_type(&self) -> Option<Type> {
+        Some(match self {
+            Column::Bool(_) => Type::Bool,
+            Column::Int64(_) => Type::Int64,
+            Column::Float64(_) => Type::Float64,
+            Column::Numeric(_) => Type::Numeric,
+            Column::Date(_) => Type::Date,
+            Column::Time(_) => Type::Time,
+            Column::Datetime(_) => Type::Datetime,
+            Column::Timestamp(_) => Type::Timestamp,
+            Column::String(_) | Column::Dictionary(_) => Type::String,
+            Column::Bytes(_) => Type::Bytes,
+            Column::Constant(value, _) => return scalar_type(value),
+            Column::Any(_) => return None,
+        })
+    }
+
     /// Bytes that the column occupies, roughly; what values share is counted at each.
     pub fn memory(&self) -> usize {
         let heap = with_primitive!(self, p => p.memory(),
@@ -421,6 +475,15 @@ impl Column {
             });
         }
         Column::Dictionary(Dictionary { codes, values: Arc::new(values) })
+    }
+}
+
+fn value_int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int64(v) | Value::Time(v) | Value::Datetime(v) | Value::Timestamp(v) => Some(*v),
+        Value::Date(v) => Some(i64::from(*v)),
+        Value::Bool(v) => Some(i64::from(*v)),
+        _ => None,
     }
 }
 

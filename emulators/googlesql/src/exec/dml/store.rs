@@ -1,0 +1,75 @@
+//! What a value must be to stand in a column: not NULL where required, within its type's parameters.
+
+use std::sync::Arc;
+
+use crate::cast;
+use crate::catalog::{ColumnDef, Mode, Schema};
+use crate::error::{Result, SqlError};
+use crate::exec::column::{Batch, Column, ColumnBuilder};
+use crate::types::Type;
+use crate::value::Value;
+
+/// The rows as the table will have them. A NULL array becomes an empty one.
+///
+/// # Errors
+/// `Required field x cannot be null`, `Field x: STRING(2) has maximum length 2 but got a value with length 3`,
+/// `Array cannot have a null element; error in writing field x`.
+pub(crate) fn stored(schema: &Schema, batch: Batch) -> Result<Batch> {
+    let len = batch.len;
+    let columns = schema.columns.iter().zip(batch.columns).map(|(def, column)| stored_column(def, column, len));
+    Ok(Batch::new(columns.collect::<Result<_>>()?, len))
+}
+
+fn stored_column(def: &ColumnDef, column: Arc<Column>, len: usize) -> Result<Arc<Column>> {
+    let nested = matches!(def.ty, Type::Array(_) | Type::Struct(_));
+    if !nested && def.params.is_empty() {
+        if def.mode == Mode::Required && !column.has_no_nulls() && (0..len).any(|row| column.is_null(row)) {
+            return Err(required(&def.name));
+        }
+        return Ok(column);
+    }
+    let mut builder = ColumnBuilder::with_capacity(&def.ty, len);
+    for row in 0..len {
+        let value = stored_value(def, column.get(row), &def.name)?;
+        builder.push(cast::enforce(value, &def.ty, &def.params).map_err(|mut error| {
+            error.message = format!("Field {}: {}", def.name, error.message);
+            error
+        })?);
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+fn required(path: &str) -> SqlError {
+    SqlError::evaluation(format!("Required field {path} cannot be null"))
+}
+
+/// Checks modes, at every depth.
+fn stored_value(def: &ColumnDef, value: Value, path: &str) -> Result<Value> {
+    match (value, &def.ty) {
+        (Value::Null, Type::Array(_)) => Ok(Value::array(Vec::new())),
+        (Value::Null, _) if def.mode == Mode::Required => Err(required(path)),
+        (Value::Array(items), Type::Array(element)) => {
+            if items.iter().any(Value::is_null) {
+                return Err(SqlError::evaluation(format!(
+                    "Array cannot have a null element; error in writing field {path}"
+                )));
+            }
+            if !matches!(**element, Type::Struct(_)) || def.fields.is_empty() {
+                return Ok(Value::Array(items));
+            }
+            let items = items.iter().map(|item| stored_fields(def, item, path)).collect::<Result<Vec<_>>>()?;
+            Ok(Value::array(items))
+        }
+        (value @ Value::Struct(_), Type::Struct(_)) if !def.fields.is_empty() => stored_fields(def, &value, path),
+        (value, _) => Ok(value),
+    }
+}
+
+fn stored_fields(def: &ColumnDef, value: &Value, path: &str) -> Result<Value> {
+    let Value::Struct(values) = value else { return Ok(value.clone()) };
+    let stored = def.fields.iter().zip(values.iter()).map(|(field, value)| {
+        let path = format!("{path}.{}", field.name);
+        stored_value(field, value.clone(), &path)
+    });
+    Ok(Value::structure(stored.collect::<Result<_>>()?))
+}

@@ -1,0 +1,237 @@
+//! Typed loops for the hot functions. Whatever a kernel does not cover, an overflow among it, it leaves to
+//! the row loop, which then raises the function's own error.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::exec::bitmap::Bitmap;
+use crate::exec::column::{Column, Dictionary, Primitive};
+use crate::types::Type;
+use crate::value::{Numeric, Value};
+
+/// One side of a binary kernel.
+enum Side<'c, T> {
+    Each(&'c [T], Option<&'c Bitmap>),
+    Same(T),
+}
+
+impl<T: Copy> Side<'_, T> {
+    fn valid(&self) -> Option<&Bitmap> {
+        match self {
+            Side::Each(_, valid) => *valid,
+            Side::Same(_) => None,
+        }
+    }
+}
+
+fn both_valid(a: Option<&Bitmap>, b: Option<&Bitmap>, len: usize) -> Option<Bitmap> {
+    match (a, b) {
+        (None, None) => None,
+        (Some(only), None) | (None, Some(only)) => Some(only.clone()),
+        (Some(a), Some(b)) => Some((0..len).map(|row| a.get(row) && b.get(row)).collect()),
+    }
+}
+
+/// `f` over all slots, those of NULL rows included (their result is not looked at).
+fn map2<T: Copy, R: Copy + Default>(a: &Side<T>, b: &Side<T>, len: usize, f: impl Fn(T, T) -> R) -> Primitive<R> {
+    let values = match (a, b) {
+        (Side::Each(a, _), Side::Each(b, _)) => a.iter().zip(b.iter()).take(len).map(|(a, b)| f(*a, *b)).collect(),
+        (Side::Each(a, _), Side::Same(b)) => a.iter().take(len).map(|a| f(*a, *b)).collect(),
+        (Side::Same(a), Side::Each(b, _)) => b.iter().take(len).map(|b| f(*a, *b)).collect(),
+        (Side::Same(a), Side::Same(b)) => vec![f(*a, *b); len],
+    };
+    Primitive { values, valid: both_valid(a.valid(), b.valid(), len) }
+}
+
+/// As [`map2`] where `f` may fail: `None` if it does for a row that is not NULL.
+fn try_map2(a: &Side<i64>, b: &Side<i64>, len: usize, f: impl Fn(i64, i64) -> Option<i64>) -> Option<Primitive<i64>> {
+    let failed = std::cell::Cell::new(false);
+    let out = map2(a, b, len, |a, b| {
+        f(a, b).unwrap_or_else(|| {
+            failed.set(true);
+            0
+        })
+    });
+    // A NULL's slot is zero and cannot overflow by itself, but its partner may be anything: be exact.
+    (!failed.get()).then_some(out)
+}
+
+fn ints(column: &Column) -> Option<Side<'_, i64>> {
+    match column {
+        Column::Int64(p) | Column::Time(p) | Column::Datetime(p) | Column::Timestamp(p) => {
+            Some(Side::Each(&p.values, p.valid.as_ref()))
+        }
+        Column::Constant(Value::Int64(v) | Value::Time(v) | Value::Datetime(v) | Value::Timestamp(v), _) => {
+            Some(Side::Same(*v))
+        }
+        _ => None,
+    }
+}
+
+fn floats(column: &Column) -> Option<Side<'_, f64>> {
+    match column {
+        Column::Float64(p) => Some(Side::Each(&p.values, p.valid.as_ref())),
+        Column::Constant(Value::Float64(v), _) => Some(Side::Same(*v)),
+        _ => None,
+    }
+}
+
+fn dates(column: &Column) -> Option<Side<'_, i32>> {
+    match column {
+        Column::Date(p) => Some(Side::Each(&p.values, p.valid.as_ref())),
+        Column::Constant(Value::Date(v), _) => Some(Side::Same(*v)),
+        _ => None,
+    }
+}
+
+fn bools(column: &Column) -> Option<Side<'_, bool>> {
+    match column {
+        Column::Bool(p) => Some(Side::Each(&p.values, p.valid.as_ref())),
+        Column::Constant(Value::Bool(v), _) => Some(Side::Same(*v)),
+        _ => None,
+    }
+}
+
+fn numerics(column: &Column) -> Option<Side<'_, Numeric>> {
+    match column {
+        Column::Numeric(p) => Some(Side::Each(&p.values, p.valid.as_ref())),
+        Column::Constant(Value::Numeric(v), _) => Some(Side::Same(*v)),
+        _ => None,
+    }
+}
+
+fn is_text(column: &Column) -> bool {
+    matches!(column, Column::String(_) | Column::Dictionary(_) | Column::Constant(Value::String(_), _))
+}
+
+/// Which orderings satisfy a comparison; `None` for functions that are none.
+fn comparison(name: &str) -> Option<fn(Ordering) -> bool> {
+    Some(match name {
+        "$equal" => Ordering::is_eq,
+        "$not_equal" => Ordering::is_ne,
+        "$less" => Ordering::is_lt,
+        "$less_or_equal" => Ordering::is_le,
+        "$greater" => Ordering::is_gt,
+        "$greater_or_equal" => Ordering::is_ge,
+        _ => return None,
+    })
+}
+
+/// The column that the function `name` gives for these arguments, if there is a kernel for it.
+pub(super) fn call(name: &str, args: &[Arc<Column>], len: usize) -> Option<Column> {
+    match args {
+        [a] => unary(name, a, len),
+        [a, b] => {
+            if let Some(test) = comparison(name) {
+                return compare(name, test, a, b, len);
+            }
+            arithmetic(name, a, b, len)
+        }
+        _ => None,
+    }
+}
+
+fn unary(name: &str, a: &Column, len: usize) -> Option<Column> {
+    match name {
+        "$is_null" => Some(Column::Bool(Primitive::new((0..len).map(|row| a.is_null(row)).collect()))),
+        "$not" => match a {
+            Column::Bool(p) => Some(Column::Bool(Primitive {
+                values: p.values.iter().map(|value| !value).collect(),
+                valid: p.valid.clone(),
+            })),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn compare(name: &str, test: fn(Ordering) -> bool, a: &Column, b: &Column, len: usize) -> Option<Column> {
+    if let (Some(a), Some(b)) = (ints(a), ints(b)) {
+        // One loop an operator, so that each can be vectorised.
+        return Some(Column::Bool(match name {
+            "$equal" => map2(&a, &b, len, |a, b| a == b),
+            "$not_equal" => map2(&a, &b, len, |a, b| a != b),
+            "$less" => map2(&a, &b, len, |a, b| a < b),
+            "$less_or_equal" => map2(&a, &b, len, |a, b| a <= b),
+            "$greater" => map2(&a, &b, len, |a, b| a > b),
+            _ => map2(&a, &b, len, |a, b| a >= b),
+        }));
+    }
+    if let (Some(a), Some(b)) = (floats(a), floats(b)) {
+        // NaN: only `!=` is TRUE, as in the hardware.
+        return Some(Column::Bool(match name {
+            "$equal" => map2(&a, &b, len, |a, b| a == b),
+            "$not_equal" => map2(&a, &b, len, |a, b| a != b),
+            "$less" => map2(&a, &b, len, |a, b| a < b),
+            "$less_or_equal" => map2(&a, &b, len, |a, b| a <= b),
+            "$greater" => map2(&a, &b, len, |a, b| a > b),
+            _ => map2(&a, &b, len, |a, b| a >= b),
+        }));
+    }
+    if let (Some(a), Some(b)) = (dates(a), dates(b)) {
+        return Some(Column::Bool(map2(&a, &b, len, |a, b| test(a.cmp(&b)))));
+    }
+    if let (Some(a), Some(b)) = (bools(a), bools(b)) {
+        return Some(Column::Bool(map2(&a, &b, len, |a, b| test(a.cmp(&b)))));
+    }
+    if let (Some(a), Some(b)) = (numerics(a), numerics(b)) {
+        return Some(Column::Bool(map2(&a, &b, len, |a, b| test({ a.0 }.cmp(&{ b.0 })))));
+    }
+    if is_text(a) && is_text(b) {
+        return match (a, b) {
+            (Column::Dictionary(d), Column::Constant(Value::String(text), _)) => {
+                Some(compare_dictionary(d, len, |value| test(value.as_bytes().cmp(text.as_bytes()))))
+            }
+            (Column::Constant(Value::String(text), _), Column::Dictionary(d)) => {
+                Some(compare_dictionary(d, len, |value| test(text.as_bytes().cmp(value.as_bytes()))))
+            }
+            _ => Some(Column::Bool(
+                (0..len).map(|row| Some(test(a.str_at(row)?.as_bytes().cmp(b.str_at(row)?.as_bytes())))).collect(),
+            )),
+        };
+    }
+    None
+}
+
+fn compare_dictionary(d: &Dictionary, len: usize, test: impl Fn(&str) -> bool) -> Column {
+    let known: Vec<bool> = d.values.iter().map(|value| test(value)).collect();
+    Column::Bool(d.codes.iter().take(len).map(|code| known.get(*code as usize).copied()).collect())
+}
+
+fn arithmetic(name: &str, a: &Column, b: &Column, len: usize) -> Option<Column> {
+    if matches!(a, Column::Int64(_) | Column::Constant(Value::Int64(_), _))
+        && matches!(b, Column::Int64(_) | Column::Constant(Value::Int64(_), _))
+    {
+        let (a, b) = (ints(a)?, ints(b)?);
+        return Some(Column::Int64(match name {
+            "$add" => try_map2(&a, &b, len, i64::checked_add)?,
+            "$subtract" => try_map2(&a, &b, len, i64::checked_sub)?,
+            "$multiply" => try_map2(&a, &b, len, i64::checked_mul)?,
+            _ => return None,
+        }));
+    }
+    let (a, b) = (floats(a)?, floats(b)?);
+    let out = match name {
+        "$add" => map2(&a, &b, len, |a, b| a + b),
+        "$subtract" => map2(&a, &b, len, |a, b| a - b),
+        "$multiply" => map2(&a, &b, len, |a, b| a * b),
+        _ => return None,
+    };
+    // An infinite result of finite operands is an error; with infinite operands let the function say.
+    out.values.iter().all(|value| value.is_finite()).then_some(Column::Float64(out))
+}
+
+/// Conversions that cannot fail and need no text.
+pub(super) fn cast(column: &Column, to: &Type, len: usize) -> Option<Column> {
+    match (column, to) {
+        (Column::Int64(p), Type::Float64) => Some(Column::Float64(Primitive {
+            values: p.values.iter().take(len).map(|value| *value as f64).collect(),
+            valid: p.valid.clone(),
+        })),
+        (Column::Int64(p), Type::Numeric) => Some(Column::Numeric(Primitive {
+            values: p.values.iter().take(len).map(|value| Numeric(i128::from(*value) * 1_000_000_000)).collect(),
+            valid: p.valid.clone(),
+        })),
+        _ => None,
+    }
+}
