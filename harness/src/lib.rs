@@ -1,1 +1,23 @@
-//! Integration-test harness for batch pipelines on Google Cloud.
+//! Scrimmage: rehearses the incidents of a batch pipeline against emulated Google Cloud services.
+//!
+//! A [`scenario`] says what happens, a [`pipeline`] is what it happens to, a [`stage`] is where. A
+//! [`run`](mod@run) brings the three together: it sets the [`stage`] up, starts the pipeline's
+//! processes behind a [`front_door`], acts out the [`faults`], [`observe`]s the end state through
+//! the stock clients and holds it against the [`invariants`]; [`report`] shows what came of it.
+
+pub mod cli;
+pub mod clients;
+pub mod error;
+pub mod faults;
+pub mod figures;
+pub mod front_door;
+pub mod invariants;
+pub mod layout;
+pub mod observe;
+pub mod pipeline;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod stage;
+
+pub use error::SetupError;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `scrimmage` program.
+
+fn main() -> std::process::ExitCode {
+    scrimmage::cli::main()
+}

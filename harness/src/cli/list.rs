@@ -1,0 +1,33 @@
+//! `scrimmage list`.
+
+use clap::Args;
+
+use super::End;
+use crate::SetupError;
+use crate::invariants::CATALOGUE;
+use crate::layout::Layout;
+use crate::pipeline::Pipeline;
+use crate::scenario::all;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A pipeline of fixtures/pipelines, or a path to a pipeline.toml
+    #[arg(long, default_value = "rust")]
+    pipeline: String,
+}
+
+pub(crate) fn list(arguments: &Arguments) -> Result<End, SetupError> {
+    let layout = Layout::find()?;
+    println!("Scenarios");
+    for scenario in all(&layout)? {
+        println!("  {:30} {} ({})", scenario.name, scenario.title, scenario.incident);
+        println!("  {:30} catches {}", "", scenario.catches.join(", "));
+    }
+    let pipeline = Pipeline::read(&layout, &arguments.pipeline)?;
+    println!("\nDefects of pipeline `{}`\n  {}", pipeline.name, pipeline.defects.known.join("\n  "));
+    println!("\nInvariants");
+    for invariant in CATALOGUE {
+        println!("  {:30} {}", invariant.name, invariant.holds_when);
+    }
+    Ok(End::Held)
+}

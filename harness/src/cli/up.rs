@@ -1,0 +1,32 @@
+//! `scrimmage up`: the services for whoever wants them.
+
+use clap::Args;
+use std::io::Write as _;
+
+use super::{End, interrupted};
+use crate::SetupError;
+use crate::stage::Embedded;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The port to listen on, on the loopback address; 0 picks one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+}
+
+pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
+    let stage = Embedded::start_on(arguments.port).await?;
+    let mut text = String::new();
+    for (name, value) in stage.environment() {
+        text.push_str(&format!("export {name}={value}\n"));
+    }
+    text.push_str("# ready\n");
+    // Written at once and flushed: whoever reads it may wait for the last line.
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    drop(stdout);
+    written.map_err(|error| SetupError::Stage(error.to_string()))?;
+    interrupted().await;
+    stage.stop().await;
+    Ok(End::Held)
+}

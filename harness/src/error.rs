@@ -1,0 +1,67 @@
+//! What can be wrong before there is anything to judge. One line each, exit code 2.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The setup is wrong: nothing was proven either way.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    #[error("{file}{}: {problem}", line.map(|line| format!(":{line}")).unwrap_or_default(), file = file.display())]
+    File {
+        file: PathBuf,
+        /// Counted from 1, where it is known.
+        line: Option<usize>,
+        problem: String,
+    },
+    #[error("there is no scenario `{name}`; there are {known}")]
+    NoScenario { name: String, known: String },
+    #[error("there is no {what} `{name}`: {file} does not exist", file = file.display())]
+    NoFixture { what: &'static str, name: String, file: PathBuf },
+    #[error("pipeline `{pipeline}` has no defect `{defect}`; it has {known}")]
+    NoDefect { pipeline: String, defect: String, known: String },
+    #[error(
+        "`scenarios` and `fixtures` were not found, neither above the working folder nor where this program was built"
+    )]
+    NoLayout,
+    #[error("the stage does not start: {0}")]
+    Stage(String),
+    #[error("`{command}` failed:\n{output}")]
+    Build { command: String, output: String },
+    #[error("{process} does not start: {problem}")]
+    Spawn { process: String, problem: String },
+    #[error("{process} ended with {status} before it was ready{last}", last = last_words(said))]
+    ExitedEarly { process: String, status: String, said: String },
+    #[error("{process} was not ready within {within:?}: {problem}{last}", last = last_words(said))]
+    NotReady { process: String, within: Duration, problem: String, said: String },
+    #[error("preparing {what}: {problem}")]
+    Prepare { what: String, problem: String },
+    #[error("observing {what}: {problem}")]
+    Observe { what: String, problem: String },
+    #[error("{command}: {problem}")]
+    Command { command: String, problem: String },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn last_words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; the last it said was: {said}") }
+}
+
+impl SetupError {
+    /// Something that was to be created before the run could not be.
+    pub(crate) fn prepare(what: impl Into<String>, problem: impl std::fmt::Display) -> SetupError {
+        SetupError::Prepare { what: what.into(), problem: one_line(&problem.to_string()) }
+    }
+
+    /// The end state could not be read.
+    pub(crate) fn observe(what: impl Into<String>, problem: impl std::fmt::Display) -> SetupError {
+        SetupError::Observe { what: what.into(), problem: one_line(&problem.to_string()) }
+    }
+}
+
+/// Errors of libraries may have several lines; a message to the user has one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,185 @@
+//! The stable address of a process: what Pub/Sub pushes to, whichever instances there are.
+//!
+//! It routes to the instances in turn, answers 503 where there is none, holds messages back where a
+//! scenario wants a moment to be exact, and keeps what went through: who was told what, and what
+//! was acknowledged.
+
+mod arrival;
+mod ledger;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use ledger::{Exchange, Message};
+
+use crate::SetupError;
+use crate::run::Activity;
+use crate::scenario::Arrival;
+use arrival::ArrivalGate;
+use ledger::Ledger;
+
+/// As long as Cloud Run gives the pipeline's requests.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The front door of one kind of process.
+pub struct FrontDoor {
+    role: String,
+    address: SocketAddr,
+    ledger: Ledger,
+    arrival: Option<ArrivalGate>,
+    http: reqwest::Client,
+    activity: Activity,
+}
+
+/// The task that serves a door; dropping it closes the door.
+pub struct OpenDoor(JoinHandle<()>);
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl FrontDoor {
+    /// Opens a door on a port of its own; `arrival` is how messages are let in, and how many there
+    /// will be.
+    pub async fn open(
+        role: &str,
+        arrival: Option<(Arrival, usize)>,
+        activity: Activity,
+    ) -> Result<(Arc<FrontDoor>, OpenDoor), SetupError> {
+        let failed = |error: std::io::Error| SetupError::prepare(format!("the front door of {role}"), error);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let door = Arc::new(FrontDoor {
+            role: role.to_owned(),
+            address: listener.local_addr().map_err(failed)?,
+            ledger: Ledger::default(),
+            arrival: arrival.map(|(arrival, total)| ArrivalGate::new(arrival, total)),
+            http: reqwest::Client::new(),
+            activity,
+        });
+        let router = Router::new().fallback(enter).with_state(Arc::clone(&door));
+        let serving = tokio::spawn(async move {
+            // Accepting goes on until the task is aborted.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok((door, OpenDoor(serving)))
+    }
+
+    /// The URL of a path behind the door.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Which ports requests go to from now on.
+    pub fn route_to(&self, ports: Vec<u16>) {
+        self.ledger.route_to(ports);
+        self.activity.note();
+    }
+
+    /// Everything that went through so far.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.ledger.exchanges()
+    }
+
+    /// How many different messages were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.ledger.acknowledged()
+    }
+
+    /// Whether nothing is on its way: no request in flight, no message refused and still to come again.
+    pub fn is_idle(&self) -> bool {
+        self.ledger.is_idle()
+    }
+
+    /// Lets no more than `count` messages through until [`release`](Self::release).
+    pub fn hold_at(&self, count: usize) {
+        self.ledger.hold_at(count);
+    }
+
+    /// Returns once `count` different messages have been acknowledged.
+    pub async fn reached(&self, count: usize) {
+        self.ledger.reached(count).await;
+    }
+
+    /// Takes the hold at `count` away.
+    pub fn release(&self, count: usize) {
+        self.ledger.release(count);
+        self.activity.note();
+    }
+
+    async fn pass(&self, request: Incoming) -> Response {
+        let message = Message::in_body(&request.body);
+        if let Some(message) = &message {
+            if let Some(arrival) = self.arrival.as_ref().filter(|_| self.ledger.is_new(&message.id)) {
+                arrival.wait().await;
+            }
+            self.ledger.admit(&message.id).await;
+        }
+        self.activity.note();
+        let answer = self.forward(&request).await;
+        let status = answer.as_ref().map_or(StatusCode::SERVICE_UNAVAILABLE, |answer| answer.0);
+        self.ledger.write(&self.role, request.uri.path(), message.as_ref(), status);
+        self.activity.note();
+        answer.map_or_else(
+            |problem| (StatusCode::SERVICE_UNAVAILABLE, problem).into_response(),
+            |(status, headers, body)| (status, headers, body).into_response(),
+        )
+    }
+
+    async fn forward(&self, request: &Incoming) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+        let port = self.ledger.next_port().ok_or_else(|| format!("no instance of {} is running", self.role))?;
+        let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut outgoing = self
+            .http
+            .request(request.method.clone(), format!("http://127.0.0.1:{port}{path}"))
+            .timeout(REQUEST_TIMEOUT)
+            .body(request.body.clone());
+        for (name, value) in &request.headers {
+            if name != header::HOST && name != header::CONTENT_LENGTH && name != header::CONNECTION {
+                outgoing = outgoing.header(name, value);
+            }
+        }
+        let answer = outgoing.send().await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = answer.headers().get(header::CONTENT_TYPE) {
+            headers.insert(header::CONTENT_TYPE, kind.clone());
+        }
+        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        Ok((status, headers, body))
+    }
+}
+
+struct Incoming {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+async fn enter(
+    State(door): State<Arc<FrontDoor>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    const MOST_BYTES: usize = 32 * 1024 * 1024;
+    let body = match axum::body::to_bytes(body, MOST_BYTES).await {
+        Ok(body) => body,
+        Err(error) => return (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
+    };
+    let request = Incoming { method, uri, headers, body };
+    // A task of its own: a caller that gives up does not end the work, as on Cloud Run.
+    let passing = tokio::spawn(async move { door.pass(request).await });
+    passing.await.unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
+}

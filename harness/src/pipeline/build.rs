@@ -1,0 +1,90 @@
+//! Builds a pipeline's programs through cargo, where they are missing or older than their sources.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tokio::process::Command;
+
+use super::Pipeline;
+use crate::SetupError;
+
+/// The harness's own place in cargo's target folder.
+struct CargoPlace {
+    /// `target/release`, where programs are.
+    programs: PathBuf,
+    target: PathBuf,
+    profile: String,
+}
+
+impl CargoPlace {
+    /// From where this program lies: `target/PROFILE/scrimmage`, or `target/PROFILE/deps/…` for a test.
+    fn of_this_program() -> Option<CargoPlace> {
+        let program = std::env::current_exe().ok()?;
+        let mut folder = program.parent()?;
+        if folder.file_name()? == "deps" {
+            folder = folder.parent()?;
+        }
+        let profile = match folder.file_name()?.to_str()? {
+            "debug" => "dev",
+            other => other,
+        };
+        let target = folder.parent()?;
+        Some(CargoPlace { programs: folder.to_owned(), target: target.to_owned(), profile: profile.to_owned() })
+    }
+}
+
+impl Pipeline {
+    /// Makes sure that the programs are there and new; `tell` hears about it when that takes time.
+    /// Returns the folder that `{bin}` stands for.
+    pub async fn build(&self, tell: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
+        let Some(build) = &self.build else { return Ok(self.folder.clone()) };
+        let place = CargoPlace::of_this_program().ok_or_else(|| {
+            SetupError::prepare(
+                format!("pipeline `{}`", self.name),
+                "this program does not lie in a cargo target folder",
+            )
+        })?;
+        let programs: Vec<PathBuf> = build
+            .programs
+            .iter()
+            .map(|name| place.programs.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+            .collect();
+        let newest_source = build.sources.iter().filter_map(|source| newest(&self.folder.join(source))).max();
+        let fresh = programs
+            .iter()
+            .all(|program| modified(program).is_some_and(|built| newest_source.is_none_or(|source| built >= source)));
+        if fresh {
+            return Ok(place.programs);
+        }
+        // Together with the harness, so that both see the same features of the crates they share
+        // and nothing that is built already is built again in another shape.
+        let packages = ["--package", env!("CARGO_PKG_NAME"), "--package", &build.cargo_package];
+        tell(&format!("building pipeline `{}` (cargo build --profile {})", self.name, place.profile));
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--profile", &place.profile]).args(packages);
+        command.env("CARGO_TARGET_DIR", &place.target).current_dir(&self.folder).kill_on_drop(true);
+        let shown = format!("cargo build --profile {} {}", place.profile, packages.join(" "));
+        let output = command
+            .output()
+            .await
+            .map_err(|error| SetupError::Build { command: shown.clone(), output: error.to_string() })?;
+        if !output.status.success() {
+            let output = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(SetupError::Build { command: shown, output });
+        }
+        Ok(place.programs)
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
+}
+
+/// When the newest file at or below a path was written.
+fn newest(path: &Path) -> Option<SystemTime> {
+    if !path.is_dir() {
+        return modified(path);
+    }
+    let entries = std::fs::read_dir(path).ok()?;
+    entries.filter_map(Result::ok).filter_map(|entry| newest(&entry.path())).max()
+}

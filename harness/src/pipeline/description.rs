@@ -1,0 +1,155 @@
+//! `pipeline.toml`.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use scrimmage_core::duration::HumaneDuration;
+
+use crate::SetupError;
+use crate::layout::Layout;
+use crate::scenario::read_toml;
+
+/// A pipeline, as its file describes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    pub name: String,
+    #[serde(default)]
+    pub about: String,
+    #[serde(default)]
+    pub build: Option<Build>,
+    /// Variables of every process; values may hold `{project}` and the like.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub defects: Defects,
+    #[serde(rename = "process")]
+    pub processes: Vec<ProcessDescription>,
+    pub batch: BatchEntry,
+    /// Where the file is; relative paths start there.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// How its programs come about.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Package of this workspace that cargo builds, with the harness's own profile and target folder.
+    pub cargo_package: String,
+    pub programs: Vec<String>,
+    /// What the programs are made of; they are built again when one of these is newer.
+    #[serde(default)]
+    pub sources: Vec<PathBuf>,
+}
+
+/// How it is started with a defect.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Defects {
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    #[serde(default)]
+    pub known: Vec<String>,
+}
+
+/// One kind of process.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessDescription {
+    pub name: String,
+    /// Program and arguments; `{bin}` is the folder of what was built.
+    pub command: Vec<String>,
+    #[serde(default = "one")]
+    pub instances: usize,
+    /// A path that answers 200 once the process can work.
+    pub ready: String,
+    #[serde(default = "ten_seconds")]
+    pub ready_within: HumaneDuration,
+    /// What Pub/Sub pushes to it.
+    #[serde(default)]
+    pub push: Option<Push>,
+}
+
+/// A push subscription.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    pub topic: String,
+    pub path: String,
+}
+
+/// What starts a batch.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchEntry {
+    pub start: StartCall,
+    /// Firestore collection of the batch documents.
+    pub collection: String,
+    /// Topic of the message that says the batch is done.
+    pub announcement: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartCall {
+    pub process: String,
+    pub path: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ten_seconds() -> HumaneDuration {
+    HumaneDuration(std::time::Duration::from_secs(10))
+}
+
+impl Pipeline {
+    /// Reads and checks a description.
+    pub fn read(layout: &Layout, name: &str) -> Result<Pipeline, SetupError> {
+        let file = layout.pipeline(name);
+        if !file.is_file() {
+            return Err(SetupError::NoFixture { what: "pipeline", name: name.to_owned(), file });
+        }
+        let mut pipeline: Pipeline = read_toml(&file)?;
+        pipeline.folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+        let wrong = |problem: String| SetupError::File { file: file.clone(), line: None, problem };
+        for process in &pipeline.processes {
+            if process.command.is_empty() {
+                return Err(wrong(format!("process `{}` has an empty command", process.name)));
+            }
+            if process.instances == 0 {
+                return Err(wrong(format!("process `{}` has no instances", process.name)));
+            }
+        }
+        pipeline.process(&pipeline.batch.start.process).map_err(|_| {
+            wrong(format!("batch.start names process `{}`, which there is not", pipeline.batch.start.process))
+        })?;
+        Ok(pipeline)
+    }
+
+    /// One of its processes by name.
+    pub fn process(&self, name: &str) -> Result<&ProcessDescription, SetupError> {
+        self.processes.iter().find(|process| process.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.processes.iter().map(|process| process.name.as_str()).collect();
+            SetupError::prepare(
+                format!("pipeline `{}`", self.name),
+                format!("there is no process `{name}`; there are {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// That the pipeline can be started with a defect.
+    pub fn check_defect(&self, defect: &str) -> Result<(), SetupError> {
+        if self.defects.known.iter().any(|known| known == defect) {
+            return Ok(());
+        }
+        Err(SetupError::NoDefect {
+            pipeline: self.name.clone(),
+            defect: defect.to_owned(),
+            known: self.defects.known.join(", "),
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! The system under test: what `pipeline.toml` says about it, its build, its processes, its log.
+
+mod build;
+mod description;
+mod fleet;
+mod log;
+mod process;
+mod watchdog;
+
+pub use description::{Pipeline, ProcessDescription};
+pub(crate) use fleet::Common;
+pub use fleet::{Fleet, Substitutions};
+pub use log::{CapturedLog, LogLine, Stream};

@@ -1,0 +1,9 @@
+//! Results for people and for machines.
+
+mod json;
+mod junit;
+mod table;
+
+pub use json::to_json;
+pub use junit::to_junit;
+pub use table::{Widths, line, summary};

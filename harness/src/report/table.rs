@@ -1,0 +1,65 @@
+//! Results for people: a line a run as it ends, and a summary.
+
+use crate::run::{Outcome, Verdict};
+
+/// One run in one line, and a line of evidence for each thing that broke where it matters.
+pub fn line(outcome: &Outcome, widths: Widths) -> String {
+    let what = outcome.defect.as_deref().unwrap_or("healthy");
+    let verdict = match &outcome.verdict {
+        Verdict::Holds => "holds".to_owned(),
+        Verdict::Caught => format!("breaks exactly what it says: {}", names(outcome)),
+        Verdict::Broken => format!("BREAKS {}", names(outcome)),
+        Verdict::Observed if outcome.broken().next().is_none() => {
+            "holds, with a defect that it is not about".to_owned()
+        }
+        Verdict::Observed => format!("breaks {}", names(outcome)),
+        Verdict::NotAsNamed { unbroken, also_broken } => {
+            let mut parts = Vec::new();
+            if !unbroken.is_empty() {
+                parts.push(format!("DOES NOT BREAK {}", unbroken.join(", ")));
+            }
+            if !also_broken.is_empty() {
+                parts.push(format!("ALSO BREAKS {}", also_broken.join(", ")));
+            }
+            parts.join("; ")
+        }
+    };
+    let Widths { scenario, what: width } = widths;
+    let mut text = format!("{:scenario$}  {what:width$}  {:5.1} s  {verdict}", outcome.scenario, outcome.seconds);
+    if !outcome.verdict.is_good() {
+        for (name, evidence) in outcome.broken() {
+            text.push_str(&format!("\n{:scenario$}  {name}: {evidence}", ""));
+        }
+    }
+    text
+}
+
+fn names(outcome: &Outcome) -> String {
+    outcome.broken().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+}
+
+/// Widths of the first two columns, so that lines printed one by one still line up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Widths {
+    pub scenario: usize,
+    pub what: usize,
+}
+
+impl Widths {
+    /// Wide enough for these runs.
+    pub fn of<'a>(runs: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Widths {
+        runs.fold(Widths::default(), |widths, (scenario, defect)| Widths {
+            scenario: widths.scenario.max(scenario.len()),
+            what: widths.what.max(defect.unwrap_or("healthy").len()),
+        })
+    }
+}
+
+/// The last line.
+pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
+    let bad = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
+    let healthy = outcomes.iter().filter(|outcome| outcome.defect.is_none()).count();
+    let defective = outcomes.len() - healthy;
+    let runs = format!("{healthy} healthy and {defective} defective runs in {seconds:.1} s");
+    if bad == 0 { format!("{runs}: all as they should be") } else { format!("{runs}: {bad} not as they should be") }
+}

@@ -1,0 +1,56 @@
+//! Gathers the end state.
+
+use super::Run;
+use super::rest::Rest;
+use crate::SetupError;
+use crate::front_door::Message;
+use crate::observe::{EndState, MainRow, Plan, batches_of_date, main_rows, staged_keys, staging_tables};
+use crate::scenario::Scenario;
+
+impl Run {
+    pub(super) async fn gather(
+        &self,
+        scenario: &Scenario,
+        batch_id: String,
+        rest: Rest,
+        seeded: Vec<MainRow>,
+    ) -> Result<EndState, SetupError> {
+        let (clients, props) = (&self.clients, &self.props);
+        let game_date = &scenario.batch.game_date;
+        // A fault of the scenario must not hinder the observers.
+        self.stage.clear_faults();
+        let (main, staging_tables, batches_of_date) = futures::try_join!(
+            main_rows(clients, props, game_date),
+            staging_tables(clients, &props.dataset, &props.tables.staging_prefix),
+            batches_of_date(clients, &props.collection, game_date),
+        )?;
+        let staged_keys = staged_keys(clients, props, &staging_tables).await?;
+        let player = |message: &Message| message.content["player_lookup"].as_str().map(str::to_owned);
+        let exchanges = self.completions.exchanges();
+        let acknowledged = exchanges.iter().filter(|exchange| exchange.is_acknowledged());
+        let reported = exchanges.iter().filter_map(|exchange| exchange.message.as_ref());
+        Ok(EndState {
+            plan: Plan {
+                players: self.players.clone(),
+                predictions_per_player: scenario.batch.predictions_per_player,
+                consolidation: scenario.expect.consolidation,
+                within: format!("{:?}", scenario.expect.within.0),
+            },
+            batch_id,
+            batch: rest.batch,
+            batches_of_date,
+            acknowledged: acknowledged.filter_map(|exchange| player(exchange.message.as_ref()?)).collect(),
+            reported: reported
+                .filter_map(|message| Some((player(message)?, message.content["predictions"].as_i64()?)))
+                .collect(),
+            staged_tables: self.requests.iter().map(|door| door.acknowledged()).sum(),
+            seeded,
+            main,
+            staging_tables,
+            staged_keys,
+            announcements: self.inbox.received(),
+            log: self.log.lines(),
+            in_time: rest.in_time,
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! When a run is over: the batch has come to an end, or nothing moves any more, or time is up.
+
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::SetupError;
+use crate::faults::Director;
+use crate::observe::batch_document;
+use crate::scenario::Scenario;
+
+/// After the end of a batch: long enough for what should not come, such as a second announcement.
+const AFTERMATH: Duration = Duration::from_millis(250);
+/// How long to wait for a sign of life before the clock is looked at again.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How a run came to rest.
+pub(super) struct Rest {
+    pub(super) batch: Option<Map<String, Value>>,
+    pub(super) in_time: bool,
+}
+
+impl Run {
+    pub(super) async fn come_to_rest(
+        &self,
+        scenario: &Scenario,
+        batch_id: &str,
+        started: Instant,
+        director: &mut Director,
+    ) -> Result<Rest, SetupError> {
+        let deadline = started + scenario.expect.within.0;
+        let mut batch = None;
+        let mut looked_at_quiet = Duration::MAX;
+        loop {
+            if let Some(failure) = director.failure() {
+                return Err(failure);
+            }
+            let quiet = self.activity.quiet_for();
+            // Looked at only after something has happened since the last look.
+            if quiet < looked_at_quiet {
+                batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
+            }
+            looked_at_quiet = quiet;
+            let in_time = Instant::now() < deadline;
+            let ended = match status(&batch) {
+                "failed" => quiet >= AFTERMATH,
+                "complete" => {
+                    quiet >= AFTERMATH && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0
+                }
+                _ => self.is_dead(scenario, director),
+            };
+            if ended || !in_time {
+                let batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
+                return Ok(Rest { batch, in_time });
+            }
+            self.activity.next(PATIENCE).await;
+        }
+    }
+
+    /// Whether every completion is acknowledged, nothing is on its way and nothing has happened for
+    /// as long as the scenario waits: what has not come by now does not come.
+    fn is_dead(&self, scenario: &Scenario, director: &Director) -> bool {
+        self.completions.acknowledged() >= self.players.len()
+            && self.completions.is_idle()
+            && !director.is_acting()
+            && self.activity.quiet_for() >= scenario.expect.quiet.0
+    }
+}
+
+fn status(batch: &Option<Map<String, Value>>) -> &str {
+    batch.as_ref().and_then(|batch| batch.get("status")).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! What came of a run.
+
+use serde::{Serialize, Serializer};
+
+use crate::invariants::{Finding, Invariant};
+use crate::observe::EndState;
+use crate::scenario::Scenario;
+
+/// One invariant, judged.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    pub name: &'static str,
+    pub finding: Finding,
+}
+
+impl Judged {
+    pub(super) fn new(invariant: &'static Invariant, state: &EndState) -> Judged {
+        Judged { name: invariant.name, finding: (invariant.judge)(state) }
+    }
+}
+
+impl Serialize for Judged {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (finding, text) = match &self.finding {
+            Finding::Holds => ("holds", None),
+            Finding::Broken(evidence) => ("broken", Some(evidence)),
+            Finding::Moot(reason) => ("moot", Some(reason)),
+        };
+        let mut shape = serde_json::json!({ "name": self.name, "finding": finding });
+        if let Some(text) = text {
+            shape["text"] = text.as_str().into();
+        }
+        shape.serialize(serializer)
+    }
+}
+
+/// Whether the run came out as the scenario says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Healthy, and every invariant holds.
+    Holds,
+    /// With a defect, and exactly what the scenario names breaks.
+    Caught,
+    /// Healthy, and something breaks.
+    Broken,
+    /// With a defect, and what breaks is not what the scenario names.
+    NotAsNamed { unbroken: Vec<String>, also_broken: Vec<String> },
+    /// With a defect that the scenario does not name: what it breaks is only reported.
+    Observed,
+}
+
+impl Verdict {
+    pub(super) fn of(scenario: &Scenario, defect: Option<&str>, judged: &[Judged]) -> Verdict {
+        let broken: Vec<&str> = judged.iter().filter(|one| one.finding.is_broken()).map(|one| one.name).collect();
+        let Some(defect) = defect else {
+            return if broken.is_empty() { Verdict::Holds } else { Verdict::Broken };
+        };
+        let Some(named) = scenario.expect.breaks.get(defect) else { return Verdict::Observed };
+        let unbroken: Vec<String> = named.iter().filter(|name| !broken.contains(&name.as_str())).cloned().collect();
+        let also_broken: Vec<String> =
+            broken.iter().filter(|name| !named.iter().any(|one| one == *name)).map(|name| (*name).to_owned()).collect();
+        if unbroken.is_empty() && also_broken.is_empty() {
+            Verdict::Caught
+        } else {
+            Verdict::NotAsNamed { unbroken, also_broken }
+        }
+    }
+
+    /// Whether nothing speaks against the run.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Verdict::Holds | Verdict::Caught | Verdict::Observed)
+    }
+
+    /// The word for machines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Holds => "holds",
+            Verdict::Caught => "caught",
+            Verdict::Broken => "broken",
+            Verdict::NotAsNamed { .. } => "not-as-named",
+            Verdict::Observed => "observed",
+        }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.word().serialize(serializer)
+    }
+}
+
+/// One run's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub scenario: String,
+    pub defect: Option<String>,
+    pub pipeline: String,
+    pub stage: String,
+    pub verdict: Verdict,
+    pub invariants: Vec<Judged>,
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The invariants that broke, with their evidence.
+    pub fn broken(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.invariants.iter().filter_map(|one| match &one.finding {
+            Finding::Broken(evidence) => Some((one.name, evidence.as_str())),
+            _ => None,
+        })
+    }
+}

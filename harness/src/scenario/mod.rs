@@ -1,0 +1,92 @@
+//! Scenarios: what happens to a batch, and what must hold afterwards. One TOML file each.
+
+mod catalogue;
+mod expectation;
+mod players;
+mod read;
+mod seed;
+mod when;
+
+use serde::Deserialize;
+use std::path::PathBuf;
+
+pub use catalogue::{all, find};
+pub use expectation::{Consolidation, Expect, InvariantChoice};
+pub use players::Players;
+pub(crate) use read::{read, read_toml};
+pub use seed::{Seed, SeedPlayers, Written};
+pub use when::When;
+
+use crate::faults::FaultEntry;
+
+/// One scenario, as its file has it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The file's name without its ending; filled in when it is read.
+    #[serde(skip)]
+    pub name: String,
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// One line for people.
+    pub title: String,
+    /// The day of the incident, or several days.
+    pub incident: String,
+    /// What happened, and how the scenario brings it about.
+    #[serde(default)]
+    pub about: String,
+    /// Defects that this scenario proves itself on: each must break what `expect.breaks` says.
+    pub catches: Vec<String>,
+    pub batch: BatchPlan,
+    /// What the main table holds before the consolidation.
+    #[serde(default)]
+    pub seed: Option<Seed>,
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<FaultEntry>,
+    pub expect: Expect,
+}
+
+/// The batch that is run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchPlan {
+    /// A fixture's name, a list, or how many to make up.
+    pub players: Players,
+    #[serde(default = "reference_predictions")]
+    pub predictions_per_player: usize,
+    pub arrival: Arrival,
+    #[serde(default = "reference_date")]
+    pub game_date: String,
+    /// Which columns the main table begins with.
+    #[serde(default)]
+    pub main_table: MainTable,
+}
+
+/// How the workers' requests come in.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Arrival {
+    /// In groups of so many at the same instant.
+    Burst(usize),
+    /// Evenly spread.
+    PerSecond(f64),
+}
+
+/// The main table's columns at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MainTable {
+    /// All columns of the schema.
+    #[default]
+    Full,
+    /// Only those that the staging tables have too: the table before it grew.
+    AsStaging,
+}
+
+fn reference_predictions() -> usize {
+    25
+}
+
+fn reference_date() -> String {
+    "2026-01-01".to_owned()
+}

@@ -1,0 +1,88 @@
+//! Reading TOML files, with errors that name file, line and key.
+
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+use super::{Consolidation, Scenario, When};
+use crate::SetupError;
+use crate::invariants;
+
+/// Reads any TOML file of ours.
+pub(crate) fn read_toml<T: DeserializeOwned>(file: &Path) -> Result<T, SetupError> {
+    let text = std::fs::read_to_string(file).map_err(|error| SetupError::File {
+        file: file.to_owned(),
+        line: None,
+        problem: error.to_string(),
+    })?;
+    toml::from_str(&text).map_err(|error| SetupError::File {
+        file: file.to_owned(),
+        line: error.span().map(|span| line_of(&text, span.start)),
+        problem: error.message().replace('\n', " "),
+    })
+}
+
+/// Reads and checks a scenario.
+pub(crate) fn read(file: &Path) -> Result<Scenario, SetupError> {
+    let mut scenario: Scenario = read_toml(file)?;
+    scenario.name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    scenario.file = file.to_owned();
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    check(&scenario).map_err(|(key, problem)| SetupError::File {
+        file: file.to_owned(),
+        line: text.find(&key).map(|at| line_of(&text, at)),
+        problem,
+    })?;
+    Ok(scenario)
+}
+
+/// What the types cannot say; an error is the text to look for in the file, and what is wrong.
+fn check(scenario: &Scenario) -> Result<(), (String, String)> {
+    let known = || invariants::CATALOGUE.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+    let is_known = |name: &String| invariants::CATALOGUE.iter().any(|one| one.name == name);
+    let mut named: Vec<&String> = scenario.expect.breaks.values().flatten().collect();
+    if let super::InvariantChoice::Listed(names) = &scenario.expect.invariants {
+        named.extend(names);
+    }
+    if let Some(unknown) = named.into_iter().find(|name| !is_known(name)) {
+        return Err((unknown.clone(), format!("there is no invariant `{unknown}`; there are {}", known())));
+    }
+    for defect in &scenario.catches {
+        if scenario.expect.breaks.get(defect).is_none_or(Vec::is_empty) {
+            let problem = format!("`expect.breaks` does not say what `{defect}` breaks");
+            return Err((defect.clone(), problem));
+        }
+    }
+    if let Some(defect) = scenario.expect.breaks.keys().find(|defect| !scenario.catches.contains(defect)) {
+        return Err((defect.clone(), format!("`expect.breaks` names `{defect}`, which `catches` does not")));
+    }
+    for (number, fault) in scenario.faults.iter().enumerate() {
+        fault.check().map_err(|problem| ("[[fault]]".to_owned(), format!("fault {}: {problem}", number + 1)))?;
+        if let (When::Completions(0), _) = (fault.when, number) {
+            return Err(("completions".to_owned(), "completions are counted from 1".to_owned()));
+        }
+    }
+    let date = &scenario.batch.game_date;
+    let is_date = date.len() == 10
+        && date
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    if !is_date {
+        return Err(("game_date".to_owned(), format!("`{date}` is not a date such as 2026-01-01")));
+    }
+    let arrival = scenario.batch.arrival;
+    if matches!(arrival, super::Arrival::Burst(0))
+        || matches!(arrival, super::Arrival::PerSecond(rate) if rate.is_nan() || rate <= 0.0)
+    {
+        return Err(("arrival".to_owned(), "an arrival of nothing never ends".to_owned()));
+    }
+    if scenario.expect.consolidation == Consolidation::Fails && scenario.seed.is_none() && scenario.faults.is_empty() {
+        let problem = "`consolidation = \"fails\"` needs a seed or a fault that makes it fail";
+        return Err(("consolidation".to_owned(), problem.to_owned()));
+    }
+    Ok(())
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}

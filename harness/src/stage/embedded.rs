@@ -1,0 +1,123 @@
+//! The embedded stage: a suite of our own in this process.
+
+use scrimmage_core::faults::FaultPlan;
+use scrimmage_core::glob::Glob;
+use scrimmage_core::journal::{Body, Entry};
+use scrimmage_suite::{Builder, Suite, SuiteError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+
+use crate::SetupError;
+use crate::run::Activity;
+
+/// How the harness's own calls are labelled in the journal.
+const OBSERVER: &str = "observer";
+/// As wide as the window of a subscription that has long been in use: a new one would start with a
+/// few deliveries at a time, and a burst would trickle in.
+const WARM_PUSH_WINDOW: u32 = 1_000;
+
+/// A suite that runs for as long as this value lives. Two of them share nothing.
+pub struct Embedded {
+    suite: Suite,
+}
+
+/// Notes the activity of a suite; dropping it ends that.
+pub struct JournalWatch(JoinHandle<()>);
+
+impl Drop for JournalWatch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Embedded {
+    /// Starts a suite on a port of its own.
+    pub async fn start() -> Result<Embedded, SetupError> {
+        Embedded::start_on(0).await
+    }
+
+    /// Starts a suite on this port.
+    pub async fn start_on(port: u16) -> Result<Embedded, SetupError> {
+        Embedded::built(Suite::builder().port(port)).await
+    }
+
+    async fn built(builder: Builder) -> Result<Embedded, SetupError> {
+        Ok(Embedded { suite: builder.start().await.map_err(not_started)? })
+    }
+
+    /// Lets push subscriptions that are created from now on deliver as if they had long been in use.
+    pub fn warm_pushes(&self) {
+        self.suite.pubsub().set_push_window(WARM_PUSH_WINDOW);
+    }
+
+    pub fn project(&self) -> &str {
+        self.suite.project()
+    }
+
+    /// `http://127.0.0.1:N`.
+    pub fn url(&self) -> String {
+        self.suite.url()
+    }
+
+    /// The variables that point a program at it.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.suite.env()
+    }
+
+    /// The same through a port of the program's own, so that its calls can be told from others'.
+    pub async fn environment_for(&self, label: &str) -> Result<Vec<(String, String)>, SetupError> {
+        self.suite.env_for(label).await.map_err(not_started)
+    }
+
+    /// The URL that the harness itself uses: its calls are not the pipeline's.
+    pub async fn observer_url(&self) -> Result<String, SetupError> {
+        let environment = self.environment_for(OBSERVER).await?;
+        let host = environment.into_iter().find(|(name, _)| name == "FIRESTORE_EMULATOR_HOST");
+        host.map(|(_, host)| format!("http://{host}")).ok_or_else(|| SetupError::Stage("it has no address".to_owned()))
+    }
+
+    /// Notes every call and event that is not the harness's own as a sign of life.
+    pub fn watch(&self, activity: Activity) -> JournalWatch {
+        let mut entries = self.suite.journal().subscribe();
+        JournalWatch(tokio::spawn(async move {
+            loop {
+                match entries.recv().await {
+                    Ok(entry) if is_observers(&entry) => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => activity.note(),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        }))
+    }
+
+    /// Adds faults at the gate.
+    pub fn add_faults(&self, plan: FaultPlan) -> Result<(), SetupError> {
+        let added = self.suite.faults().add(plan);
+        added.map_err(|error| SetupError::prepare("a fault at the gate", error))
+    }
+
+    /// Takes all faults at the gate away.
+    pub fn clear_faults(&self) {
+        self.suite.faults().clear();
+    }
+
+    /// Delivers every message of the subscriptions that match twice.
+    pub fn duplicate_deliveries(&self, subscriptions: &str) -> Result<(), SetupError> {
+        let glob = Glob::new(subscriptions).map_err(|error| SetupError::prepare("a duplicate delivery", error))?;
+        self.suite.pubsub().duplicate_next(glob, u64::MAX);
+        Ok(())
+    }
+
+    /// Stops it and waits until its port is free.
+    pub async fn stop(self) {
+        self.suite.shutdown().await;
+    }
+}
+
+fn not_started(error: SuiteError) -> SetupError {
+    SetupError::Stage(error.to_string())
+}
+
+fn is_observers(entry: &Entry) -> bool {
+    matches!(&entry.body, Body::Call(call) if &*call.info.client == OBSERVER)
+}

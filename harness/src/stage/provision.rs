@@ -1,0 +1,165 @@
+//! What a batch needs in the services before it can run: topics, push subscriptions, the dataset
+//! and the main table, all created through the stock clients.
+
+use gcp_bigquery_client::model::dataset::Dataset;
+use google_cloud_pubsub::model::PushConfig;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::TableSet;
+use crate::SetupError;
+use crate::clients::Clients;
+use crate::front_door::FrontDoor;
+use crate::observe::{run_statement, staging_tables};
+use crate::pipeline::{Pipeline, Substitutions};
+use crate::scenario::{MainTable, Seed, SeedPlayers, Written};
+
+/// As the pipeline has it: its handlers may take minutes.
+const ACK_DEADLINE_SECONDS: i32 = 600;
+const DATASET: &str = "nba_predictions";
+/// Between topic and process in a subscription's id.
+const PUSHED_TO: &str = "-to-";
+
+/// The names of what was created.
+#[derive(Clone, Debug)]
+pub struct Props {
+    pub dataset: String,
+    pub tables: TableSet,
+    pub collection: String,
+    topics: BTreeSet<String>,
+}
+
+impl Props {
+    /// The names of what `pipeline` needs; nothing is created yet.
+    pub fn of(pipeline: &Pipeline, tables: &TableSet) -> Props {
+        let in_environment = pipeline.environment.values().flat_map(|value| {
+            value.split("{topic:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(topic, _)| topic.to_owned())
+        });
+        let pushed = pipeline.processes.iter().filter_map(|process| Some(process.push.as_ref()?.topic.clone()));
+        let topics = in_environment.chain(pushed).chain([pipeline.batch.announcement.clone()]).collect();
+        Props {
+            dataset: DATASET.to_owned(),
+            tables: tables.clone(),
+            collection: pipeline.batch.collection.clone(),
+            topics,
+        }
+    }
+
+    /// What `{…}` stands for in the pipeline's description.
+    pub fn substitutions(&self, project: &str) -> Substitutions {
+        let fixed = Substitutions::default()
+            .with("project", project)
+            .with("dataset", &self.dataset)
+            .with("table", &self.tables.main)
+            .with("collection", &self.collection);
+        self.topics.iter().fold(fixed, |all, topic| all.with(&format!("topic:{topic}"), topic_id(topic)))
+    }
+
+    /// `` `project.dataset.table` ``.
+    pub fn quoted(&self, project: &str, table: &str) -> String {
+        format!("`{project}.{}.{table}`", self.dataset)
+    }
+
+    /// Creates topics and push subscriptions.
+    pub async fn create_topics(
+        &self,
+        clients: &Clients,
+        pipeline: &Pipeline,
+        doors: &BTreeMap<String, Arc<FrontDoor>>,
+        announcements_to: &str,
+    ) -> Result<(), SetupError> {
+        let project = &clients.project;
+        for topic in &self.topics {
+            let name = format!("projects/{project}/topics/{}", topic_id(topic));
+            let created = clients.topics.create_topic().set_name(name).send().await;
+            created.map_err(|error| SetupError::prepare(format!("topic {topic}"), error))?;
+        }
+        for process in &pipeline.processes {
+            let (Some(push), Some(door)) = (&process.push, doors.get(&process.name)) else { continue };
+            let subscription = format!("{}{PUSHED_TO}{}", topic_id(&push.topic), process.name);
+            subscribe(clients, &subscription, &push.topic, &door.url(&push.path)).await?;
+        }
+        subscribe(clients, "scrimmage-announcements", &pipeline.batch.announcement, announcements_to).await
+    }
+
+    /// Creates the dataset and the main table.
+    pub async fn create_tables(&self, clients: &Clients, columns: MainTable) -> Result<(), SetupError> {
+        let project = &clients.project;
+        let created = clients.bigquery.dataset().create(Dataset::new(project, &self.dataset)).await;
+        created.map_err(|error| SetupError::prepare(format!("dataset {}", self.dataset), error))?;
+        let columns = match columns {
+            MainTable::Full => &self.tables.main_columns,
+            MainTable::AsStaging => &self.tables.staging_columns,
+        };
+        let statement = self.tables.create_main(&self.quoted(project, &self.tables.main), columns);
+        self.run(clients, "the main table", &statement).await
+    }
+
+    /// Adds the columns that the main table is to have and does not have yet.
+    pub async fn grow_main_table(&self, clients: &Clients) -> Result<(), SetupError> {
+        let statement = self.tables.grow_main(&self.quoted(&clients.project, &self.tables.main));
+        self.run(clients, "the main table's new columns", &statement).await
+    }
+
+    /// Puts rows of another run into the main table, with the keys of what is staged.
+    pub async fn seed(&self, clients: &Clients, seed: Seed) -> Result<(), SetupError> {
+        let mut staging = staging_tables(clients, &self.dataset, &self.tables.staging_prefix).await?;
+        if let SeedPlayers::Some(players) = seed.players {
+            staging.truncate(players);
+        }
+        if staging.is_empty() {
+            return Ok(());
+        }
+        let project = &clients.project;
+        let names: Vec<&str> = self.tables.staging_columns.iter().map(|column| column.name.as_str()).collect();
+        let (created, updated) = match seed.written {
+            Written::Earlier => ("TIMESTAMP '2025-12-31 12:00:00+00'", "CAST(NULL AS TIMESTAMP)"),
+            Written::Later => ("created_at", "TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 HOUR)"),
+        };
+        let values: Vec<String> = names
+            .iter()
+            .map(|name| match *name {
+                "prediction_id" => "CONCAT('seeded-', prediction_id)".to_owned(),
+                "created_at" => created.to_owned(),
+                "updated_at" => updated.to_owned(),
+                other => other.to_owned(),
+            })
+            .collect();
+        let selects: Vec<String> = staging
+            .iter()
+            .map(|table| format!("SELECT {} FROM {}", values.join(", "), self.quoted(project, table)))
+            .collect();
+        let main = self.quoted(project, &self.tables.main);
+        let statement = format!("INSERT INTO {main} ({})\n{}", names.join(", "), selects.join("\nUNION ALL\n"));
+        self.run(clients, "rows of another run", &statement).await
+    }
+
+    async fn run(&self, clients: &Clients, what: &str, statement: &str) -> Result<(), SetupError> {
+        run_statement(clients, statement).await.map(|_| ()).map_err(|error| SetupError::prepare(what, error))
+    }
+}
+
+/// A pattern for the subscriptions that are pushed to a process.
+pub(crate) fn subscriptions_of(process: &str) -> String {
+    format!("**/subscriptions/*{PUSHED_TO}{process}")
+}
+
+async fn subscribe(clients: &Clients, subscription: &str, topic: &str, endpoint: &str) -> Result<(), SetupError> {
+    let project = &clients.project;
+    let created = clients
+        .subscriptions
+        .create_subscription()
+        .set_name(format!("projects/{project}/subscriptions/{subscription}"))
+        .set_topic(format!("projects/{project}/topics/{}", topic_id(topic)))
+        .set_push_config(PushConfig::new().set_push_endpoint(endpoint))
+        .set_ack_deadline_seconds(ACK_DEADLINE_SECONDS)
+        .send()
+        .await;
+    created.map(|_| ()).map_err(|error| SetupError::prepare(format!("subscription {subscription}"), error))
+}
+
+/// Topic ids need at least three characters and a letter in front; the short names of a description
+/// get a prefix that guarantees both.
+fn topic_id(topic: &str) -> String {
+    format!("prediction-{topic}")
+}
