@@ -1,0 +1,308 @@
+//! Measures the service over a loopback socket and prints a table:
+//! `cargo run --release -p scrimmage-firestore --example figures`.
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use scrimmage_core::{Clock, Context};
+use scrimmage_firestore::Firestore;
+use scrimmage_protos::google::firestore::v1 as pb;
+use scrimmage_protos::google::firestore::v1::firestore_client::FirestoreClient;
+use tokio::sync::{Barrier, mpsc};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+type Client = FirestoreClient<Channel>;
+
+const DATABASE: &str = "projects/p/databases/(default)";
+const ROOT: &str = "projects/p/databases/(default)/documents";
+
+fn int(number: i64) -> pb::Value {
+    pb::Value { value_type: Some(pb::value::ValueType::IntegerValue(number)) }
+}
+
+fn set(path: &str, number: i64) -> pb::Write {
+    let fields = [("n".to_owned(), int(number)), ("m".to_owned(), int(number % 100))].into();
+    let document = pb::Document { name: format!("{ROOT}/{path}"), fields, ..pb::Document::default() };
+    pb::Write { operation: Some(pb::write::Operation::Update(document)), ..pb::Write::default() }
+}
+
+fn increment(path: &str) -> pb::Write {
+    use pb::document_transform::{FieldTransform, field_transform::TransformType};
+    pb::Write {
+        update_mask: Some(pb::DocumentMask::default()),
+        update_transforms: vec![FieldTransform {
+            field_path: "n".to_owned(),
+            transform_type: Some(TransformType::Increment(int(1))),
+        }],
+        operation: Some(pb::write::Operation::Update(pb::Document {
+            name: format!("{ROOT}/{path}"),
+            ..pb::Document::default()
+        })),
+        ..pb::Write::default()
+    }
+}
+
+async fn commit(
+    client: &mut Client,
+    transaction: &[u8],
+    writes: Vec<pb::Write>,
+) -> std::result::Result<(), tonic::Status> {
+    let transaction = transaction.to_vec().into();
+    client.commit(pb::CommitRequest { database: DATABASE.to_owned(), writes, transaction }).await.map(|_| ())
+}
+
+async fn begin(client: &mut Client, retry: &[u8]) -> Result<Vec<u8>> {
+    use pb::transaction_options::{Mode, ReadWrite};
+    let mode = ReadWrite { retry_transaction: retry.to_vec().into(), ..ReadWrite::default() };
+    let options = Some(pb::TransactionOptions { mode: Some(Mode::ReadWrite(mode)) });
+    let request = pb::BeginTransactionRequest { database: DATABASE.to_owned(), options };
+    Ok(client.begin_transaction(request).await?.into_inner().transaction.to_vec())
+}
+
+async fn read(client: &mut Client, transaction: &[u8], path: &str) -> std::result::Result<i64, tonic::Status> {
+    use pb::batch_get_documents_request::ConsistencySelector;
+    let request = pb::BatchGetDocumentsRequest {
+        database: DATABASE.to_owned(),
+        documents: vec![format!("{ROOT}/{path}")],
+        mask: None,
+        consistency_selector: Some(ConsistencySelector::Transaction(transaction.to_vec().into())),
+    };
+    let mut answers = client.batch_get_documents(request).await?.into_inner();
+    let found = answers.message().await?.and_then(|answer| answer.result);
+    Ok(match found {
+        Some(pb::batch_get_documents_response::Result::Found(document)) => match document.fields.get("n") {
+            Some(pb::Value { value_type: Some(pb::value::ValueType::IntegerValue(number)) }) => *number,
+            _ => 0,
+        },
+        _ => 0,
+    })
+}
+
+/// Adds one to each of `paths`, retrying at once with the first attempt's id; returns the attempts.
+async fn add_one(mut client: Client, paths: Vec<String>, together: Arc<Barrier>) -> Result<usize> {
+    let mut first = Vec::new();
+    let mut attempts = 0;
+    'attempts: loop {
+        attempts += 1;
+        let id = begin(&mut client, &first).await?;
+        let mut writes = Vec::new();
+        for path in &paths {
+            match read(&mut client, &id, path).await {
+                Ok(number) => writes.push(set(path, number + 1)),
+                Err(error) if error.code() == tonic::Code::Aborted => continue 'attempts,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if first.is_empty() {
+            first = id.clone();
+            together.wait().await;
+        }
+        match commit(&mut client, &id, writes).await {
+            Ok(()) => return Ok(attempts),
+            Err(error) if error.code() == tonic::Code::Aborted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn contended(
+    endpoint: &Endpoint,
+    writers: usize,
+    paths: impl Fn(usize) -> Vec<String>,
+    overlap: bool,
+) -> Result<(Duration, usize)> {
+    let together = Arc::new(Barrier::new(if overlap { writers } else { 1 }));
+    let mut clients = Vec::new();
+    for _ in 0..writers.min(40) {
+        clients.push(FirestoreClient::new(endpoint.connect().await?));
+    }
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for writer in 0..writers {
+        let client = clients[writer % clients.len()].clone();
+        tasks.push(tokio::spawn(add_one(client, paths(writer), Arc::clone(&together))));
+    }
+    let mut attempts = 0;
+    for task in tasks {
+        attempts += task.await??;
+    }
+    Ok((start.elapsed(), attempts))
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
+
+fn say(what: &str, figure: impl std::fmt::Display) {
+    println!("{what:<62} {figure}");
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<()> {
+    let start = Instant::now();
+    let firestore = Firestore::new(Context::new(Clock::real()));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr()?))?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = tokio::spawn(Server::builder().add_service(firestore.grpc()).serve_with_incoming(incoming));
+    let mut client = FirestoreClient::new(endpoint.connect().await?);
+    commit(&mut client, &[], vec![set("c/n", 0)]).await?;
+    say("start to first commit", format!("{:.2?}", start.elapsed()));
+
+    let mut sets = Vec::new();
+    let mut gets = Vec::new();
+    for number in 0..2_000 {
+        let path = format!("lat/{}", number % 100);
+        let one = Instant::now();
+        commit(&mut client, &[], vec![set(&path, number)]).await?;
+        sets.push(one.elapsed());
+        let one = Instant::now();
+        client.get_document(pb::GetDocumentRequest { name: format!("{ROOT}/{path}"), ..Default::default() }).await?;
+        gets.push(one.elapsed());
+    }
+    say("set, median over the wire", format!("{:.1?}", median(sets)));
+    say("get, median over the wire", format!("{:.1?}", median(gets)));
+
+    let (time, attempts) = contended(&endpoint, 40, |_| vec!["c/n".to_owned()], true).await?;
+    say("40 overlapping read-modify-writes, all applied", format!("{time:.1?} ({attempts} attempts)"));
+    let crossing =
+        |writer: usize| (0..5).map(|step| format!("x/{}", (writer * 7 + step * (1 + writer % 3)) % 50)).collect();
+    let (time, attempts) = contended(&endpoint, 200, crossing, false).await?;
+    say("200 writers x 5 of 50 documents in crossing order", format!("{time:.1?} ({attempts} attempts)"));
+
+    let begin_all = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..40 {
+        let mut client = FirestoreClient::new(endpoint.connect().await?);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..100 {
+                commit(&mut client, &[], vec![increment("c/hot")]).await?;
+            }
+            Ok::<_, tonic::Status>(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    say(
+        "atomic updates of one document by 40 writers",
+        format!("{:.0}/s", 4_000.0 / begin_all.elapsed().as_secs_f64()),
+    );
+
+    let bulk = Instant::now();
+    for part in 0..20_i64 {
+        let writes =
+            (0..500).map(|number| set(&format!("ten/{:05}", part * 500 + number), part * 500 + number)).collect();
+        let request = pb::BatchWriteRequest { database: DATABASE.to_owned(), writes, ..Default::default() };
+        client.batch_write(request).await?;
+    }
+    say("10,000 documents by BatchWrite of 500", format!("{:.0}/s", 10_000.0 / bulk.elapsed().as_secs_f64()));
+
+    let query = pb::StructuredQuery {
+        from: vec![pb::structured_query::CollectionSelector {
+            collection_id: "ten".to_owned(),
+            all_descendants: false,
+        }],
+        order_by: vec![pb::structured_query::Order {
+            field: Some(pb::structured_query::FieldReference { field_path: "m".to_owned() }),
+            direction: pb::structured_query::Direction::Descending.into(),
+        }],
+        limit: Some(20),
+        ..Default::default()
+    };
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let one = Instant::now();
+        let request = pb::RunQueryRequest {
+            parent: ROOT.to_owned(),
+            query_type: Some(pb::run_query_request::QueryType::StructuredQuery(query.clone())),
+            ..Default::default()
+        };
+        client.run_query(request).await?.into_inner().collect::<Vec<_>>().await;
+        times.push(one.elapsed());
+    }
+    say("order by + limit 20 over 10,000 documents, median", format!("{:.1?}", median(times)));
+
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        use pb::structured_aggregation_query::{Aggregation, QueryType, aggregation};
+        let one = Instant::now();
+        let count =
+            Aggregation { alias: String::new(), operator: Some(aggregation::Operator::Count(Default::default())) };
+        let inner = pb::StructuredQuery { order_by: Vec::new(), limit: None, ..query.clone() };
+        let request = pb::RunAggregationQueryRequest {
+            parent: ROOT.to_owned(),
+            query_type: Some(pb::run_aggregation_query_request::QueryType::StructuredAggregationQuery(
+                pb::StructuredAggregationQuery {
+                    aggregations: vec![count],
+                    query_type: Some(QueryType::StructuredQuery(inner)),
+                },
+            )),
+            ..Default::default()
+        };
+        client.run_aggregation_query(request).await?.into_inner().collect::<Vec<_>>().await;
+        times.push(one.elapsed());
+    }
+    say("count over 10,000 documents, median", format!("{:.1?}", median(times)));
+
+    let (requests, receiver) = mpsc::unbounded_channel();
+    let target = pb::Target {
+        target_id: 1,
+        target_type: Some(pb::target::TargetType::Query(pb::target::QueryTarget {
+            parent: ROOT.to_owned(),
+            query_type: Some(pb::target::query_target::QueryType::StructuredQuery(pb::StructuredQuery {
+                limit: None,
+                ..query
+            })),
+        })),
+        ..Default::default()
+    };
+    requests.send(pb::ListenRequest {
+        database: DATABASE.to_owned(),
+        target_change: Some(pb::listen_request::TargetChange::AddTarget(target)),
+        ..Default::default()
+    })?;
+    let mut answers = client.listen(UnboundedReceiverStream::new(receiver)).await?.into_inner();
+    let mut next_snapshot = async || -> Result<()> {
+        while let Some(answer) = answers.message().await? {
+            if let Some(pb::listen_response::ResponseType::TargetChange(change)) = answer.response_type
+                && change.target_ids.is_empty()
+            {
+                return Ok(());
+            }
+        }
+        Err("the stream ended".into())
+    };
+    next_snapshot().await?;
+    let mut times = Vec::new();
+    for number in 0..100 {
+        let one = Instant::now();
+        commit(&mut client, &[], vec![set("ten/00007", 1_000_000 + number)]).await?;
+        next_snapshot().await?;
+        times.push(one.elapsed());
+    }
+    say("commit to listener event on a 10,000 document query, median", format!("{:.1?}", median(times)));
+
+    let before = resident_mib();
+    for part in 0..200_i64 {
+        let writes = (0..500).map(|number| set(&format!("many/{:06}", part * 500 + number), number)).collect();
+        let request = pb::BatchWriteRequest { database: DATABASE.to_owned(), writes, ..Default::default() };
+        client.batch_write(request).await?;
+    }
+    say("memory of 100,000 small documents", format!("{:.0} MiB", resident_mib() - before));
+    server.abort();
+    Ok(())
+}
