@@ -181,6 +181,9 @@ impl Parser<'_> {
         let (mut columns, mut constraints) = (Vec::new(), Vec::new());
         self.expect(Sym::Open)?;
         while !self.is(Sym::Close) {
+            if matches!(self.kind(), Kind::Word(keyword) if keyword.reserved()) {
+                break;
+            }
             match self.table_constraint()? {
                 Some(constraint) => constraints.push(constraint),
                 None => columns.push(self.column_spec()?),
@@ -571,5 +574,70 @@ impl Parser<'_> {
             columns,
             options,
         })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_statement;
+    use crate::ast::{FunctionBody, ProcedureMode, StatementKind, TypeNameKind};
+
+    fn kind(text: &str) -> StatementKind {
+        parse_statement(text).unwrap_or_else(|error| panic!("{text}: {}", error.locate(text))).kind
+    }
+
+    #[test]
+    fn tables() {
+        let StatementKind::CreateTable(table) = kind(
+            "CREATE OR REPLACE TABLE p.d.t (a INT64 NOT NULL DEFAULT 1 + 1 OPTIONS (description = 'x'), b STRING(3), \
+             PRIMARY KEY (a) NOT ENFORCED, FOREIGN KEY (b) REFERENCES u (c) NOT ENFORCED,) PARTITION BY DATE(ts) \
+             CLUSTER BY a, b OPTIONS (labels = [('k', 'v')]) AS SELECT 1",
+        ) else {
+            panic!("a table")
+        };
+        assert!(table.or_replace && table.query.is_some() && table.partition_by.is_some());
+        assert_eq!((table.columns.len(), table.constraints.len(), table.cluster_by.len()), (2, 2, 2));
+        assert_eq!(table.columns[0].default_text.as_deref(), Some("1 + 1"));
+        assert!(matches!(kind("CREATE TABLE a CLONE b FOR SYSTEM_TIME AS OF x"), StatementKind::CreateTable(table)
+            if table.copy.as_ref().is_some_and(|copy| copy.clone && copy.as_of.is_some())));
+        assert!(matches!(kind("CREATE TEMP TABLE a LIKE b"), StatementKind::CreateTable(table)
+            if table.temporary && table.like.is_some()));
+    }
+
+    #[test]
+    fn views_keep_their_text() {
+        let StatementKind::CreateView(view) = kind("CREATE VIEW IF NOT EXISTS v (a, b) AS SELECT 1,  2 ;") else {
+            panic!("a view")
+        };
+        assert_eq!((view.query_text.as_str(), view.columns.len()), ("SELECT 1,  2", 2));
+    }
+
+    #[test]
+    fn routines() {
+        let StatementKind::CreateFunction(function) = kind("CREATE FUNCTION d.f(x ANY TYPE, y INT64) AS (x + (y))")
+        else {
+            panic!("a function")
+        };
+        assert!(matches!(function.parameters[0].ty.kind, TypeNameKind::Any));
+        assert!(matches!(&function.body, FunctionBody::Expr(_, text) if text == "x + (y)"));
+        assert!(matches!(
+            kind("CREATE TEMP FUNCTION f() RETURNS INT64 LANGUAGE js AS r'''return 1;'''"),
+            StatementKind::CreateFunction(function) if function.body == FunctionBody::Code("return 1;".into())
+        ));
+        assert!(matches!(
+            kind("CREATE TABLE FUNCTION f(x INT64) RETURNS TABLE<a INT64> AS SELECT x AS a"),
+            StatementKind::CreateFunction(function) if function.table_function
+        ));
+        let StatementKind::CreateProcedure(procedure) = kind(
+            "CREATE PROCEDURE d.p(IN a INT64, OUT b STRING, out INT64, c ARRAY<INT64>) BEGIN SELECT 1; SELECT 2; END",
+        ) else {
+            panic!("a procedure")
+        };
+        let modes: Vec<ProcedureMode> = procedure.parameters.iter().map(|parameter| parameter.0).collect();
+        assert_eq!(modes, [ProcedureMode::In, ProcedureMode::Out, ProcedureMode::In, ProcedureMode::In]);
+        assert_eq!((procedure.body.len(), procedure.body_text.as_str()), (2, "BEGIN SELECT 1; SELECT 2; END"));
+        assert!(
+            parse_statement("CREATE FUNCTION f() AS (SELECT 1)").expect_err("a query").message.contains("not a query")
+        );
     }
 }

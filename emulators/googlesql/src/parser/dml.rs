@@ -54,7 +54,7 @@ impl Parser<'_> {
         let alias = self.alias(true)?;
         self.expect_kw(Kw::Set)?;
         let items = self.update_items()?;
-        let from = if self.eat_kw(Kw::From) { Some(self.from_clause()?) } else { None };
+        let from = if self.eat_kw(Kw::From) { Some(self.source_tables()?) } else { None };
         let filter = if self.eat_kw(Kw::Where) { Some(self.expr()?) } else { None };
         let assert_rows = self.assert_rows()?;
         Ok(StatementKind::Update(Box::new(Update { table, alias, items, from, filter, assert_rows })))
@@ -168,5 +168,62 @@ impl Parser<'_> {
             }
             _ => Err(self.unexpected()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_statement;
+    use crate::ast::{InsertSource, MergeAction, MergeInsert, MergeWhen, StatementKind, UpdateItem};
+
+    fn kind(text: &str) -> StatementKind {
+        parse_statement(text).unwrap_or_else(|error| panic!("{text}: {}", error.locate(text))).kind
+    }
+
+    #[test]
+    fn insert_takes_rows_and_queries() {
+        let StatementKind::Insert(insert) = kind("INSERT INTO d.t (a, b) VALUES (1, DEFAULT), (2, 3)") else {
+            panic!("an insert")
+        };
+        assert!(matches!(&insert.source, InsertSource::Values(rows) if rows.len() == 2) && insert.columns.len() == 2);
+        let StatementKind::Insert(insert) = kind("INSERT d.t (SELECT 1)") else { panic!("an insert") };
+        assert!(matches!(insert.source, InsertSource::Query(_)) && insert.columns.is_empty());
+        assert!(matches!(kind("INSERT INTO t WITH a AS (SELECT 1) SELECT * FROM a"), StatementKind::Insert(_)));
+    }
+
+    #[test]
+    fn update_and_delete() {
+        let StatementKind::Update(update) =
+            kind("UPDATE t x SET a.b[0] = 1, c = DEFAULT, (INSERT d VALUES (1)) FROM u WHERE x.k = u.k")
+        else {
+            panic!("an update")
+        };
+        assert!(matches!(&update.items[..], [UpdateItem::Set { .. }, UpdateItem::Set { .. }, UpdateItem::Nested(_)]));
+        assert!(update.alias.is_some() && update.from.is_some() && update.filter.is_some());
+        assert!(matches!(kind("DELETE t WHERE TRUE"), StatementKind::Delete(_)));
+        assert!(matches!(kind("DELETE FROM t AS x WHERE x.a = 1"), StatementKind::Delete(_)));
+    }
+
+    #[test]
+    fn merge_in_every_form() {
+        let StatementKind::Merge(merge) = kind(
+            "MERGE INTO d.t AS t USING d.s ON FALSE WHEN MATCHED AND a THEN DELETE WHEN MATCHED THEN UPDATE SET x = 1, y = 2 \
+             WHEN NOT MATCHED BY TARGET THEN INSERT (a) VALUES (1) WHEN NOT MATCHED THEN INSERT ROW \
+             WHEN NOT MATCHED BY SOURCE THEN DELETE",
+        ) else {
+            panic!("a merge")
+        };
+        let whens: Vec<MergeWhen> = merge.clauses.iter().map(|clause| clause.when).collect();
+        assert_eq!(
+            whens,
+            [
+                MergeWhen::Matched,
+                MergeWhen::Matched,
+                MergeWhen::NotMatchedByTarget,
+                MergeWhen::NotMatchedByTarget,
+                MergeWhen::NotMatchedBySource
+            ]
+        );
+        assert!(matches!(merge.clauses[3].action, MergeAction::Insert { source: MergeInsert::Row, .. }));
     }
 }

@@ -19,7 +19,7 @@ struct PendingJoin {
 
 impl Parser<'_> {
     /// Everything behind FROM: one table, or joins of them from left to right.
-    pub(super) fn from_clause(&mut self) -> Result<TableExpr> {
+    pub(super) fn source_tables(&mut self) -> Result<TableExpr> {
         self.nested(Self::joined_tables)
     }
 
@@ -129,7 +129,7 @@ impl Parser<'_> {
             }
             Kind::Sym(Sym::Open) => {
                 self.advance();
-                let inner = self.from_clause()?;
+                let inner = self.source_tables()?;
                 self.expect(Sym::Close)?;
                 let alias = self.table_alias()?;
                 let mut table =
@@ -434,4 +434,84 @@ fn joined(left: TableExpr, kind: JoinKind, join_pos: Pos, right: TableExpr, cond
     let pos = left.pos;
     let join = Join { kind, left, right, condition, pos: join_pos };
     TableExpr { kind: TableExprKind::Join(Box::new(join)), alias: None, postfix: Vec::new(), pos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_query;
+    use crate::ast::{JoinCondition, JoinKind, QueryBody, TableExpr, TableExprKind, TablePostfix};
+
+    fn from(text: &str) -> TableExpr {
+        let text = format!("SELECT * FROM {text}");
+        let query = parse_query(&text).unwrap_or_else(|error| panic!("{text}: {}", error.locate(&text)));
+        match query.body {
+            QueryBody::Select(select) => select.from.expect("a FROM clause"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        match from(text).kind {
+            TableExprKind::Path { path, .. } => path.parts.into_iter().map(|part| part.name).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn shape(table: &TableExpr) -> String {
+        match &table.kind {
+            TableExprKind::Path { path, .. } => path.parts[0].name.clone(),
+            TableExprKind::Parenthesized(inner) => shape(inner),
+            TableExprKind::Join(join) => {
+                let on = if matches!(join.condition, JoinCondition::None) { "" } else { "!" };
+                format!("({} {:?}{on} {})", shape(&join.left), join.kind, shape(&join.right))
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_take_dashes_and_whole_paths_in_backticks() {
+        assert_eq!(path("a.b.c"), ["a", "b", "c"]);
+        assert_eq!(path("my-project.d.t"), ["my-project", "d", "t"]);
+        assert_eq!(path("my-project-123.d.t x"), ["my-project-123", "d", "t"]);
+        assert_eq!(path("my-project-123.`d.t`"), ["my-project-123", "d", "t"]);
+        assert_eq!(path("`my-project.d.t_*`"), ["my-project", "d", "t_*"]);
+        assert_eq!(path("`example.com:p`.d.t"), ["example.com:p", "d", "t"]);
+        assert_eq!(path("`region-us`.INFORMATION_SCHEMA.TABLES"), ["region-us", "INFORMATION_SCHEMA", "TABLES"]);
+        assert_eq!(path("d.2024_01"), ["d", "2024_01"]);
+    }
+
+    #[test]
+    fn joins_group_to_the_left_unless_conditions_follow_each_other() {
+        assert_eq!(shape(&from("a, b JOIN c ON x")), "((a Comma b) Inner! c)");
+        assert_eq!(shape(&from("a JOIN b JOIN c ON x ON y")), "(a Inner! (b Inner! c))");
+        assert_eq!(shape(&from("a LEFT JOIN b USING (k) CROSS JOIN c")), "((a Left! b) Cross c)");
+        assert_eq!(shape(&from("a FULL OUTER JOIN (b JOIN c ON x) ON y")), "(a Full! (b Inner! c))");
+    }
+
+    #[test]
+    fn what_stands_behind_a_table() {
+        let table = from(
+            "t AS x PIVOT (SUM(a) FOR b IN (1, 2)) AS p UNPIVOT (v FOR n IN (c, d)) TABLESAMPLE SYSTEM (10 PERCENT)",
+        );
+        assert_eq!(table.alias.expect("an alias").name, "x");
+        assert!(matches!(
+            table.postfix[..],
+            [TablePostfix::Pivot(_), TablePostfix::Unpivot(_), TablePostfix::Sample { percent: true, .. }]
+        ));
+        assert!(matches!(from("t FOR SYSTEM_TIME AS OF x AS y").kind, TableExprKind::Path { as_of: Some(_), .. }));
+        assert!(matches!(from("((SELECT 1) UNION ALL SELECT 2)").kind, TableExprKind::Subquery { .. }));
+        assert!(matches!(from("((SELECT 1) AS a JOIN b ON c)").kind, TableExprKind::Parenthesized(_)));
+        match from("UNNEST([1]) AS u WITH OFFSET AS o").kind {
+            TableExprKind::Unnest { with_offset: Some(offset), .. } => {
+                assert_eq!(offset.alias.expect("an alias").name, "o");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(from("f(TABLE t, 1, x => 2)").kind, TableExprKind::Call(call) if call.args.len() == 3));
+        match from("a RIGHT OUTER JOIN b ON TRUE").kind {
+            TableExprKind::Join(join) => assert_eq!(join.kind, JoinKind::Right),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -195,3 +195,29 @@ impl Parser<'_> {
         self.group_item(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_query;
+    use crate::ast::{PipeKind, QueryBody};
+
+    #[test]
+    fn every_operator() {
+        let text = "FROM t |> SELECT a, b |> EXTEND 1 AS c |> SET a = 2 |> DROP b |> RENAME a AS d |> AS u |> WHERE TRUE \
+                    |> LIMIT 1 OFFSET 2 |> AGGREGATE COUNT(*) AS n GROUP AND ORDER BY d DESC |> DISTINCT |> ORDER BY n \
+                    |> LEFT JOIN v USING (d) |> UNION ALL (SELECT 1), (SELECT 2) |> CALL f(1) AS g \
+                    |> PIVOT (SUM(x) FOR y IN (1)) |> UNPIVOT (x FOR y IN (z)) |> TABLESAMPLE SYSTEM (1 PERCENT) \
+                    |> WITH w AS (SELECT 1) |> ASSERT TRUE, 'message' |> WINDOW SUM(x) OVER () AS s |> QUALIFY TRUE";
+        let query = parse_query(text).unwrap_or_else(|error| panic!("{}", error.locate(text)));
+        assert!(matches!(query.body, QueryBody::From(_)));
+        assert_eq!(query.pipes.len(), 21);
+        assert!(query.pipes.iter().any(|pipe| matches!(&pipe.kind, PipeKind::Aggregate { and_order: true, .. })));
+        assert!(
+            query
+                .pipes
+                .iter()
+                .any(|pipe| matches!(&pipe.kind, PipeKind::SetOperation { queries, .. } if queries.len() == 2))
+        );
+        assert!(parse_query("FROM t |> FOO x").is_err());
+    }
+}

@@ -147,7 +147,7 @@ impl Parser<'_> {
             Kind::Word(Kw::Select) => Ok(QueryBody::Select(Box::new(self.select()?))),
             Kind::Word(Kw::From) => {
                 self.advance();
-                Ok(QueryBody::From(Box::new(self.from_clause()?)))
+                Ok(QueryBody::From(Box::new(self.source_tables()?)))
             }
             Kind::Word(Kw::Table) if self.identifier_ahead(1) => {
                 self.advance();
@@ -228,7 +228,7 @@ impl Parser<'_> {
         self.expect_kw(Kw::Select)?;
         let mut select = self.select_list(pos)?;
         if self.eat_kw(Kw::From) {
-            select.from = Some(self.from_clause()?);
+            select.from = Some(self.source_tables()?);
         }
         if self.eat_kw(Kw::Where) {
             select.filter = Some(self.expr()?);
@@ -430,5 +430,64 @@ impl Parser<'_> {
             },
             other => other,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_query;
+    use crate::ast::{GroupBy, GroupItem, QueryBody, Select, SelectAs, SelectItem, SetOuterMode};
+
+    fn body(text: &str) -> QueryBody {
+        parse_query(text).unwrap_or_else(|error| panic!("{text}: {}", error.locate(text))).body
+    }
+
+    fn select(text: &str) -> Select {
+        match body(text) {
+            QueryBody::Select(select) => *select,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_clause_of_select() {
+        let found = select(
+            "SELECT DISTINCT AS STRUCT a, t.* EXCEPT (b), * REPLACE (1 AS c), FROM t WHERE a GROUP BY ROLLUP (a, (b, c)), \
+             GROUPING SETS (a, (a, b), ()), () HAVING a QUALIFY b WINDOW w AS (PARTITION BY a)",
+        );
+        assert!(found.distinct && found.as_value == Some(SelectAs::Struct) && found.items.len() == 3);
+        assert!(matches!(&found.items[1], SelectItem::DotStar { modifiers, .. } if modifiers.except.len() == 1));
+        let Some(GroupBy::Items(items)) = found.group_by else { panic!("items") };
+        assert!(
+            matches!(&items[..], [GroupItem::Rollup(units, _), GroupItem::GroupingSets(sets, _), GroupItem::Empty(_)]
+            if units[1].len() == 2 && sets.len() == 3)
+        );
+        assert_eq!(found.windows.len(), 1);
+        assert!(matches!(select("SELECT a FROM t GROUP BY ALL").group_by, Some(GroupBy::All(_))));
+    }
+
+    #[test]
+    fn set_operations_with_their_modes() {
+        let QueryBody::SetOperation(set) = body("SELECT 1 FULL OUTER UNION ALL BY NAME ON (a) SELECT 2") else {
+            panic!("a set operation")
+        };
+        let operator = &set.rest[0].0;
+        assert!(operator.all && operator.by_name && !operator.strict);
+        assert_eq!((operator.mode, operator.columns.len()), (Some(SetOuterMode::Full), 1));
+        let QueryBody::SetOperation(set) = body("(SELECT 1) EXCEPT DISTINCT CORRESPONDING (SELECT 2)") else {
+            panic!("a set operation")
+        };
+        assert!(!set.rest[0].0.all && set.rest[0].0.by_name);
+        assert!(matches!(body("((SELECT 1))"), QueryBody::Parenthesized(_)));
+    }
+
+    #[test]
+    fn with_and_limits() {
+        let query = parse_query(
+            "WITH RECURSIVE a AS (SELECT 1), b AS (SELECT 2) SELECT 1 ORDER BY 1 DESC NULLS LAST LIMIT 1 OFFSET 2",
+        )
+        .expect("a query");
+        assert!(query.recursive && query.with.len() == 2 && query.limit.is_some() && query.offset.is_some());
+        assert_eq!((query.order_by[0].descending, query.order_by[0].nulls_first), (true, Some(false)));
     }
 }

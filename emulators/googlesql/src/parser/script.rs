@@ -320,3 +320,46 @@ impl Parser<'_> {
         Ok(StatementKind::Assert { condition, message })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_script;
+    use crate::ast::{SetTarget, StatementKind};
+
+    fn kinds(text: &str) -> Vec<StatementKind> {
+        let statements = parse_script(text).unwrap_or_else(|error| panic!("{text}: {}", error.locate(text)));
+        statements.into_iter().map(|statement| statement.kind).collect()
+    }
+
+    #[test]
+    fn control_flow() {
+        let text = "DECLARE a, b INT64 DEFAULT 1; SET a = 2; SET (a, b) = (1, 2); SET @@time_zone = 'UTC'; \
+                    IF a THEN SELECT 1; ELSEIF b THEN SELECT 2; ELSE SELECT 3; END IF; \
+                    CASE a WHEN 1 THEN SELECT 1; ELSE SELECT 2; END CASE; CASE WHEN a THEN SELECT 1; END CASE; \
+                    x: LOOP LEAVE x; END LOOP x; WHILE a DO CONTINUE; END WHILE; REPEAT BREAK; UNTIL a END REPEAT; \
+                    FOR r IN (SELECT 1) DO ITERATE; END FOR; RETURN; RAISE; RAISE USING MESSAGE = 'x'; CALL d.p(1, a); \
+                    EXECUTE IMMEDIATE 'SELECT ?' INTO a, b USING 1, 2 AS c; BEGIN TRANSACTION; COMMIT; ROLLBACK TRANSACTION; \
+                    BEGIN SELECT 1; EXCEPTION WHEN ERROR THEN SELECT 2; END;";
+        let kinds = kinds(text);
+        assert_eq!(kinds.len(), 20);
+        assert!(matches!(&kinds[0], StatementKind::Declare { names, .. } if names.len() == 2));
+        assert!(
+            matches!(&kinds[3], StatementKind::Set { targets, .. } if matches!(targets[..], [SetTarget::System(_)]))
+        );
+        assert!(matches!(&kinds[4], StatementKind::If { branches, otherwise: Some(_) } if branches.len() == 2));
+        assert!(
+            matches!(&kinds[15], StatementKind::ExecuteImmediate(run) if run.into.len() == 2 && run.using.len() == 2)
+        );
+        assert!(matches!(&kinds[19], StatementKind::Block(block) if block.exception.is_some()));
+    }
+
+    #[test]
+    fn begin_is_a_block_or_a_transaction() {
+        assert!(matches!(
+            kinds("BEGIN; SELECT 1; COMMIT")[..],
+            [StatementKind::BeginTransaction, StatementKind::Query(_), StatementKind::CommitTransaction]
+        ));
+        assert!(matches!(kinds("BEGIN END")[..], [StatementKind::Block(_)]));
+        assert!(parse_script("a: BEGIN END b").expect_err("labels differ").message.contains("Mismatched"));
+    }
+}

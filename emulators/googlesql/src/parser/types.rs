@@ -200,3 +200,25 @@ impl Parser<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_type;
+    use crate::ast::TypeNameKind;
+
+    #[test]
+    fn types_nest_and_take_parameters() {
+        let ty = parse_type("ARRAY<STRUCT<a INT64 NOT NULL OPTIONS (description = 'x'), STRING(10), b ARRAY<DATE>>>")
+            .expect("a type");
+        let TypeNameKind::Array(element) = ty.kind else { panic!("an array") };
+        let TypeNameKind::Struct(fields) = element.kind else { panic!("a struct") };
+        assert_eq!(fields.len(), 3);
+        assert!(fields[0].1.not_null && fields[0].1.options.len() == 1);
+        assert!(fields[1].0.is_none() && fields[1].1.parameters.len() == 1);
+        assert!(matches!(parse_type("RANGE<DATE>").expect("a range").kind, TypeNameKind::Range(_)));
+        assert!(
+            matches!(parse_type("STRUCT<>").expect("empty").kind, TypeNameKind::Struct(fields) if fields.is_empty())
+        );
+        assert!(parse_type("STRUCT<a INT64").is_err());
+    }
+}
