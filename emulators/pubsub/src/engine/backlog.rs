@@ -414,6 +414,14 @@ impl Backlog {
         }
     }
 
+    /// Number and bytes of what a consumer has out.
+    #[cfg(test)]
+    pub fn out_with(&self, consumer: Token) -> (usize, usize) {
+        let out =
+            self.entries.values().filter(|entry| matches!(entry.state, State::Leased { by, .. } if by == consumer));
+        out.fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.message.size))
+    }
+
     /// Checks what must always hold; for tests.
     #[cfg(test)]
     pub fn check(&self) {

@@ -158,4 +158,19 @@ impl Consumers {
             wakes.push(Wake::Consumer(token));
         }
     }
+
+    /// Checks that nobody sleeps who could be served, and that flow control counts what is out.
+    #[cfg(test)]
+    pub fn check(&self, backlog: &super::backlog::Backlog) {
+        let awake = self.all.values().filter(|consumer| consumer.mood == Mood::Awake).count();
+        assert_eq!(awake, self.awake);
+        for (token, consumer) in &self.all {
+            assert_eq!(self.asleep.contains(token), consumer.mood == Mood::Asleep);
+            assert_eq!(backlog.out_with(*token), (consumer.messages, consumer.bytes));
+            if consumer.mood == Mood::Asleep && consumer.has_room() {
+                assert!(backlog.available() <= awake, "{} wait, {awake} awake, {token} sleeps", backlog.available());
+                assert!(!backlog.has_own(*token), "{token} sleeps over what only it may have");
+            }
+        }
+    }
 }

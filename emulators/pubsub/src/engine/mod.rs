@@ -28,6 +28,8 @@ pub mod topics;
 mod model;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wakes;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -206,7 +208,14 @@ impl Engine {
     /// Checks what must always hold.
     #[cfg(test)]
     fn check(&self) {
-        self.subs.values().for_each(|subscription| subscription.backlog.check());
+        for subscription in self.subs.values() {
+            subscription.backlog.check();
+            if subscription.settings.push.is_some() {
+                subscription.push.check(&subscription.backlog);
+            } else {
+                subscription.consumers.check(&subscription.backlog);
+            }
+        }
     }
 
     /// Which resources there are, for checks that nothing leaks: topics, subscriptions, timers.

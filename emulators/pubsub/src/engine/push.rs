@@ -53,6 +53,15 @@ impl PushState {
         }
     }
 
+    /// Checks that the shell has been told where there is something to do.
+    #[cfg(test)]
+    pub fn check(&self, backlog: &super::backlog::Backlog) {
+        assert_eq!(backlog.out_with(PUSH).0, self.outstanding as usize);
+        if backlog.available() > 0 && self.backoff.is_none() && self.outstanding < self.window {
+            assert!(self.called, "nobody was told of {} messages", backlog.available());
+        }
+    }
+
     fn succeeded(&mut self, took: Duration) {
         self.failures = 0;
         self.backoff = None;
