@@ -16,6 +16,8 @@ pub mod parser;
 pub mod plan;
 pub mod script;
 pub mod stack;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
 pub mod value;
 

@@ -69,6 +69,13 @@ pub enum Column {
     Any(Vec<Value>),
 }
 
+impl Default for Column {
+    /// No rows.
+    fn default() -> Column {
+        Column::Constant(Value::Null, 0)
+    }
+}
+
 impl<T: Copy + Default> Primitive<T> {
     pub fn new(values: Vec<T>) -> Primitive<T> {
         Primitive { values, valid: None }

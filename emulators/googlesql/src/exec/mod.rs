@@ -16,6 +16,8 @@ mod ops;
 mod order;
 mod refs;
 mod subquery;
+#[cfg(test)]
+mod tests;
 
 pub use context::{DEFAULT_MEMORY_LIMIT, ExecContext};
 

@@ -235,3 +235,91 @@ pub(super) fn cast(column: &Column, to: &Type, len: usize) -> Option<Column> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::{self, Call, Nulls};
+    use crate::testing::eval_context;
+    use proptest::prelude::*;
+
+    fn values_of(ty: &Type) -> BoxedStrategy<Value> {
+        let some = match ty {
+            Type::Int64 => {
+                prop_oneof![any::<i64>(), -3i64..4, Just(i64::MAX), Just(i64::MIN)].prop_map(Value::Int64).boxed()
+            }
+            Type::Float64 => prop_oneof![any::<f64>(), Just(0.0), Just(-0.0), Just(f64::NAN), Just(f64::INFINITY)]
+                .prop_map(Value::Float64)
+                .boxed(),
+            Type::Date => (-3i32..4).prop_map(Value::Date).boxed(),
+            Type::Timestamp => (-3i64..4).prop_map(Value::Timestamp).boxed(),
+            Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+            Type::Numeric => (-3i128..4).prop_map(|n| Value::Numeric(Numeric(n * 500_000_000))).boxed(),
+            _ => prop_oneof!["[ab]{0,2}", Just("é".to_owned())].prop_map(Value::string).boxed(),
+        };
+        prop_oneof![1 => Just(Value::Null), 5 => some].boxed()
+    }
+
+    /// A column of either form: one value each, or the same in all rows, or (strings) a dictionary.
+    fn column_of(ty: Type, len: usize) -> BoxedStrategy<Arc<Column>> {
+        let each = {
+            let ty = ty.clone();
+            prop::collection::vec(values_of(&ty), len)
+                .prop_map(move |values| Arc::new(Column::from_values(&ty, values)))
+        };
+        let same = values_of(&ty).prop_map(move |value| Arc::new(Column::constant(value, len)));
+        prop_oneof![3 => each, 1 => same].boxed()
+    }
+
+    fn case() -> impl Strategy<Value = (&'static str, Type, Arc<Column>, Arc<Column>)> {
+        let name = prop::sample::select(vec![
+            "$equal",
+            "$not_equal",
+            "$less",
+            "$less_or_equal",
+            "$greater",
+            "$greater_or_equal",
+            "$add",
+            "$subtract",
+            "$multiply",
+            "$not",
+            "$is_null",
+        ]);
+        let ty = prop::sample::select(vec![
+            Type::Int64,
+            Type::Float64,
+            Type::Date,
+            Type::Timestamp,
+            Type::Bool,
+            Type::Numeric,
+            Type::String,
+        ]);
+        // 200 rows of few distinct strings become a dictionary.
+        (name, ty, prop::sample::select(vec![1usize, 5, 200])).prop_flat_map(|(name, ty, len)| {
+            (Just(name), Just(ty.clone()), column_of(ty.clone(), len), column_of(ty, len))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn kernels_agree_with_the_functions((name, ty, a, b) in case()) {
+            let len = a.len();
+            let args = if matches!(name, "$not" | "$is_null") { vec![a] } else { vec![a, b] };
+            if let Some(column) = call(name, &args, len) {
+                let function = functions::scalar(name).expect("there");
+                let ctx = eval_context();
+                let types = vec![ty.clone(); args.len()];
+                let resolved = Call { ctx: &ctx, arg_types: &types, result_type: &ty };
+                for row in 0..len {
+                    let values: Vec<Value> = args.iter().map(|column| column.get(row)).collect();
+                    let expected = if function.nulls == Nulls::Propagate && values.iter().any(Value::is_null) {
+                        Value::Null
+                    } else {
+                        (function.code)(&resolved, &values).expect("the kernel found no error")
+                    };
+                    prop_assert_eq!(format!("{:?}", column.get(row)), format!("{:?}", expected), "{} {:?}", name, values);
+                }
+            }
+        }
+    }
+}
