@@ -1,1 +1,40 @@
-//! BigQuery: tables, jobs and the REST API over the GoogleSQL engine.
+//! BigQuery: datasets, versioned tables, jobs and the REST API over the GoogleSQL engine.
+//!
+//! `engine` is the state (no I/O, no clock), `catalog` what a statement sees of it, `jobs` what takes
+//! time, `load` reads files, `service` is the REST edge.
+
+pub mod catalog;
+pub mod engine;
+mod information_schema;
+pub mod jobs;
+pub mod limits;
+pub mod load;
+pub mod service;
+pub mod texts;
+
+use std::sync::Arc;
+
+use scrimmage_core::Context;
+use service::App;
+
+/// One BigQuery, empty at first. Clones share it.
+#[derive(Clone, Debug)]
+pub struct BigQuery {
+    app: Arc<App>,
+}
+
+impl BigQuery {
+    pub fn new(ctx: Context) -> BigQuery {
+        BigQuery { app: Arc::new(App::new(ctx)) }
+    }
+
+    /// The REST API under `/bigquery/v2` and `/upload/bigquery/v2`, and without the prefix.
+    pub fn router(&self) -> axum::Router {
+        service::router(self.app.clone())
+    }
+
+    /// Forgets every dataset and job.
+    pub fn reset(&self) {
+        self.app.reset();
+    }
+}

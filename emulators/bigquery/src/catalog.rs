@@ -1,0 +1,156 @@
+//! What a statement sees of the store: every table as of the commit at which the statement began.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use scrimmage_core::Timestamp;
+use scrimmage_googlesql::SqlError;
+use scrimmage_googlesql::catalog::{Catalog, Relation, Routine, Table, TablePath};
+
+use crate::engine::Store;
+use crate::engine::dataset::TableKind;
+use crate::engine::store::DatasetPath;
+use crate::engine::wildcard::WildcardTable;
+use crate::information_schema;
+use crate::texts;
+
+/// A store that statements, requests and timers share.
+#[derive(Clone, Debug, Default)]
+pub struct SharedStore(Arc<Mutex<Store>>);
+
+impl SharedStore {
+    /// The store, for as long as one operation takes; never held across a wait.
+    pub fn lock(&self) -> MutexGuard<'_, Store> {
+        // Whoever panicked left the store between two operations: each checks before it changes anything.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The project and dataset that names without them mean.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameScope {
+    pub project: String,
+    pub dataset: Option<DatasetPath>,
+}
+
+/// A store at one commit.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub store: SharedStore,
+    pub scope: NameScope,
+    /// The commit; what later ones write is not seen.
+    pub seq: u64,
+    pub now: Timestamp,
+}
+
+impl Snapshot {
+    /// The newest state, for a statement that starts now.
+    pub fn take(store: &SharedStore, scope: NameScope, now: Timestamp) -> Snapshot {
+        let seq = store.lock().seq();
+        Snapshot { store: store.clone(), scope, seq, now }
+    }
+}
+
+impl NameScope {
+    /// Fills in what a name leaves out.
+    pub fn path(&self, name: &[String]) -> Result<TablePath, SqlError> {
+        match name {
+            [table] => {
+                let Some(dataset) = &self.dataset else {
+                    return Err(SqlError::analysis(format!(
+                        "Table \"{table}\" must be qualified with a dataset (e.g. dataset.table)."
+                    )));
+                };
+                Ok(TablePath {
+                    project: dataset.project.clone(),
+                    dataset: dataset.dataset.clone(),
+                    table: table.clone(),
+                })
+            }
+            [dataset, table] => {
+                Ok(TablePath { project: self.project.clone(), dataset: dataset.clone(), table: table.clone() })
+            }
+            [project, dataset, table] => {
+                Ok(TablePath { project: project.clone(), dataset: dataset.clone(), table: table.clone() })
+            }
+            _ => Err(SqlError::analysis(format!("Invalid table name: `{}`", name.join(".")))),
+        }
+    }
+}
+
+/// Letters, digits, underscores and dashes; the dash only because projects of old have such datasets.
+pub fn valid_dataset_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= 1024 && id.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+impl Catalog for Snapshot {
+    fn relation(&self, name: &[String], as_of: Option<i64>) -> Result<Relation, SqlError> {
+        if let Some(table) = information_schema::lookup(self, name)? {
+            return Ok(Relation::Table(table));
+        }
+        let path = self.scope.path(name)?;
+        if !valid_dataset_id(&path.dataset) {
+            return Err(SqlError::not_found(texts::invalid_dataset_id(&path.dataset)));
+        }
+        let store = self.store.lock();
+        let entry = store.table(&path)?;
+        match &entry.kind {
+            TableKind::View { sql } | TableKind::MaterializedView { sql } => {
+                Ok(Relation::View { path, sql: sql.clone() })
+            }
+            TableKind::Table | TableKind::Snapshot { .. } | TableKind::Clone { .. } => {
+                let version = match as_of {
+                    Some(at) => store.version_as_of(self.now, &path, Timestamp::from_micros(at))?,
+                    None => store.version_at(&path, self.seq)?,
+                };
+                Ok(Relation::Table(version))
+            }
+        }
+    }
+
+    fn wildcard(&self, name: &[String], as_of: Option<i64>) -> Result<Arc<dyn Table>, SqlError> {
+        let path = self.scope.path(name)?;
+        let prefix = path.table.trim_end_matches('*').to_owned();
+        let store = self.store.lock();
+        let dataset = store.dataset(&DatasetPath::of(&path))?;
+        let mut members = Vec::new();
+        let mut newest = None;
+        for (table, entry) in dataset.tables.range(prefix.clone()..).take_while(|(table, _)| table.starts_with(&prefix))
+        {
+            if entry.kind != TableKind::Table {
+                continue;
+            }
+            let member = TablePath { table: table.clone(), ..path.clone() };
+            let version = match as_of {
+                Some(at) => store.version_as_of(self.now, &member, Timestamp::from_micros(at))?,
+                None => store.version_at(&member, self.seq)?,
+            };
+            if newest.as_ref().is_none_or(|(created, _)| entry.created >= *created) {
+                newest = Some((entry.created, version.clone()));
+            }
+            members.push((table[prefix.len()..].to_owned(), version));
+        }
+        match newest {
+            Some((_, newest)) => Ok(Arc::new(WildcardTable::new(path, &newest, members))),
+            None => Err(SqlError::not_found(format!(
+                "{}:{}.{} does not match any table.",
+                path.project, path.dataset, path.table
+            ))),
+        }
+    }
+
+    fn routine(&self, name: &[String]) -> Option<Arc<Routine>> {
+        let path = self.scope.path(name).ok()?;
+        let store = self.store.lock();
+        let dataset = store.dataset(&DatasetPath::of(&path)).ok()?;
+        dataset.routines.get(&path.table).map(|entry| entry.routine.clone())
+    }
+
+    fn resolve(&self, name: &[String]) -> Result<TablePath, SqlError> {
+        let path = self.scope.path(name)?;
+        if !valid_dataset_id(&path.dataset) {
+            return Err(SqlError::not_found(texts::invalid_dataset_id(&path.dataset)));
+        }
+        self.store.lock().dataset(&DatasetPath::of(&path))?;
+        Ok(path)
+    }
+}

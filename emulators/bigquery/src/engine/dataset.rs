@@ -1,0 +1,80 @@
+//! What a dataset holds, and what is known of each table besides its rows.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+use scrimmage_googlesql::catalog::Routine;
+use serde_json::Value as Json;
+
+use super::partition::PartitionId;
+use super::stream::StreamingBuffer;
+use super::table::TableVersion;
+
+/// A dataset. `metadata` keeps the REST fields that a user set and nothing computes:
+/// `description`, `friendlyName`, `labels`, `access`, `defaultTableExpirationMs`, ….
+#[derive(Debug, Default)]
+pub struct Dataset {
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    pub metadata: serde_json::Map<String, Json>,
+    pub tables: BTreeMap<String, TableEntry>,
+    pub routines: BTreeMap<String, RoutineEntry>,
+    /// Holds query results: left out of lists.
+    pub hidden: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TableKind {
+    Table,
+    View { sql: String },
+    MaterializedView { sql: String },
+    Snapshot { of: scrimmage_googlesql::catalog::TablePath, at: Timestamp },
+    Clone { of: scrimmage_googlesql::catalog::TablePath, at: Timestamp },
+}
+
+impl TableKind {
+    /// `type` of the REST resource.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TableKind::Table | TableKind::Clone { .. } => "TABLE",
+            TableKind::View { .. } => "VIEW",
+            TableKind::MaterializedView { .. } => "MATERIALIZED_VIEW",
+            TableKind::Snapshot { .. } => "SNAPSHOT",
+        }
+    }
+}
+
+/// A table or view under one name.
+#[derive(Debug)]
+pub struct TableEntry {
+    pub kind: TableKind,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    /// When the table goes by itself.
+    pub expires: Option<Timestamp>,
+    /// REST fields that a user set and nothing computes: `description`, `labels`, ….
+    pub metadata: serde_json::Map<String, Json>,
+    /// Newest last; never empty.
+    pub versions: VecDeque<Arc<TableVersion>>,
+    /// The last commit that changed or removed rows of a partition: what makes a later change conflict.
+    pub mutated: HashMap<PartitionId, u64>,
+    pub stream: StreamingBuffer,
+    pub next_segment: u64,
+}
+
+impl TableEntry {
+    pub fn current(&self) -> &Arc<TableVersion> {
+        // A table is made with one version and versions are only cut from the front down to one.
+        &self.versions[self.versions.len() - 1]
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct RoutineEntry {
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    pub routine: Arc<Routine>,
+    /// The REST resource's own fields (`routineType`, `language`, `arguments`, `definitionBody`, …).
+    pub resource: serde_json::Map<String, Json>,
+}

@@ -1,0 +1,658 @@
+//! Data definition: what CREATE, ALTER and DROP do to the store.
+
+use std::time::Duration;
+
+use scrimmage_core::Timestamp;
+use scrimmage_googlesql::analyzer;
+use scrimmage_googlesql::ast::{
+    AlterAction, AlterColumnAction, ColumnSpec, CreateTable, Expr, ExprKind, Ident, ObjectKind, Path, StatementKind,
+    TableConstraint,
+};
+use scrimmage_googlesql::catalog::{ColumnDef, DdlAction, Mode, Schema, TablePath};
+use scrimmage_googlesql::value::Numeric;
+use scrimmage_googlesql::{SqlError, Type, Value};
+use serde_json::{Map, Value as Json, json};
+
+use super::ddl_routines;
+use crate::catalog::{NameScope, SharedStore};
+use crate::engine::EngineError;
+use crate::engine::dataset::TableKind;
+use crate::engine::partition::{Partitioning, TimeUnit};
+use crate::engine::store::{DatasetPath, NewTable, Store, extended};
+use crate::engine::table::{Shape, TableVersion, plain_column};
+use crate::texts;
+
+/// What a DDL statement did, for the job's statistics.
+#[derive(Clone, Debug)]
+pub struct DdlDone {
+    /// `CREATE`, `REPLACE`, `SKIP`, `DROP`, `ALTER`.
+    pub operation: &'static str,
+    pub target: DdlTarget,
+}
+
+#[derive(Clone, Debug)]
+pub enum DdlTarget {
+    Table(TablePath),
+    Dataset(DatasetPath),
+    Routine(TablePath),
+}
+
+type Result<T> = std::result::Result<T, SqlError>;
+
+/// Applies one DDL statement.
+pub fn apply(store: &SharedStore, scope: &NameScope, now: Timestamp, action: DdlAction) -> Result<DdlDone> {
+    let mut store = store.lock();
+    let done = |operation, target| Ok(DdlDone { operation, target });
+    let DdlAction { statement, target, schema, rows, options } = action;
+    match statement.kind {
+        StatementKind::CreateTable(create) => {
+            create_table(&mut store, scope, now, *create, target, schema, rows.unwrap_or_default(), &options)
+        }
+        StatementKind::CreateView(view) => {
+            let exists = store.table(&target).is_ok();
+            if exists && view.if_not_exists {
+                return done("SKIP", DdlTarget::Table(target));
+            }
+            let sql = view.query_text.trim().to_owned();
+            let kind = if view.materialized { TableKind::MaterializedView { sql } } else { TableKind::View { sql } };
+            let settings = Settings::read(&options);
+            let shape = Shape::new(schema.unwrap_or_default(), None, Vec::new(), false);
+            let new = NewTable { shape, kind, expires: settings.expires, metadata: settings.metadata };
+            store.create_table(now, &target, new, Vec::new(), view.or_replace)?;
+            done(if exists { "REPLACE" } else { "CREATE" }, DdlTarget::Table(target))
+        }
+        StatementKind::CreateSchema { name, if_not_exists, or_replace, .. } => {
+            let path = dataset_path(scope, &name)?;
+            if store.dataset(&path).is_ok() {
+                if if_not_exists {
+                    return done("SKIP", DdlTarget::Dataset(path));
+                }
+                if or_replace {
+                    store.delete_dataset(&path, true)?;
+                }
+            }
+            store.create_dataset(now, &path, dataset_settings(&options))?;
+            done("CREATE", DdlTarget::Dataset(path))
+        }
+        StatementKind::CreateSnapshot(snapshot) => {
+            if store.table(&target).is_ok() && snapshot.if_not_exists {
+                return done("SKIP", DdlTarget::Table(target));
+            }
+            let source = source_version(&store, scope, now, &snapshot.source, snapshot.as_of.as_ref())?;
+            let settings = Settings::read(&options);
+            let mut shape = (*source.shape).clone();
+            shape.read_only = true;
+            let kind = TableKind::Snapshot { of: source.path.clone(), at: source.at };
+            let new = NewTable { shape, kind, expires: settings.expires, metadata: settings.metadata };
+            store.create_table(now, &target, new, source.batches(), false)?;
+            done("CREATE", DdlTarget::Table(target))
+        }
+        StatementKind::CreateFunction(function) => ddl_routines::create_function(&mut store, now, &target, &function),
+        StatementKind::CreateProcedure(procedure) => {
+            ddl_routines::create_procedure(&mut store, now, &target, &procedure)
+        }
+        StatementKind::Drop { object: ObjectKind::Schema, name, if_exists, cascade, .. } => {
+            let path = dataset_path(scope, &name)?;
+            match store.delete_dataset(&path, cascade) {
+                Err(EngineError::DatasetNotFound { .. }) if if_exists => done("SKIP", DdlTarget::Dataset(path)),
+                other => other.map_err(SqlError::from).and_then(|()| done("DROP", DdlTarget::Dataset(path))),
+            }
+        }
+        StatementKind::Drop {
+            object: ObjectKind::Function | ObjectKind::TableFunction | ObjectKind::Procedure,
+            if_exists,
+            ..
+        } => {
+            let routines = &mut store.dataset_mut(&DatasetPath::of(&target))?.routines;
+            match (routines.remove(&target.table), if_exists) {
+                (Some(_), _) => done("DROP", DdlTarget::Routine(target)),
+                (None, true) => done("SKIP", DdlTarget::Routine(target)),
+                (None, false) => {
+                    Err(SqlError::not_found(texts::routine_not_found(&target.project, &target.dataset, &target.table)))
+                }
+            }
+        }
+        StatementKind::Drop { object, if_exists, .. } => {
+            let wanted = match object {
+                ObjectKind::Table => "TABLE",
+                ObjectKind::View => "VIEW",
+                ObjectKind::MaterializedView => "MATERIALIZED_VIEW",
+                ObjectKind::SnapshotTable => "SNAPSHOT",
+                _ => return Err(SqlError::unsupported(format!("DROP of {object:?} is not supported"))),
+            };
+            match store.table(&target).map(|entry| entry.kind.name()) {
+                Err(EngineError::TableNotFound(_) | EngineError::DatasetNotFound { .. }) if if_exists => {
+                    return done("SKIP", DdlTarget::Table(target));
+                }
+                Err(EngineError::TableNotFound(path)) => return Err(SqlError::not_found(texts::table_gone(&path))),
+                Err(other) => return Err(other.into()),
+                Ok(kind) if kind != wanted => {
+                    return Err(SqlError::analysis(format!(
+                        "{}:{}.{} is not allowed for this operation because it is currently a {kind}.",
+                        target.project, target.dataset, target.table
+                    )));
+                }
+                Ok(_) => {}
+            }
+            store.drop_table(&target)?;
+            done("DROP", DdlTarget::Table(target))
+        }
+        StatementKind::AlterTable { if_exists, actions, .. } => {
+            if store.table(&target).is_err() && if_exists {
+                return done("SKIP", DdlTarget::Table(target));
+            }
+            let mut target = target;
+            for action in actions {
+                alter_table(&mut store, now, &mut target, action, &options)?;
+            }
+            done("ALTER", DdlTarget::Table(target))
+        }
+        StatementKind::Alter { object: ObjectKind::Schema, name, if_exists, .. } => {
+            let path = dataset_path(scope, &name)?;
+            if store.dataset(&path).is_err() && if_exists {
+                return done("SKIP", DdlTarget::Dataset(path));
+            }
+            let dataset = store.dataset_mut(&path)?;
+            dataset.metadata.extend(dataset_settings(&options));
+            dataset.modified = now;
+            done("ALTER", DdlTarget::Dataset(path))
+        }
+        StatementKind::Alter { object: ObjectKind::View | ObjectKind::MaterializedView, if_exists, .. } => {
+            if store.table(&target).is_err() && if_exists {
+                return done("SKIP", DdlTarget::Table(target));
+            }
+            Settings::read(&options).set(store.table_mut(&target)?, now);
+            done("ALTER", DdlTarget::Table(target))
+        }
+        _ => Err(SqlError::unsupported("This data definition statement is not supported")),
+    }
+}
+
+/// `dataset` or `project.dataset`.
+fn dataset_path(scope: &NameScope, name: &Path) -> Result<DatasetPath> {
+    match name.parts.as_slice() {
+        [dataset] => Ok(DatasetPath::new(&scope.project, &dataset.name)),
+        [project, dataset] => Ok(DatasetPath::new(&project.name, &dataset.name)),
+        _ => Err(SqlError::analysis("Invalid dataset name").at(name.pos)),
+    }
+}
+
+fn names(path: &Path) -> Vec<String> {
+    path.parts.iter().map(|part| part.name.clone()).collect()
+}
+
+fn source_version(
+    store: &Store,
+    scope: &NameScope,
+    now: Timestamp,
+    source: &Path,
+    as_of: Option<&Expr>,
+) -> Result<std::sync::Arc<TableVersion>> {
+    let path = scope.path(&names(source))?;
+    match as_of {
+        None => Ok(store.version_at(&path, u64::MAX)?),
+        Some(expr) => {
+            let at = constant_timestamp(expr, now)?;
+            Ok(store.version_as_of(now, &path, at)?)
+        }
+    }
+}
+
+fn constant_timestamp(expr: &Expr, now: Timestamp) -> Result<Timestamp> {
+    match super::query::constant(expr, now)? {
+        (Value::Timestamp(micros), _) => Ok(Timestamp::from_micros(micros)),
+        _ => Err(SqlError::analysis("FOR SYSTEM_TIME AS OF expects a TIMESTAMP").at(expr.pos)),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn create_table(
+    store: &mut Store,
+    scope: &NameScope,
+    now: Timestamp,
+    create: CreateTable,
+    target: TablePath,
+    schema: Option<Schema>,
+    rows: Vec<scrimmage_googlesql::exec::column::Batch>,
+    options: &[(String, Value, Type)],
+) -> Result<DdlDone> {
+    if create.external {
+        return Err(SqlError::unsupported("External tables are not supported"));
+    }
+    let exists = store.table(&target).is_ok();
+    if exists && create.if_not_exists {
+        return Ok(DdlDone { operation: "SKIP", target: DdlTarget::Table(target) });
+    }
+    let settings = Settings::read(options);
+    let mut rows = rows;
+    let mut kind = TableKind::Table;
+    let mut shape = if let Some(copy) = &create.copy {
+        let source = source_version(store, scope, now, &copy.source, copy.as_of.as_ref())?;
+        rows = source.batches();
+        if copy.clone {
+            kind = TableKind::Clone { of: source.path.clone(), at: source.at };
+        }
+        let mut shape = (*source.shape).clone();
+        shape.read_only = false;
+        shape
+    } else if let (Some(like), None) = (&create.like, &create.partition_by) {
+        let source = source_version(store, scope, now, like, None)?;
+        let mut shape = (*source.shape).clone();
+        if let Some(schema) = schema {
+            shape = Shape::new(schema, shape.partitioning, shape.clustering, shape.require_partition_filter);
+        }
+        shape.read_only = false;
+        shape
+    } else {
+        let schema = match (schema, &create.like) {
+            (Some(schema), _) => schema,
+            (None, Some(like)) => source_version(store, scope, now, like, None)?.shape.schema.clone(),
+            (None, None) => Schema::default(),
+        };
+        let partitioning = create.partition_by.as_ref().map(partitioning).transpose()?;
+        let clustering = create.cluster_by.iter().map(cluster_column).collect::<Result<Vec<_>>>()?;
+        check_layout(&schema, partitioning.as_ref(), &clustering)?;
+        Shape::new(schema, partitioning, clustering, false)
+    };
+    if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
+        (&mut shape.partitioning, settings.partition_expiration_days)
+    {
+        *expiration_ms = Some((days * 86_400_000.0) as i64);
+    }
+    shape.require_partition_filter |= settings.require_partition_filter.unwrap_or(false);
+    let mut metadata = settings.metadata;
+    let mut keys = Map::new();
+    for column in create.columns.iter().filter(|column| column.primary_key) {
+        keys.insert("primaryKey".into(), json!({"columns": [column.name.name]}));
+    }
+    for constraint in &create.constraints {
+        add_constraint(&mut keys, scope, constraint)?;
+    }
+    if !keys.is_empty() {
+        metadata.insert("tableConstraints".into(), Json::Object(keys));
+    }
+    let new = NewTable { shape, kind, expires: settings.expires, metadata };
+    store.create_table(now, &target, new, rows, create.or_replace)?;
+    Ok(DdlDone { operation: if exists { "REPLACE" } else { "CREATE" }, target: DdlTarget::Table(target) })
+}
+
+fn add_constraint(keys: &mut Map<String, Json>, scope: &NameScope, constraint: &TableConstraint) -> Result<()> {
+    let list = |idents: &[Ident]| idents.iter().map(|ident| ident.name.clone()).collect::<Vec<_>>();
+    match constraint {
+        TableConstraint::PrimaryKey { columns, .. } => {
+            if keys.contains_key("primaryKey") {
+                return Err(SqlError::analysis("Multiple primary keys are not allowed"));
+            }
+            keys.insert("primaryKey".into(), json!({"columns": list(columns)}));
+        }
+        TableConstraint::ForeignKey { name, columns, key } => {
+            let referenced = scope.path(&names(&key.table))?;
+            let pairs: Vec<Json> = columns
+                .iter()
+                .zip(&key.columns)
+                .map(|(own, other)| json!({"referencingColumn": own.name, "referencedColumn": other.name}))
+                .collect();
+            let mut entry = json!({"referencedTable": table_reference(&referenced), "columnReferences": pairs});
+            if let Some(name) = name {
+                entry["name"] = json!(name.name);
+            }
+            if let Json::Array(all) = keys.entry("foreignKeys").or_insert_with(|| json!([])) {
+                all.push(entry);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `{"projectId", "datasetId", "tableId"}`.
+pub fn table_reference(path: &TablePath) -> Json {
+    json!({"projectId": path.project, "datasetId": path.dataset, "tableId": path.table})
+}
+
+/// That partitioning and clustering columns exist and fit.
+pub fn check_layout(schema: &Schema, partitioning: Option<&Partitioning>, clustering: &[String]) -> Result<()> {
+    if let Some(partitioning) = partitioning
+        && let Some(column) = partitioning.column()
+    {
+        let position = schema.position(column).ok_or_else(|| SqlError::analysis(texts::PARTITION_FIELD))?;
+        let ty = &schema.columns[position].ty;
+        if !partitioning.accepts(ty) {
+            return Err(SqlError::analysis(match partitioning {
+                Partitioning::Time { .. } => format!(
+                    "PARTITION BY expression must be DATE(<timestamp_column>), DATE(<datetime_column>), a DATE column or a truncation of one; {column} is {ty}"
+                ),
+                Partitioning::Range { .. } => {
+                    format!("PARTITION BY RANGE_BUCKET needs an INT64 column; {column} is {ty}")
+                }
+            }));
+        }
+    }
+    if clustering.len() > 4 {
+        return Err(SqlError::analysis("Cannot cluster by more than 4 columns"));
+    }
+    for column in clustering {
+        if schema.position(column).is_none() {
+            return Err(SqlError::analysis(format!("{}{column}", texts::CLUSTER_FIELD)));
+        }
+    }
+    Ok(())
+}
+
+fn cluster_column(expr: &Expr) -> Result<String> {
+    match &expr.kind {
+        ExprKind::Name(ident) => Ok(ident.name.clone()),
+        _ => Err(SqlError::analysis("CLUSTER BY expression must be a column").at(expr.pos)),
+    }
+}
+
+/// PARTITION BY in its forms: a DATE column, `DATE(ts)`, `TIMESTAMP_TRUNC(ts, HOUR)`, `DATE_TRUNC(d, MONTH)`,
+/// `RANGE_BUCKET(n, GENERATE_ARRAY(…))`, `_PARTITIONDATE`.
+fn partitioning(expr: &Expr) -> Result<Partitioning> {
+    let wrong = || {
+        SqlError::analysis(
+            "PARTITION BY expression must be DATE(<timestamp_column>), DATE(<datetime_column>), DATETIME_TRUNC(<datetime_column>, DAY/HOUR/MONTH/YEAR), a DATE column, TIMESTAMP_TRUNC(<timestamp_column>, DAY/HOUR/MONTH/YEAR), DATE_TRUNC(<date_column>, MONTH/YEAR), or RANGE_BUCKET(<int64_column>, GENERATE_ARRAY(<int64_value>, <int64_value>[, <int64_value>]))",
+        )
+        .at(expr.pos)
+    };
+    let by = |column: &str, unit| {
+        let column = if column.eq_ignore_ascii_case("_PARTITIONTIME") || column.eq_ignore_ascii_case("_PARTITIONDATE") {
+            None
+        } else {
+            Some(column.to_owned())
+        };
+        Partitioning::Time { column, unit, expiration_ms: None }
+    };
+    match &expr.kind {
+        ExprKind::Parenthesized(inner) => partitioning(inner),
+        ExprKind::Name(ident) => Ok(by(&ident.name, TimeUnit::Day)),
+        ExprKind::Call(call) => {
+            let function =
+                call.name.parts.iter().map(|part| part.name.to_ascii_uppercase()).collect::<Vec<_>>().join(".");
+            let column = match call.args.first().map(|arg| &arg.kind) {
+                Some(ExprKind::Name(ident)) => ident.name.clone(),
+                _ => return Err(wrong()),
+            };
+            match function.as_str() {
+                "DATE" if call.args.len() == 1 => Ok(by(&column, TimeUnit::Day)),
+                "TIMESTAMP_TRUNC" | "DATETIME_TRUNC" | "DATE_TRUNC" => {
+                    let Some(ExprKind::Name(unit)) = call.args.get(1).map(|arg| &arg.kind) else { return Err(wrong()) };
+                    TimeUnit::from_name(&unit.name).map(|unit| by(&column, unit)).ok_or_else(wrong)
+                }
+                "RANGE_BUCKET" => {
+                    let Some(ExprKind::Call(array)) = call.args.get(1).map(|arg| &arg.kind) else {
+                        return Err(wrong());
+                    };
+                    let bounds: Vec<i64> =
+                        array.args.iter().map(|arg| integer(arg).ok_or_else(wrong)).collect::<Result<_>>()?;
+                    match bounds.as_slice() {
+                        [start, end] => Ok(Partitioning::Range { column, start: *start, end: *end, interval: 1 }),
+                        [start, end, interval] if *interval > 0 => {
+                            Ok(Partitioning::Range { column, start: *start, end: *end, interval: *interval })
+                        }
+                        _ => Err(wrong()),
+                    }
+                }
+                _ => Err(wrong()),
+            }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn integer(expr: &Expr) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Int(digits) => digits.parse().ok(),
+        ExprKind::Unary { op: scrimmage_googlesql::ast::UnaryOp::Minus, expr } => integer(expr).map(|value| -value),
+        _ => None,
+    }
+}
+
+/// A column as ALTER TABLE declares it.
+fn column_from_spec(spec: &ColumnSpec) -> Result<ColumnDef> {
+    let (ty, params) = analyzer::resolve_type(&spec.ty)?;
+    let mode = if spec.not_null { Mode::Required } else { Mode::Nullable };
+    Ok(ColumnDef {
+        params,
+        mode,
+        default: spec.default_text.clone(),
+        fields: nested_columns(&ty),
+        ..plain_column(&spec.name.name, ty)
+    })
+}
+
+fn nested_columns(ty: &Type) -> Vec<ColumnDef> {
+    match ty {
+        Type::Struct(fields) => fields
+            .fields
+            .iter()
+            .map(|field| ColumnDef { fields: nested_columns(&field.ty), ..plain_column(&field.name, field.ty.clone()) })
+            .collect(),
+        Type::Array(element) => nested_columns(element),
+        _ => Vec::new(),
+    }
+}
+
+fn alter_table(
+    store: &mut Store,
+    now: Timestamp,
+    target: &mut TablePath,
+    action: AlterAction,
+    options: &[(String, Value, Type)],
+) -> Result<()> {
+    let current = store.table(target)?.current().clone();
+    let shape = &current.shape;
+    let position =
+        |name: &str| shape.schema.position(name).ok_or_else(|| SqlError::analysis(format!("Column not found: {name}")));
+    let change = |store: &mut Store, target: &TablePath, schema: Schema| -> Result<()> {
+        store.alter(now, target, shape.with_schema(schema))?;
+        Ok(())
+    };
+    match action {
+        AlterAction::AddColumn { column, if_not_exists } => {
+            if shape.schema.position(&column.name.name).is_some() {
+                if if_not_exists {
+                    return Ok(());
+                }
+                return Err(SqlError::analysis(format!("Column already exists: {}", column.name.name)).at(column.pos));
+            }
+            let added = column_from_spec(&column)?;
+            if added.mode == Mode::Required {
+                return Err(SqlError::analysis("Cannot add required columns to an existing schema").at(column.pos));
+            }
+            change(store, target, extended(&shape.schema, [added]))
+        }
+        AlterAction::DropColumn { name, if_exists } => {
+            let Ok(at) = position(&name.name) else {
+                return if if_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::analysis(format!("Column not found: {}", name.name)).at(name.pos))
+                };
+            };
+            let used = shape
+                .partitioning
+                .as_ref()
+                .and_then(Partitioning::column)
+                .is_some_and(|column| column.eq_ignore_ascii_case(&name.name))
+                || shape.clustering.iter().any(|column| column.eq_ignore_ascii_case(&name.name));
+            if used {
+                return Err(SqlError::analysis(format!(
+                    "ALTER TABLE DROP COLUMN cannot drop partitioning or clustering column {}",
+                    name.name
+                )));
+            }
+            let mut schema = shape.schema.clone();
+            schema.columns.remove(at);
+            change(store, target, schema)
+        }
+        AlterAction::RenameColumn { from, to, if_exists } => {
+            let Ok(at) = position(&from.name) else {
+                return if if_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::analysis(format!("Column not found: {}", from.name)).at(from.pos))
+                };
+            };
+            if shape.schema.position(&to.name).is_some() {
+                return Err(SqlError::analysis(format!("Column already exists: {}", to.name)));
+            }
+            let mut renamed = (**shape).clone();
+            renamed.schema.columns[at].name = to.name;
+            store.alter(now, target, renamed)?;
+            Ok(())
+        }
+        AlterAction::RenameTo(name) => {
+            let Some(last) = name.parts.last() else { return Err(SqlError::analysis("Missing table name")) };
+            let renamed = TablePath { table: last.name.clone(), ..target.clone() };
+            store.rename_table(now, target, &renamed)?;
+            *target = renamed;
+            Ok(())
+        }
+        AlterAction::SetOptions(_) => {
+            let settings = Settings::read(options);
+            let mut changed = (**shape).clone();
+            if let Some(require) = settings.require_partition_filter {
+                changed.require_partition_filter = require;
+            }
+            if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
+                (&mut changed.partitioning, settings.partition_expiration_days)
+            {
+                *expiration_ms = Some((days * 86_400_000.0) as i64);
+            }
+            if changed != **shape {
+                store.alter(now, target, changed)?;
+            }
+            settings.set(store.table_mut(target)?, now);
+            Ok(())
+        }
+        AlterAction::AlterColumn { name, if_exists, action } => {
+            let [column] = name.parts.as_slice() else {
+                return Err(SqlError::unsupported("ALTER COLUMN of a nested field is not supported").at(name.pos));
+            };
+            let Ok(at) = position(&column.name) else {
+                return if if_exists {
+                    Ok(())
+                } else {
+                    Err(SqlError::analysis(format!("Column not found: {}", column.name)).at(column.pos))
+                };
+            };
+            let mut changed = (**shape).clone();
+            let definition = &mut changed.schema.columns[at];
+            match action {
+                AlterColumnAction::DropNotNull => definition.mode = Mode::Nullable,
+                AlterColumnAction::DropDefault => definition.default = None,
+                AlterColumnAction::SetDefault { text, .. } => definition.default = Some(text),
+                AlterColumnAction::SetOptions(_) => {
+                    for (name, value, _) in options {
+                        if let ("description", Value::String(text)) = (name.as_str(), value) {
+                            definition.description = Some(text.to_string());
+                        }
+                    }
+                }
+                AlterColumnAction::SetDataType(ty) => {
+                    let (ty, params) = analyzer::resolve_type(&ty)?;
+                    if definition.ty != ty {
+                        return Err(SqlError::unsupported(format!(
+                            "ALTER COLUMN {} SET DATA TYPE from {} to {ty} is not supported",
+                            column.name, definition.ty
+                        )));
+                    }
+                    definition.params = params;
+                }
+            }
+            store.alter(now, target, changed)?;
+            Ok(())
+        }
+        AlterAction::SetDefaultCollate(_) => Err(SqlError::unsupported("Collation is not supported")),
+        AlterAction::AddConstraint { .. } | AlterAction::DropConstraint { .. } | AlterAction::DropPrimaryKey { .. } => {
+            Err(SqlError::unsupported("ALTER TABLE of constraints is not supported"))
+        }
+    }
+}
+
+/// Table and view options in the forms that REST keeps them in.
+#[derive(Debug, Default)]
+struct Settings {
+    expires: Option<Timestamp>,
+    partition_expiration_days: Option<f64>,
+    require_partition_filter: Option<bool>,
+    metadata: Map<String, Json>,
+}
+
+impl Settings {
+    fn read(options: &[(String, Value, Type)]) -> Settings {
+        let mut settings = Settings::default();
+        for (name, value, _) in options {
+            match (name.as_str(), value) {
+                ("expiration_timestamp", Value::Timestamp(micros)) => {
+                    settings.expires = Some(Timestamp::from_micros(*micros))
+                }
+                ("partition_expiration_days", value) => settings.partition_expiration_days = number(value),
+                ("require_partition_filter", Value::Bool(yes)) => settings.require_partition_filter = Some(*yes),
+                ("friendly_name", Value::String(text)) => {
+                    drop(settings.metadata.insert("friendlyName".into(), json!(&**text)))
+                }
+                ("description", Value::String(text)) => {
+                    drop(settings.metadata.insert("description".into(), json!(&**text)))
+                }
+                ("labels", value) => drop(settings.metadata.insert("labels".into(), labels(value))),
+                _ => {}
+            }
+        }
+        settings
+    }
+
+    fn set(self, entry: &mut crate::engine::dataset::TableEntry, now: Timestamp) {
+        if self.expires.is_some() {
+            entry.expires = self.expires;
+        }
+        entry.metadata.extend(self.metadata);
+        entry.modified = now;
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int64(number) => Some(*number as f64),
+        Value::Float64(number) => Some(*number),
+        Value::Numeric(number) => Some(Numeric::to_f64(*number)),
+        _ => None,
+    }
+}
+
+/// `[("key", "value")]`
+fn labels(value: &Value) -> Json {
+    let mut map = Map::new();
+    if let Value::Array(items) = value {
+        for item in items.iter() {
+            if let Value::Struct(pair) = item
+                && let (Some(Value::String(key)), Some(Value::String(value))) = (pair.first(), pair.get(1))
+            {
+                map.insert(key.to_string(), json!(&**value));
+            }
+        }
+    }
+    Json::Object(map)
+}
+
+fn dataset_settings(options: &[(String, Value, Type)]) -> Map<String, Json> {
+    let mut metadata = Map::new();
+    for (name, value, _) in options {
+        let (key, value) = match (name.as_str(), value) {
+            ("description", Value::String(text)) => ("description", json!(&**text)),
+            ("friendly_name", Value::String(text)) => ("friendlyName", json!(&**text)),
+            ("location", Value::String(text)) => ("location", json!(&**text)),
+            ("labels", value) => ("labels", labels(value)),
+            ("default_table_expiration_days", value) => match number(value) {
+                Some(days) => (
+                    "defaultTableExpirationMs",
+                    json!(Duration::from_secs_f64((days * 86_400.0).max(0.0)).as_millis().to_string()),
+                ),
+                None => continue,
+            },
+            _ => continue,
+        };
+        metadata.insert(key.into(), value);
+    }
+    metadata
+}

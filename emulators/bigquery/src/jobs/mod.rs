@@ -1,0 +1,209 @@
+//! Jobs: everything that takes time. Queries, loads and copies run on blocking threads and are waited for by id.
+
+pub mod copy;
+pub mod ddl;
+pub mod ddl_routines;
+pub mod destination;
+pub mod gate;
+pub mod load;
+pub mod query;
+pub mod registry;
+pub mod results;
+pub mod script;
+pub mod statement;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use scrimmage_core::Timestamp;
+use serde_json::{Map, Value as Json, json};
+
+use crate::engine::table::TableVersion;
+use crate::service::error::ApiError;
+use crate::texts;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JobState {
+    Pending,
+    Running,
+    Done,
+}
+
+impl JobState {
+    pub fn name(self) -> &'static str {
+        match self {
+            JobState::Pending => "PENDING",
+            JobState::Running => "RUNNING",
+            JobState::Done => "DONE",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JobKind {
+    Query,
+    Load,
+    Copy,
+}
+
+impl JobKind {
+    /// The key in `configuration` and `statistics`.
+    pub fn key(self) -> &'static str {
+        match self {
+            JobKind::Query => "query",
+            JobKind::Load => "load",
+            JobKind::Copy => "copy",
+        }
+    }
+
+    fn type_name(self) -> &'static str {
+        match self {
+            JobKind::Query => "QUERY",
+            JobKind::Load => "LOAD",
+            JobKind::Copy => "COPY",
+        }
+    }
+}
+
+/// A job as `jobs.get` shows it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub project: String,
+    pub id: String,
+    pub kind: JobKind,
+    pub state: JobState,
+    pub created: Timestamp,
+    pub started: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
+    /// As sent, with what the service fills in.
+    pub configuration: Json,
+    /// `statistics.query` and so on.
+    pub statistics: Map<String, Json>,
+    pub bytes_processed: u64,
+    /// What failed it.
+    pub error: Option<ApiError>,
+    /// Everything that went wrong, also where the job went on.
+    pub errors: Vec<ApiError>,
+    /// A query's rows.
+    pub result: Option<Arc<TableVersion>>,
+    pub cancel: Arc<AtomicBool>,
+    pub parent: Option<String>,
+    pub children: u64,
+    pub dry_run: bool,
+}
+
+/// Who all jobs belong to: the default service account of the metadata endpoint.
+pub const USER: &str = "scrimmage@scrimmage.iam.gserviceaccount.com";
+
+impl Job {
+    pub fn new(project: &str, id: &str, kind: JobKind, configuration: Json, now: Timestamp) -> Job {
+        Job {
+            project: project.to_owned(),
+            id: id.to_owned(),
+            kind,
+            state: JobState::Pending,
+            created: now,
+            started: None,
+            ended: None,
+            configuration,
+            statistics: Map::new(),
+            bytes_processed: 0,
+            error: None,
+            errors: Vec::new(),
+            result: None,
+            cancel: Arc::default(),
+            parent: None,
+            children: 0,
+            dry_run: false,
+        }
+    }
+
+    pub fn reference(&self) -> Json {
+        json!({"projectId": self.project, "jobId": self.id, "location": texts::LOCATION})
+    }
+
+    fn status(&self) -> Json {
+        let mut status = json!({"state": self.state.name()});
+        if let Some(error) = &self.error {
+            status["errorResult"] = error.proto();
+        }
+        if !self.errors.is_empty() {
+            status["errors"] = self.errors.iter().map(ApiError::proto).collect();
+        }
+        status
+    }
+
+    fn all_statistics(&self) -> Json {
+        let mut statistics = Map::new();
+        statistics.insert("creationTime".into(), json!(self.created.as_millis().to_string()));
+        for (key, at) in [("startTime", self.started), ("endTime", self.ended)] {
+            if let Some(at) = at {
+                statistics.insert(key.into(), json!(at.as_millis().to_string()));
+            }
+        }
+        if self.kind == JobKind::Query {
+            statistics.insert("totalBytesProcessed".into(), json!(self.bytes_processed.to_string()));
+        }
+        if let (Some(start), Some(end)) = (self.started, self.ended) {
+            let duration = end.since(start).as_millis().to_string();
+            statistics.insert("totalSlotMs".into(), json!(duration));
+            statistics.insert("finalExecutionDurationMs".into(), json!(duration));
+        }
+        if let Some(parent) = &self.parent {
+            statistics.insert("parentJobId".into(), json!(parent));
+        }
+        if self.children > 0 {
+            statistics.insert("numChildJobs".into(), json!(self.children.to_string()));
+        }
+        statistics.insert(self.kind.key().into(), Json::Object(self.statistics.clone()));
+        Json::Object(statistics)
+    }
+
+    /// The REST resource. `base` is the address that `selfLink` begins with.
+    pub fn resource(&self, base: &str) -> Json {
+        let mut configuration = self.configuration.clone();
+        configuration["jobType"] = json!(self.kind.type_name());
+        let etag = format!("{}-{}-{}", self.id, self.state.name(), self.ended.unwrap_or(self.created).as_micros());
+        json!({
+            "kind": "bigquery#job",
+            "etag": crate::service::etag(&etag),
+            "id": format!("{}:{}.{}", self.project, texts::LOCATION, self.id),
+            "selfLink": format!("{base}/bigquery/v2/projects/{}/jobs/{}?location={}", self.project, self.id, texts::LOCATION),
+            "user_email": USER,
+            "principal_subject": format!("serviceAccount:{USER}"),
+            "configuration": configuration,
+            "jobReference": self.reference(),
+            "statistics": self.all_statistics(),
+            "status": self.status(),
+            "jobCreationReason": {"code": "REQUESTED"},
+        })
+    }
+}
+
+/// The columns that a view's query gives, so that a view with a bad query is refused when it is made.
+pub fn view_schema(
+    app: &crate::service::App,
+    path: &scrimmage_googlesql::catalog::TablePath,
+    sql: &str,
+) -> crate::service::error::ApiResult<scrimmage_googlesql::catalog::Schema> {
+    let scope = crate::catalog::NameScope {
+        project: path.project.clone(),
+        dataset: Some(crate::engine::store::DatasetPath::of(path)),
+    };
+    let runner = statement::Runner {
+        store: app.store.clone(),
+        gate: app.dml_gate.clone(),
+        ctx: app.ctx.clone(),
+        scope,
+        parameters: scrimmage_googlesql::catalog::Parameters::default(),
+        cancel: Arc::default(),
+        dry_run: true,
+    };
+    let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));
+    let parsed = scrimmage_googlesql::parser::parse_statement(sql).map_err(failed)?;
+    let done = runner.run(&parsed, None, &std::collections::HashMap::new()).map_err(failed)?;
+    match done.columns {
+        Some(columns) => Ok(query::result_schema(&columns)),
+        None => Err(ApiError::invalid("A view's query must be a SELECT statement")),
+    }
+}

@@ -1,0 +1,252 @@
+//! Query jobs: from configuration to rows, counts and statistics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scrimmage_core::Timestamp;
+use scrimmage_googlesql::analyzer;
+use scrimmage_googlesql::ast::{Expr, Statement, StatementKind};
+use scrimmage_googlesql::catalog::{Catalog, Parameters, QueryResult, Relation, Routine, Schema, Table, TablePath};
+use scrimmage_googlesql::exec::{self};
+use scrimmage_googlesql::functions::EvalContext;
+use scrimmage_googlesql::parser;
+use scrimmage_googlesql::plan::AnalyzerContext;
+use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
+use serde_json::{Map, Value as Json, json};
+
+use super::ddl::{DdlTarget, table_reference};
+use super::destination::{self, Destination};
+use super::registry::JobCell;
+use super::script;
+use super::statement::{Runner, StatementDone};
+use super::{JobState, results};
+use crate::engine::table::{TableVersion, plain_column};
+use crate::service::App;
+use crate::service::error::{ApiError, ApiResult};
+use crate::service::schema::{self, Modes};
+
+/// What a query's configuration asks for, read and checked.
+#[derive(Clone, Debug)]
+pub struct QuerySpec {
+    pub sql: String,
+    pub scope: crate::catalog::NameScope,
+    pub parameters: Parameters,
+    pub destination: Option<Destination>,
+    pub dry_run: bool,
+}
+
+/// Runs a registered query job to its end, on a blocking thread.
+pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
+    let cancel = {
+        let now = app.ctx.clock.now();
+        let mut job = cell.lock();
+        job.state = JobState::Running;
+        job.started = Some(now);
+        job.cancel.clone()
+    };
+    let runner = Runner {
+        store: app.store.clone(),
+        gate: app.dml_gate.clone(),
+        ctx: app.ctx.clone(),
+        scope: spec.scope.clone(),
+        parameters: spec.parameters.clone(),
+        cancel,
+        dry_run: spec.dry_run,
+    };
+    let outcome = execute(app, cell, &runner, &spec);
+    let now = app.ctx.clock.now();
+    cell.update(|job| {
+        job.state = JobState::Done;
+        job.ended = Some(now);
+        match outcome {
+            Ok(finished) => {
+                job.result = finished.result;
+                job.children = finished.children;
+                if let Some(target) = finished.target {
+                    job.configuration["query"]["destinationTable"] = table_reference(&target);
+                }
+                job.statistics = finished.statistics;
+            }
+            Err(error) => {
+                job.error = Some(error.clone());
+                job.errors.push(error);
+            }
+        }
+    });
+}
+
+struct Finished {
+    statistics: Map<String, Json>,
+    result: Option<Arc<TableVersion>>,
+    target: Option<TablePath>,
+    children: u64,
+}
+
+fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec) -> ApiResult<Finished> {
+    let located = |error: SqlError| {
+        let error = error.locate(&spec.sql);
+        let wrong_query = !matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::Internal | ErrorKind::Cancelled);
+        let error = ApiError::from(error);
+        if wrong_query && error.reason == "invalidQuery" { error.at("query") } else { error }
+    };
+    let statements = parser::parse_script(&spec.sql).map_err(located)?;
+    if let [statement] = statements.as_slice()
+        && !script::is_script_statement(statement)
+    {
+        let done = runner.run(statement, None, &HashMap::new()).map_err(located)?;
+        return finish(app, spec, done, 0);
+    }
+    if statements.is_empty() {
+        return Err(ApiError::new(400, "invalidQuery", "Syntax error: Unexpected end of script at [1:1]").at("query"));
+    }
+    let (last, children) = script::run(app, cell, runner, &spec.sql, &statements).map_err(located)?;
+    let mut finished = finish(app, spec, last, children)?;
+    finished.statistics.insert("statementType".into(), json!("SCRIPT"));
+    Ok(finished)
+}
+
+fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children: u64) -> ApiResult<Finished> {
+    let mut statistics = Map::new();
+    let mut put = |key: &str, value: Json| drop(statistics.insert(key.into(), value));
+    put("statementType", json!(done.kind));
+    for key in [
+        "estimatedBytesProcessed",
+        "totalPartitionsProcessed",
+        "totalBytesProcessed",
+        "totalBytesBilled",
+        "totalSlotMs",
+        "transferredBytes",
+    ] {
+        put(key, json!("0"));
+    }
+    put("billingTier", json!(0));
+    put("cacheHit", json!(false));
+    put("queryPlan", json!([]));
+    put("timeline", json!([]));
+    let mut target = None;
+    let mut result = None;
+    if let Some(columns) = &done.columns {
+        put("schema", schema::to_json(&result_schema(columns), Modes::Always));
+    }
+    if let Some((stats, path)) = &done.dml {
+        put("numDmlAffectedRows", json!((stats.inserted + stats.updated + stats.deleted).to_string()));
+        put(
+            "dmlStats",
+            json!({
+                "insertedRowCount": stats.inserted.to_string(),
+                "updatedRowCount": stats.updated.to_string(),
+                "deletedRowCount": stats.deleted.to_string(),
+            }),
+        );
+        target = Some(path.clone());
+    }
+    if let Some(ddl) = &done.ddl {
+        put("ddlOperationPerformed", json!(ddl.operation));
+        match &ddl.target {
+            DdlTarget::Table(path) => {
+                put("ddlTargetTable", table_reference(path));
+                if done.kind == "CREATE_TABLE_AS_SELECT"
+                    && let Ok(entry) = app.store.lock().table(path)
+                {
+                    put("schema", schema::to_json(&entry.current().shape.schema, Modes::OmitNullable));
+                }
+                target = Some(path.clone());
+            }
+            DdlTarget::Dataset(path) => {
+                put("ddlTargetDataset", json!({"projectId": path.project, "datasetId": path.dataset}))
+            }
+            DdlTarget::Routine(path) => {
+                put(
+                    "ddlTargetRoutine",
+                    json!({"projectId": path.project, "datasetId": path.dataset, "routineId": path.table}),
+                );
+            }
+        }
+    }
+    if let Some(query) = done.query {
+        let schema = result_schema(&query.columns);
+        reject_null_elements(&query)?;
+        let version = match &spec.destination {
+            Some(destination) => destination::write(app, destination, &schema, query.batches)?,
+            None => results::keep(app, &spec.scope.project, schema, query.batches)?,
+        };
+        target = Some(version.path.clone());
+        result = Some(version);
+    }
+    Ok(Finished { statistics, result, target, children })
+}
+
+/// A schema for rows that belong to no table yet.
+pub fn result_schema(columns: &[(String, Type)]) -> Schema {
+    Schema { columns: columns.iter().map(|(name, ty)| plain_column(name, ty.clone())).collect() }
+}
+
+/// Arrays may hold NULLs while a query runs; a result may not.
+fn reject_null_elements(query: &QueryResult) -> ApiResult<()> {
+    fn bad(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().any(|item| item.is_null() || bad(item)),
+            Value::Struct(fields) => fields.iter().any(bad),
+            _ => false,
+        }
+    }
+    for (index, (name, ty)) in query.columns.iter().enumerate() {
+        if !matches!(ty, Type::Array(_) | Type::Struct(_)) {
+            continue;
+        }
+        for batch in &query.batches {
+            let Some(column) = batch.columns.get(index) else { continue };
+            if (0..batch.len).any(|row| bad(&column.get(row))) {
+                return Err(ApiError::new(
+                    400,
+                    "invalidQuery",
+                    format!("Array cannot have a null element; error in writing field {name}"),
+                )
+                .at("query"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value of an expression that reads no table.
+pub fn constant(expr: &Expr, now: Timestamp) -> Result<(Value, Type), SqlError> {
+    let eval = EvalContext {
+        now: now.as_micros(),
+        time_zone: "UTC".into(),
+        seed: 0,
+        session_user: super::USER.into(),
+        project: String::new(),
+    };
+    let parameters = Parameters::default();
+    let variables = HashMap::new();
+    let context = AnalyzerContext { catalog: &NoCatalog, parameters: &parameters, variables: &variables, eval: &eval };
+    let resolved = analyzer::analyze_expression(expr, &context)?;
+    Ok((exec::eval_constant(&resolved, &eval)?, resolved.ty))
+}
+
+/// For expressions that may not read anything.
+struct NoCatalog;
+
+impl Catalog for NoCatalog {
+    fn relation(&self, name: &[String], _as_of: Option<i64>) -> Result<Relation, SqlError> {
+        Err(SqlError::analysis(format!("A constant expression cannot read table {}", name.join("."))))
+    }
+
+    fn wildcard(&self, name: &[String], _as_of: Option<i64>) -> Result<Arc<dyn Table>, SqlError> {
+        Err(SqlError::analysis(format!("A constant expression cannot read table {}", name.join("."))))
+    }
+
+    fn routine(&self, _name: &[String]) -> Option<Arc<Routine>> {
+        None
+    }
+
+    fn resolve(&self, name: &[String]) -> Result<TablePath, SqlError> {
+        Err(SqlError::analysis(format!("A constant expression cannot name {}", name.join("."))))
+    }
+}
+
+/// Whether a query only reads, so that its result may go to a destination table.
+pub fn is_query(statement: &Statement) -> bool {
+    matches!(statement.kind, StatementKind::Query(_))
+}

@@ -1,0 +1,216 @@
+//! One statement from its tree to its effect on the store, with the queue and the retries that DML meets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use scrimmage_googlesql::analyzer;
+use scrimmage_googlesql::ast::{ObjectKind, Statement, StatementKind};
+use scrimmage_googlesql::catalog::{Catalog, DmlStats, Outcome, Parameters, QueryResult, TablePath};
+use scrimmage_googlesql::exec::{self, ExecContext};
+use scrimmage_googlesql::functions::EvalContext;
+use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
+use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
+
+use super::ddl::{self, DdlDone};
+use super::gate::DmlGate;
+use crate::catalog::{NameScope, SharedStore, Snapshot};
+use crate::limits;
+
+/// What the statements of one job share.
+pub struct Runner {
+    pub store: SharedStore,
+    pub gate: Arc<DmlGate>,
+    pub ctx: scrimmage_core::Context,
+    pub scope: NameScope,
+    pub parameters: Parameters,
+    pub cancel: Arc<AtomicBool>,
+    /// Analyze only.
+    pub dry_run: bool,
+}
+
+/// What a statement came to.
+#[derive(Default)]
+pub struct StatementDone {
+    pub kind: &'static str,
+    pub query: Option<QueryResult>,
+    /// Columns of a query that was only analyzed.
+    pub columns: Option<Vec<(String, Type)>>,
+    pub dml: Option<(DmlStats, TablePath)>,
+    pub ddl: Option<DdlDone>,
+}
+
+impl Runner {
+    /// Names and time as of now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now())
+    }
+
+    /// What functions see: one moment for the whole statement.
+    pub fn eval_context(&self) -> EvalContext {
+        EvalContext {
+            now: self.ctx.clock.now().as_micros(),
+            time_zone: "UTC".into(),
+            seed: self.ctx.seed,
+            session_user: super::USER.into(),
+            project: self.scope.project.clone(),
+        }
+    }
+
+    /// Runs a statement that is no control statement of scripts. Errors are not located yet.
+    ///
+    /// DML waits for its turn on the table, and is run again on a newer snapshot where another change got in
+    /// between, [`limits::DML_ATTEMPTS`] times in all.
+    pub fn run(
+        &self,
+        statement: &Statement,
+        catalog: Option<&dyn Catalog>,
+        variables: &HashMap<String, (Type, Value)>,
+    ) -> Result<StatementDone, SqlError> {
+        let kind = statement_type(statement);
+        let mut turn = None;
+        let mut attempt = 1;
+        loop {
+            self.check_cancelled()?;
+            let snapshot = self.snapshot();
+            let base = snapshot.seq;
+            let mut eval = self.eval_context();
+            eval.now = snapshot.now.as_micros();
+            let context = AnalyzerContext {
+                catalog: catalog.unwrap_or(&snapshot),
+                parameters: &self.parameters,
+                variables,
+                eval: &eval,
+            };
+            let plan = analyzer::analyze(statement, &context)?;
+            if self.dry_run {
+                let columns = match &plan {
+                    Plan::Query(query) => Some(
+                        query
+                            .columns
+                            .iter()
+                            .enumerate()
+                            .map(|(at, column)| (column.name.clone().unwrap_or(format!("f{at}_")), column.ty.clone()))
+                            .collect(),
+                    ),
+                    _ => None,
+                };
+                return Ok(StatementDone { kind, columns, ..StatementDone::default() });
+            }
+            if turn.is_none()
+                && let Some(table) = mutated_table(&plan)
+            {
+                let (waited, entered) = self.gate.enter(&self.store, table, &self.cancel)?;
+                turn = Some(entered);
+                if waited {
+                    // Rows may have changed while it waited: read them anew.
+                    continue;
+                }
+            }
+            let exec_context = ExecContext {
+                memory_limit: limits::STATEMENT_BYTES,
+                cancel: self.cancel.clone(),
+                ..ExecContext::new(eval)
+            };
+            match exec::execute(&plan, &exec_context)? {
+                Outcome::Query(query) => {
+                    return Ok(StatementDone { kind, query: Some(query), ..StatementDone::default() });
+                }
+                Outcome::Dml(change) => {
+                    let path = change.table.path().clone();
+                    let applied = self.store.lock().apply(snapshot.now, &change, base);
+                    match applied {
+                        Ok(stats) => {
+                            return Ok(StatementDone { kind, dml: Some((stats, path)), ..StatementDone::default() });
+                        }
+                        Err(error) => {
+                            let error = SqlError::from(error);
+                            if error.kind != ErrorKind::Conflict || attempt >= limits::DML_ATTEMPTS {
+                                return Err(error);
+                            }
+                            attempt += 1;
+                        }
+                    }
+                }
+                Outcome::Ddl(action) => {
+                    let done = ddl::apply(&self.store, &self.scope, snapshot.now, action)?;
+                    return Ok(StatementDone { kind, ddl: Some(done), ..StatementDone::default() });
+                }
+            }
+        }
+    }
+
+    fn check_cancelled(&self) -> Result<(), SqlError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));
+        }
+        Ok(())
+    }
+}
+
+/// The table of a statement that the DML queue counts. INSERT is not one of them.
+fn mutated_table(plan: &Plan) -> Option<&TablePath> {
+    match plan {
+        Plan::Update(update) => Some(update.table.path()),
+        Plan::Delete(delete) => Some(delete.table.path()),
+        Plan::Merge(merge) => Some(merge.table.path()),
+        Plan::Query(_) | Plan::Insert(_) | Plan::Truncate { .. } | Plan::Ddl(_) => None,
+    }
+}
+
+/// `statistics.query.statementType`.
+pub fn statement_type(statement: &Statement) -> &'static str {
+    match &statement.kind {
+        StatementKind::Query(_) => "SELECT",
+        StatementKind::Explain(_) => "EXPLAIN",
+        StatementKind::Insert(_) => "INSERT",
+        StatementKind::Update(_) => "UPDATE",
+        StatementKind::Delete(_) => "DELETE",
+        StatementKind::Merge(_) => "MERGE",
+        StatementKind::Truncate { .. } => "TRUNCATE_TABLE",
+        StatementKind::CreateTable(create) if create.query.is_some() => "CREATE_TABLE_AS_SELECT",
+        StatementKind::CreateTable(create) if create.external => "CREATE_EXTERNAL_TABLE",
+        StatementKind::CreateTable(_) => "CREATE_TABLE",
+        StatementKind::CreateView(view) if view.materialized => "CREATE_MATERIALIZED_VIEW",
+        StatementKind::CreateView(_) => "CREATE_VIEW",
+        StatementKind::CreateSchema { .. } => "CREATE_SCHEMA",
+        StatementKind::CreateSnapshot(_) => "CREATE_SNAPSHOT_TABLE",
+        StatementKind::CreateFunction(function) if function.table_function => "CREATE_TABLE_FUNCTION",
+        StatementKind::CreateFunction(_) => "CREATE_FUNCTION",
+        StatementKind::CreateProcedure(_) => "CREATE_PROCEDURE",
+        StatementKind::CreateRowAccessPolicy(_) => "CREATE_ROW_ACCESS_POLICY",
+        StatementKind::DropRowAccessPolicy { .. } => "DROP_ROW_ACCESS_POLICY",
+        StatementKind::CreateIndex(_) => "CREATE_SEARCH_INDEX",
+        StatementKind::Drop { object, .. } => match object {
+            ObjectKind::Table => "DROP_TABLE",
+            ObjectKind::ExternalTable => "DROP_EXTERNAL_TABLE",
+            ObjectKind::SnapshotTable => "DROP_SNAPSHOT_TABLE",
+            ObjectKind::View => "DROP_VIEW",
+            ObjectKind::MaterializedView => "DROP_MATERIALIZED_VIEW",
+            ObjectKind::Schema => "DROP_SCHEMA",
+            ObjectKind::Function => "DROP_FUNCTION",
+            ObjectKind::TableFunction => "DROP_TABLE_FUNCTION",
+            ObjectKind::Procedure => "DROP_PROCEDURE",
+            ObjectKind::SearchIndex => "DROP_SEARCH_INDEX",
+            ObjectKind::VectorIndex => "DROP_VECTOR_INDEX",
+            ObjectKind::Model => "DROP_MODEL",
+            ObjectKind::Column => "ALTER_TABLE",
+        },
+        StatementKind::AlterTable { .. } => "ALTER_TABLE",
+        StatementKind::Alter { object, .. } => match object {
+            ObjectKind::Schema => "ALTER_SCHEMA",
+            ObjectKind::MaterializedView => "ALTER_MATERIALIZED_VIEW",
+            ObjectKind::View => "ALTER_VIEW",
+            _ => "ALTER_TABLE",
+        },
+        StatementKind::ExportData { .. } => "EXPORT_DATA",
+        StatementKind::LoadData(_) => "LOAD_DATA",
+        StatementKind::Assert { .. } => "ASSERT",
+        StatementKind::Call { .. } => "CALL",
+        _ => "SCRIPT",
+    }
+}
+
+/// How long a statement may wait for its turn before somebody looks whether it was cancelled.
+pub(super) const CANCEL_CHECK: Duration = Duration::from_millis(50);

@@ -1,0 +1,36 @@
+//! BigQuery's limits that this service enforces, from its "Quotas and limits" page.
+
+use std::time::Duration;
+
+/// Mutating DML statements that run at once on one table; further ones wait.
+pub const DML_RUNNING: usize = 2;
+/// Mutating DML statements that may wait for one table; one more fails.
+pub const DML_QUEUED: usize = 20;
+/// How often the service itself runs a DML statement again that met a concurrent change.
+pub const DML_ATTEMPTS: usize = 3;
+/// How far back `FOR SYSTEM_TIME AS OF` reaches.
+pub const TIME_TRAVEL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Versions of one table kept for time travel; ours, to bound memory: the oldest go first.
+pub const VERSIONS_KEPT: usize = 4_000;
+/// How long rows of `tabledata.insertAll` cannot be changed by DML.
+pub const STREAMING_BUFFER: Duration = Duration::from_secs(90 * 60);
+/// How long an `insertId` is remembered, best effort in production too.
+pub const INSERT_ID_MEMORY: Duration = Duration::from_secs(60);
+/// How long the anonymous table with a query's result lives.
+pub const RESULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Jobs remembered; ours, to bound memory (production: six months).
+pub const JOBS_KEPT: usize = 10_000;
+/// Memory that remembered query results may take, in bytes; ours, the oldest go first.
+pub const RESULT_BYTES_KEPT: usize = 256 << 20;
+/// Rows one page of results holds at most.
+pub const PAGE_ROWS: usize = 100_000;
+/// Bytes that one page of results holds, roughly.
+pub const PAGE_BYTES: usize = 10 << 20;
+/// Rows of one `tabledata.insertAll` request.
+pub const INSERT_ALL_ROWS: usize = 50_000;
+/// A query's text, resolved: 1 MiB unresolved standard SQL.
+pub const QUERY_BYTES: usize = 1 << 20;
+/// What a media upload may hold here.
+pub const UPLOAD_BYTES: usize = 1 << 30;
+/// Memory one statement may take for intermediate results before it fails with "Resources exceeded".
+pub const STATEMENT_BYTES: usize = 768 << 20;

@@ -1,0 +1,287 @@
+//! jobs.insert, get, list, cancel, delete; reading job configurations.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use scrimmage_core::Rng;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, ApiResult};
+use super::{App, Caller, Params, body, etag, params};
+use crate::catalog::NameScope;
+use crate::engine::store::DatasetPath;
+use crate::jobs::copy::{self, CopySpec};
+use crate::jobs::destination::{Destination, Disposition};
+use crate::jobs::load::{self, LoadSpec};
+use crate::jobs::query::{self, QuerySpec};
+use crate::jobs::registry::JobCell;
+use crate::jobs::{Job, JobKind};
+use crate::limits;
+
+/// How long jobs.insert waits for a job that may be done at once; it answers PENDING or RUNNING after that.
+///
+/// Production answers sooner and lets the caller poll; a caller that polls sees no difference but speed.
+const INSERT_WAIT: Duration = Duration::from_millis(500);
+
+/// A job id as the service makes them.
+pub fn new_job_id(app: &App) -> String {
+    use std::sync::atomic::AtomicU64;
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = app.ctx.clock.now().as_micros() as u64;
+    let mut rng = Rng::seeded(app.ctx.seed ^ now.rotate_left(20) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    format!("job_{}", rng.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", 28))
+}
+
+/// Letters, digits, underscores and dashes, at most 1,024.
+fn check_job_id(id: &str) -> ApiResult<()> {
+    if id.is_empty()
+        || id.len() > 1_024
+        || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    {
+        return Err(ApiError::invalid(format!(
+            "Invalid job ID \"{id}\". Job IDs must be alphanumeric (plus underscores and dashes) and must be at most 1024 characters long."
+        )));
+    }
+    Ok(())
+}
+
+/// The `query` part of a configuration; shared by jobs.insert and jobs.query.
+pub fn query_spec(project: &str, query: &Value, dry_run: bool) -> ApiResult<QuerySpec> {
+    let sql = query
+        .get("query")
+        .and_then(Value::as_str)
+        .filter(|sql| !sql.is_empty())
+        .ok_or_else(|| ApiError::required("query"))?;
+    if sql.len() > limits::QUERY_BYTES {
+        return Err(ApiError::invalid(
+            "The query is too large. The maximum standard SQL query length is 1024.00K characters, including comments and white space characters.",
+        ));
+    }
+    if query.get("useLegacySql").and_then(Value::as_bool) == Some(true) {
+        return Err(ApiError::not_implemented("Legacy SQL"));
+    }
+    if query.get("tableDefinitions").and_then(Value::as_object).is_some_and(|tables| !tables.is_empty()) {
+        return Err(ApiError::not_implemented("tableDefinitions"));
+    }
+    let dataset = query.get("defaultDataset").and_then(|dataset| {
+        let id = dataset.get("datasetId")?.as_str()?;
+        Some(DatasetPath::new(dataset.get("projectId").and_then(Value::as_str).unwrap_or(project), id))
+    });
+    let list = query.get("queryParameters").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    Ok(QuerySpec {
+        sql: sql.to_owned(),
+        scope: NameScope { project: project.to_owned(), dataset },
+        parameters: params::from_json(list)?,
+        destination: Destination::from_json(query, Disposition::Empty)?,
+        dry_run,
+    })
+}
+
+/// Registers a query job and starts it.
+pub fn start_query(app: &Arc<App>, job: Job, spec: QuerySpec) -> ApiResult<Arc<JobCell>> {
+    let cell = app.jobs.add(job)?;
+    let (worker, running) = (app.clone(), cell.clone());
+    spawn(app, &cell, move || query::run(&worker, &running, spec));
+    Ok(cell)
+}
+
+/// Registers a load job and starts it on the uploaded bytes.
+pub fn start_load(app: &Arc<App>, job: Job, spec: LoadSpec, bytes: Bytes) -> ApiResult<Arc<JobCell>> {
+    let cell = app.jobs.add(job)?;
+    let (worker, running) = (app.clone(), cell.clone());
+    spawn(app, &cell, move || load::run(&worker, &running, spec, &bytes));
+    Ok(cell)
+}
+
+/// Runs a job's work on a blocking thread with a deep stack; a panic ends the job as an internal error.
+fn spawn(app: &Arc<App>, cell: &Arc<JobCell>, work: impl FnOnce() + Send + 'static) {
+    let (app, cell) = (app.clone(), cell.clone());
+    let task = tokio::task::spawn_blocking(work);
+    tokio::spawn(async move {
+        if let Err(error) = task.await {
+            let now = app.ctx.clock.now();
+            tracing::error!(%error, "a job's worker ended early");
+            cell.update(|job| {
+                job.state = crate::jobs::JobState::Done;
+                job.ended = Some(now);
+                job.error = Some(ApiError::new(
+                    500,
+                    "internalError",
+                    "An internal error occurred and the request could not be completed.",
+                ));
+            });
+        }
+    });
+}
+
+/// Reads a job resource's reference and configuration.
+pub fn read_job(app: &App, project: &str, resource: &Value) -> ApiResult<(Job, Value)> {
+    let mut configuration = resource
+        .get("configuration")
+        .cloned()
+        .filter(Value::is_object)
+        .ok_or_else(|| ApiError::required("configuration"))?;
+    let id = match resource.pointer("/jobReference/jobId").and_then(Value::as_str) {
+        Some(id) => id.to_owned(),
+        None => new_job_id(app),
+    };
+    check_job_id(&id)?;
+    let kind = [JobKind::Query, JobKind::Load, JobKind::Copy]
+        .into_iter()
+        .find(|kind| configuration.get(kind.key()).is_some_and(Value::is_object));
+    let Some(kind) = kind else {
+        return Err(if configuration.get("extract").is_some() {
+            ApiError::not_implemented("An extract job")
+        } else {
+            ApiError::invalid(
+                "Job configuration must contain exactly one job-specific configuration object (e.g., query, load, extract, copy).",
+            )
+        });
+    };
+    if kind == JobKind::Query {
+        let query = &mut configuration["query"];
+        if query.get("priority").is_none() {
+            query["priority"] = json!("INTERACTIVE");
+        }
+        if query.get("useLegacySql").is_none() {
+            query["useLegacySql"] = json!(false);
+        }
+        if query.get("writeDisposition").is_none() && query.get("destinationTable").is_none() {
+            query["writeDisposition"] = json!("WRITE_TRUNCATE");
+        }
+    }
+    let mut job = Job::new(project, &id, kind, configuration.clone(), app.ctx.clock.now());
+    job.dry_run = configuration.get("dryRun").and_then(Value::as_bool).unwrap_or(false);
+    Ok((job, configuration))
+}
+
+pub async fn insert(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    caller: Caller,
+    bytes: Bytes,
+) -> ApiResult<Json<Value>> {
+    let resource = body(&bytes)?;
+    let (job, configuration) = read_job(&app, &project, &resource)?;
+    let cell = match job.kind {
+        JobKind::Query => {
+            let spec = query_spec(&project, &configuration["query"], job.dry_run)?;
+            if job.dry_run {
+                return dry_run(&app, job, spec, &caller).await;
+            }
+            start_query(&app, job, spec)?
+        }
+        JobKind::Copy => {
+            let spec = CopySpec::from_json(&configuration["copy"])?;
+            let cell = app.jobs.add(job)?;
+            let (worker, running) = (app.clone(), cell.clone());
+            spawn(&app, &cell, move || copy::run(&worker, &running, &spec));
+            cell
+        }
+        JobKind::Load => return Err(ApiError::not_implemented("A load job from Cloud Storage")),
+    };
+    let _ = tokio::time::timeout(INSERT_WAIT, cell.wait()).await;
+    let resource = cell.lock().resource(&caller.base);
+    Ok(Json(resource))
+}
+
+/// A dry run is no job: it is analyzed, answered and forgotten.
+async fn dry_run(app: &Arc<App>, job: Job, spec: QuerySpec, caller: &Caller) -> ApiResult<Json<Value>> {
+    let cell = start_query(app, job, spec)?;
+    cell.wait().await;
+    let job = cell.lock().clone();
+    app.jobs.remove(&job.project, &job.id);
+    match job.error {
+        Some(error) => Err(error),
+        None => Ok(Json(job.resource(&caller.base))),
+    }
+}
+
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path((project, job)): Path<(String, String)>,
+    caller: Caller,
+) -> ApiResult<Json<Value>> {
+    let cell = app.jobs.get(&project, &job)?;
+    let resource = cell.lock().resource(&caller.base);
+    Ok(Json(resource))
+}
+
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path((project, job)): Path<(String, String)>,
+    caller: Caller,
+) -> ApiResult<Json<Value>> {
+    let cell = app.jobs.get(&project, &job)?;
+    let job = cell.lock();
+    job.cancel.store(true, Ordering::Relaxed);
+    Ok(Json(json!({"kind": "bigquery#jobCancelResponse", "job": job.resource(&caller.base)})))
+}
+
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path((project, job)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    app.jobs.get(&project, &job)?;
+    app.jobs.remove(&project, &job);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    params: Params,
+    caller: Caller,
+) -> ApiResult<Json<Value>> {
+    let count = params.number("maxResults")?.unwrap_or(50).min(1_000);
+    let before = match params.text("pageToken").filter(|token| !token.is_empty()) {
+        Some(token) => Some(super::read_token(token)? as u64),
+        None => None,
+    };
+    let state = params.text("stateFilter").map(str::to_ascii_uppercase);
+    let parent = params.text("parentJobId");
+    let (from, to) = (params.number("minCreationTime")?, params.number("maxCreationTime")?);
+    let mut items = Vec::new();
+    let mut next = None;
+    for (number, cell) in app.jobs.list(before) {
+        let job = cell.lock();
+        let created = job.created.as_millis() as usize;
+        let wanted = job.project == project
+            && state.as_deref().is_none_or(|state| state == job.state.name())
+            && job.parent.as_deref() == parent
+            && from.is_none_or(|from| created >= from)
+            && to.is_none_or(|to| created <= to);
+        if !wanted {
+            continue;
+        }
+        if items.len() == count {
+            next = Some(super::write_token(number as usize + 1));
+            break;
+        }
+        let mut item = job.resource(&caller.base);
+        item["state"] = json!(job.state.name());
+        if let Some(error) = &job.error {
+            item["errorResult"] = error.proto();
+        }
+        if let Some(fields) = item.as_object_mut() {
+            for key in ["etag", "selfLink", "jobCreationReason"] {
+                fields.shift_remove(key);
+            }
+        }
+        items.push(item);
+    }
+    let mut list = json!({"kind": "bigquery#jobList", "etag": etag(&format!("{project}{}", items.len()))});
+    if !items.is_empty() {
+        list["jobs"] = Value::Array(items);
+    }
+    if let Some(next) = next {
+        list["nextPageToken"] = json!(next);
+    }
+    Ok(Json(list))
+}

@@ -1,0 +1,227 @@
+//! The REST API: routes, and what all handlers share.
+
+pub mod cells;
+pub mod datasets;
+pub mod error;
+pub mod jobs;
+pub mod params;
+pub mod queries;
+pub mod routines;
+pub mod schema;
+pub mod tabledata;
+pub mod tables;
+pub mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value as Json;
+
+use crate::catalog::SharedStore;
+use crate::jobs::gate::DmlGate;
+use crate::jobs::registry::Jobs;
+use crate::jobs::results::Results;
+use error::{ApiError, ApiResult};
+use uploads::Uploads;
+
+/// One BigQuery: what requests and jobs share.
+#[derive(Debug)]
+pub struct App {
+    pub ctx: scrimmage_core::Context,
+    pub store: SharedStore,
+    pub jobs: Jobs,
+    pub results: Results,
+    pub uploads: Uploads,
+    pub dml_gate: Arc<DmlGate>,
+}
+
+impl App {
+    pub fn new(ctx: scrimmage_core::Context) -> App {
+        App {
+            ctx,
+            store: SharedStore::default(),
+            jobs: Jobs::default(),
+            results: Results::default(),
+            uploads: Uploads::default(),
+            dml_gate: Arc::default(),
+        }
+    }
+
+    /// Forgets everything.
+    pub fn reset(&self) {
+        self.jobs.clear();
+        self.results.clear();
+        self.uploads.clear();
+        *self.store.lock() = crate::engine::Store::default();
+    }
+}
+
+/// All paths, under `/bigquery/v2`, `/upload/bigquery/v2`, and without the prefix, which some clients drop.
+pub fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/projects", get(datasets::projects))
+        .route("/projects/{project}/serviceAccount", get(datasets::service_account))
+        .route("/projects/{project}/datasets", get(datasets::list).post(datasets::insert))
+        .route(
+            "/projects/{project}/datasets/{dataset}",
+            get(datasets::get).put(datasets::update).patch(datasets::patch).delete(datasets::delete),
+        )
+        .route("/projects/{project}/datasets/{dataset}/tables", get(tables::list).post(tables::insert))
+        .route(
+            "/projects/{project}/datasets/{dataset}/tables/{table}",
+            get(tables::get).put(tables::update).patch(tables::patch).delete(tables::delete),
+        )
+        .route("/projects/{project}/datasets/{dataset}/tables/{table}/data", get(tabledata::list))
+        .route("/projects/{project}/datasets/{dataset}/tables/{table}/insertAll", post(tabledata::insert_all))
+        .route("/projects/{project}/datasets/{dataset}/routines", get(routines::list))
+        .route("/projects/{project}/datasets/{dataset}/routines/{routine}", get(routines::get).delete(routines::delete))
+        .route("/projects/{project}/datasets/{dataset}/models", get(routines::no_models))
+        .route("/projects/{project}/jobs", get(jobs::list).post(jobs::insert))
+        .route("/projects/{project}/jobs/{job}", get(jobs::get))
+        .route("/projects/{project}/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/projects/{project}/jobs/{job}/delete", axum::routing::delete(jobs::delete))
+        .route("/projects/{project}/queries", post(queries::query))
+        .route("/projects/{project}/queries/{job}", get(queries::results));
+    let upload = Router::new().route("/projects/{project}/jobs", post(uploads::start).put(uploads::put));
+    let fallback = |uri: Uri| async move { ApiError::new(404, "notFound", format!("Not Found: {}", uri.path())) };
+    Router::new()
+        .nest("/upload/bigquery/v2", upload.clone())
+        .nest("/resumable/upload/bigquery/v2", upload)
+        .nest("/bigquery/v2", api.clone().fallback(fallback))
+        .merge(api)
+        .route("/upload/projects/{project}/jobs", post(uploads::start).put(uploads::put))
+        .fallback(fallback)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(app)
+}
+
+/// A quoted etag for a text that names a resource's state.
+pub fn etag(state: &str) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for byte in state.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let bytes = [hash.to_be_bytes(), hash.rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()].concat();
+    format!("{}==", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What a request says besides path, query and body.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `http://host:port`, for links.
+    pub base: String,
+    pub if_match: Option<String>,
+    pub if_none_match: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let host =
+            text(HOST).or_else(|| parts.uri.authority().map(ToString::to_string)).unwrap_or_else(|| "localhost".into());
+        Ok(Caller { base: format!("http://{host}"), if_match: text(IF_MATCH), if_none_match: text(IF_NONE_MATCH) })
+    }
+}
+
+impl Caller {
+    /// Refuses a change to something that is no longer what the caller saw.
+    pub fn check_match(&self, etag: &str) -> ApiResult<()> {
+        match &self.if_match {
+            Some(wanted) if wanted != "*" && wanted.trim_matches('"') != etag => {
+                Err(ApiError::new(412, "conditionNotMet", "Precondition Failed").at("If-Match"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The resource, or 304 where the caller has it already.
+    pub fn answer(&self, resource: Json) -> Response {
+        let etag = resource.get("etag").and_then(Json::as_str).unwrap_or_default();
+        match &self.if_none_match {
+            Some(seen) if !etag.is_empty() && seen.trim_matches('"') == etag => {
+                StatusCode::NOT_MODIFIED.into_response()
+            }
+            _ => axum::Json(resource).into_response(),
+        }
+    }
+}
+
+/// A JSON body; an empty one is `{}`.
+pub fn body(bytes: &[u8]) -> ApiResult<Json> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Json::Object(serde_json::Map::new()));
+    }
+    serde_json::from_slice(bytes).map_err(|error| ApiError::new(400, "parseError", format!("Parse Error: {error}")))
+}
+
+/// `maxResults` and `pageToken` cut a list; returns the page and the next token.
+pub fn page<T>(
+    items: Vec<T>,
+    max: Option<usize>,
+    token: Option<&str>,
+    default: usize,
+) -> ApiResult<(Vec<T>, Option<String>)> {
+    let from = match token.filter(|token| !token.is_empty()) {
+        None => 0,
+        Some(token) => read_token(token)?,
+    };
+    let count = max.unwrap_or(default);
+    let more = items.len() > from.saturating_add(count);
+    let page = items.into_iter().skip(from).take(count).collect();
+    Ok((page, more.then(|| write_token(from + count))))
+}
+
+/// A page token that continues at an offset.
+pub fn write_token(offset: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("o:{offset}"))
+}
+
+pub fn read_token(token: &str) -> ApiResult<usize> {
+    let invalid = || ApiError::invalid(format!("Invalid value for pageToken: {token}")).at("pageToken");
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+    let text = String::from_utf8(bytes).map_err(|_| invalid())?;
+    text.strip_prefix("o:").and_then(|offset| offset.parse().ok()).ok_or_else(invalid)
+}
+
+/// Query-string parameters, last one wins.
+#[derive(Clone, Debug, Default)]
+pub struct Params(pub std::collections::HashMap<String, String>);
+
+impl Params {
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    pub fn number(&self, key: &str) -> ApiResult<Option<usize>> {
+        match self.text(key) {
+            None | Some("") => Ok(None),
+            Some(text) => text
+                .parse()
+                .map(Some)
+                .map_err(|_| ApiError::invalid(format!("Invalid value for {key}: {text}")).at(key)),
+        }
+    }
+
+    pub fn flag(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        query.map(|axum::extract::Query(map)| Params(map)).map_err(|error| ApiError::invalid(error.to_string()))
+    }
+}

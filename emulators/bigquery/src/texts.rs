@@ -1,0 +1,108 @@
+//! Production's error texts.
+//!
+//! Origin: the REST reference and error-message pages of BigQuery's documentation, and answers recorded
+//! from the live service.
+
+use scrimmage_googlesql::catalog::TablePath;
+
+/// The only location of this suite; part of several texts.
+pub const LOCATION: &str = "US";
+
+fn colon(path: &TablePath) -> String {
+    format!("{}:{}.{}", path.project, path.dataset, path.table)
+}
+
+pub fn table_not_found(path: &TablePath) -> String {
+    format!("Not found: Table {} was not found in location {LOCATION}", colon(path))
+}
+
+pub fn table_gone(path: &TablePath) -> String {
+    format!("Not found: Table {}", colon(path))
+}
+
+pub fn dataset_not_found(project: &str, dataset: &str) -> String {
+    format!("Not found: Dataset {project}:{dataset} was not found in location {LOCATION}")
+}
+
+/// What `datasets.get` says; only jobs name the location.
+pub fn dataset_gone(project: &str, dataset: &str) -> String {
+    format!("Not found: Dataset {project}:{dataset}")
+}
+
+pub fn table_exists(path: &TablePath) -> String {
+    format!("Already Exists: Table {}", colon(path))
+}
+
+pub fn dataset_exists(project: &str, dataset: &str) -> String {
+    format!("Already Exists: Dataset {project}:{dataset}")
+}
+
+pub fn dataset_in_use(project: &str, dataset: &str) -> String {
+    format!("Dataset {project}:{dataset} is still in use")
+}
+
+pub fn job_exists(project: &str, location: &str, job: &str) -> String {
+    format!("Already Exists: Job {project}:{location}.{job}")
+}
+
+pub fn job_not_found(project: &str, job: &str) -> String {
+    format!("Not found: Job {project}:{job}")
+}
+
+pub fn routine_not_found(project: &str, dataset: &str, routine: &str) -> String {
+    format!("Not found: Routine {project}:{dataset}.{routine}")
+}
+
+pub fn serialize_conflict(path: &TablePath) -> String {
+    format!("Could not serialize access to table {} due to concurrent update", colon(path))
+}
+
+pub fn too_many_dml(path: &TablePath) -> String {
+    format!(
+        "Resources exceeded during query execution: Too many DML statements outstanding against table {}, limit is 20.",
+        colon(path)
+    )
+}
+
+pub fn streaming_buffer(path: &TablePath) -> String {
+    format!(
+        "UPDATE or DELETE statement over table {}.{}.{} would affect rows in the streaming buffer, which is not supported",
+        path.project, path.dataset, path.table
+    )
+}
+
+pub fn partition_filter(path: &TablePath, column: &str) -> String {
+    format!(
+        "Cannot query over table '{}.{}.{}' without a filter over column(s) '{column}' that can be used for partition elimination",
+        path.project, path.dataset, path.table
+    )
+}
+
+pub fn invalid_dataset_id(id: &str) -> String {
+    format!(
+        "Invalid dataset ID \"{id}\". Dataset IDs must be alphanumeric (plus underscores and dashes) and must be at most 1024 characters long."
+    )
+}
+
+pub fn invalid_table_id(id: &str) -> String {
+    format!(
+        "Invalid table ID \"{id}\". Table IDs must be alphanumeric (plus underscores) and must be at most 1024 characters long. Also, Table decorators cannot be used."
+    )
+}
+
+pub const CLUSTER_FIELD: &str = "The field specified for clustering cannot be found in the schema. Invalid field: ";
+pub const PARTITION_FIELD: &str = "The field specified for partitioning cannot be found in the schema.";
+pub const SCHEMA_UPDATE_DISPOSITION: &str = "Schema update options should only be specified with WRITE_APPEND disposition, or with WRITE_TRUNCATE disposition on a table partition.";
+
+/// The summary of a load job that gave up on a bad NDJSON row.
+pub fn json_load_failed(rows: u64, errors: u64) -> String {
+    format!(
+        "Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: {rows}; errors: {errors}. Please look into the errors[] collection for more details."
+    )
+}
+
+pub fn csv_load_failed(rows: u64, errors: u64) -> String {
+    format!(
+        "Error while reading data, error message: CSV table encountered too many errors, giving up. Rows: {rows}; errors: {errors}. Please look into the errors[] collection for more details."
+    )
+}
