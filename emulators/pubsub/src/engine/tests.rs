@@ -10,8 +10,9 @@ use super::delivery::{OpenStream, Pull, Pulled, TakeForStream};
 use super::message::Delivery;
 use super::publish::Publish;
 use super::push::{PushDone, PushJob, TakeForPush};
+use super::snapshots::{CreateSnapshot, GetSnapshot, Seek};
 use super::subscriptions::{CreateSubscription, DeleteSubscription, GetSubscription, UpdateSubscription};
-use super::topics::{CreateTopic, DeleteTopic};
+use super::topics::{CreateTopic, DeleteTopic, UpdateTopic};
 use super::{Engine, Wake};
 use crate::texts::{Error, INVALID_ACK_ID};
 
@@ -431,4 +432,54 @@ fn updates_keep_to_their_mask() {
         update(&mut bench, &[]).expect_err("empty").to_string(),
         "The update_mask in the UpdateSubscriptionRequest must be set, and must contain a non-empty paths list."
     );
+}
+
+fn seek(bench: &mut Bench, subscription: &str, target: pb::seek_request::Target) -> Result<(), Error> {
+    bench.run(Seek(pb::SeekRequest { subscription: subscription.to_owned(), target: Some(target) }))
+}
+
+#[test]
+fn a_topics_retention_feeds_a_seek_of_a_later_subscription() {
+    let mut bench = Bench::new();
+    let topic = pb::Topic {
+        name: TOPIC.to_owned(),
+        message_retention_duration: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+        ..Default::default()
+    };
+    let update_mask = Some(prost_types::FieldMask { paths: vec!["message_retention_duration".to_owned()] });
+    bench.run(UpdateTopic(pb::UpdateTopicRequest { topic: Some(topic), update_mask })).expect("ok");
+    bench.publish("old", "");
+    bench.pass(SECOND * 300);
+    bench.publish("new", "");
+    bench.subscribe(SUB, TOPIC, |_| ());
+    assert_eq!(bench.pull(10).len(), 0);
+    let start = pb::seek_request::Target::Time(prost_types::Timestamp { seconds: 0, nanos: 0 });
+    seek(&mut bench, SUB, start.clone()).expect("ok");
+    assert_eq!(data(&bench.pull(10)), ["old", "new"]);
+    bench.pass(SECOND * 300);
+    seek(&mut bench, SUB, start.clone()).expect("ok");
+    assert_eq!(data(&bench.pull(10)), ["old", "new"], "the subscription keeps for a week what it has not acknowledged");
+    bench.subscribe(DEAD_SUB, TOPIC, |_| ());
+    seek(&mut bench, DEAD_SUB, start).expect("ok");
+    assert_eq!(data(&bench.pull_from(DEAD_SUB, 10)), ["new"]);
+}
+
+#[test]
+fn a_snapshot_lives_a_week_less_the_age_of_what_it_holds() {
+    let mut bench = Bench::with(|_| ());
+    let name = |id: &str| format!("projects/p/snapshots/{id}");
+    let create = |bench: &mut Bench, id: &str| {
+        let request = pb::CreateSnapshotRequest { name: name(id), subscription: SUB.to_owned(), ..Default::default() };
+        bench.run(CreateSnapshot(request))
+    };
+    bench.publish("a", "");
+    bench.pass(SECOND * 86_400 * 6);
+    create(&mut bench, "day").expect("a snapshot");
+    bench.pass(SECOND * (86_400 - 3_599));
+    assert!(matches!(create(&mut bench, "short"), Err(Error::ShortSnapshot(_))));
+    assert!(bench.run(GetSnapshot(name("day"))).is_ok());
+    bench.pass(SECOND * 3_599);
+    assert!(matches!(bench.run(GetSnapshot(name("day"))), Err(Error::NotFound(_))));
+    let target = pb::seek_request::Target::Snapshot(name("day"));
+    assert!(matches!(seek(&mut bench, SUB, target), Err(Error::NotFound(_))));
 }

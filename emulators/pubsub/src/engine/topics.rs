@@ -124,11 +124,10 @@ impl Command for DeleteTopic {
         let id = engine.topic(&self.0)?;
         engine.topic_names.remove(&self.0);
         let Some(topic) = engine.topics.remove(&id) else { return Ok(()) };
-        for sub in topic.subs {
-            if let Some(sub) = engine.subs.get_mut(&sub) {
-                sub.config.topic = names::DELETED_TOPIC.to_owned();
-                sub.topic = None;
-            }
+        // Detached ones too: they are no members of the topic any more, but show its name.
+        for sub in engine.subs.values_mut().filter(|sub| sub.config.topic == self.0) {
+            sub.config.topic = names::DELETED_TOPIC.to_owned();
+            sub.topic = None;
         }
         for snapshot in topic.snapshots {
             if let Some(snapshot) = engine.snapshots.get_mut(&snapshot) {
