@@ -14,7 +14,7 @@ use crate::call::Notes;
 use crate::{CallInfo, Clock, Code, Timestamp};
 
 /// How many entries are kept; older ones are dropped.
-pub const CAPACITY: usize = 200_000;
+pub const CAPACITY: usize = 100_000;
 
 /// How many entries a subscriber may fall behind before it loses the oldest.
 const SUBSCRIBER_BUFFER: usize = 4_096;

@@ -67,6 +67,9 @@ fn metadata(core: &Core, path: &str, query: &str) -> Response<Body> {
     }
     match path {
         "" => text("instance/\nproject/\n".to_owned()),
+        // Node's client asks for this to find out whether there is a server at all.
+        "instance" => text("hostname\nid\nname\nregion\nservice-accounts/\nzone\n".to_owned()),
+        "project" => text("numeric-project-id\nproject-id\n".to_owned()),
         "project/project-id" => text(project.to_string()),
         "project/numeric-project-id" => text("123456789012".to_owned()),
         "instance/zone" => text("projects/123456789012/zones/us-central1-a".to_owned()),

@@ -19,8 +19,10 @@ mod environment;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use scrimmage_bigquery::BigQuery;
 use scrimmage_core::{Clock, Context, FaultGate, Journal, Profile};
-use scrimmage_gateway::Gateway;
+use scrimmage_firestore::Firestore;
+use scrimmage_gateway::{Gateway, HttpService};
 use scrimmage_pubsub::PubSub;
 use thiserror::Error;
 
@@ -91,17 +93,25 @@ impl Builder {
         }
         let context =
             Context::new(self.clock).with_project(&self.project).with_profile(self.profile).with_seed(self.seed);
+        let firestore = Firestore::new(context.clone());
         let pubsub = PubSub::new(context.clone());
+        let bigquery = BigQuery::new(context.clone());
         let gateway = Gateway::builder(context)
+            .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
+            .http_service(HttpService::bigquery(bigquery.router()))
             .on_reset({
-                let pubsub = pubsub.clone();
-                move || pubsub.reset()
+                let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());
+                move || {
+                    firestore.reset();
+                    pubsub.reset();
+                    bigquery.reset();
+                }
             })
             .bind(self.port)
             .await?;
-        Ok(Suite { gateway, pubsub })
+        Ok(Suite { gateway, firestore, pubsub, bigquery })
     }
 }
 
@@ -109,7 +119,9 @@ impl Builder {
 #[derive(Debug)]
 pub struct Suite {
     gateway: Gateway,
+    firestore: Firestore,
     pubsub: PubSub,
+    bigquery: BigQuery,
 }
 
 impl Suite {
@@ -160,9 +172,19 @@ impl Suite {
         self.context().faults.clone()
     }
 
+    /// Firestore itself.
+    pub fn firestore(&self) -> &Firestore {
+        &self.firestore
+    }
+
     /// Pub/Sub itself, for what has no place in its API: duplicate deliveries and the like.
     pub fn pubsub(&self) -> &PubSub {
         &self.pubsub
+    }
+
+    /// BigQuery itself.
+    pub fn bigquery(&self) -> &BigQuery {
+        &self.bigquery
     }
 
     /// Empties all services and the journal and takes all faults away. The clock keeps its time.
@@ -172,8 +194,9 @@ impl Suite {
 
     /// Closes the ports and ends all tasks; when it returns, the port is free.
     pub async fn shutdown(self) {
-        let Suite { gateway, pubsub } = self;
+        // The services' own tasks end with their last handle; the gateway holds the others.
+        let Suite { gateway, firestore, pubsub, bigquery } = self;
+        drop((firestore, pubsub, bigquery));
         gateway.shutdown().await;
-        drop(pubsub);
     }
 }
