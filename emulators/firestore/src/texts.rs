@@ -45,6 +45,8 @@ pub const LONG_FIELD_PATH: &str = "property path is longer than 1500 bytes.";
 /// Emulator.
 pub const ARRAY_IN_ARRAY: &str = "Cannot convert an array value in an array value.";
 /// Emulator.
+pub const VECTOR_IN_ARRAY: &str = "Cannot convert a vector value in an array value.";
+/// Emulator.
 pub const VALUE_UNSET: &str = "Cannot convert firestore.v1.Value with type unset.";
 /// Emulator.
 pub const LONG_ID: &str = "The key path element name is longer than 1500 bytes.";
@@ -72,6 +74,9 @@ pub const ONE_ARRAY_CONTAINS: &str = "A maximum of 1 'ARRAY_CONTAINS' filter is 
 pub const ORDER_AFTER_NAME: &str = "order by clause cannot contain more fields after the key";
 /// Emulator.
 pub const CURSOR_TOO_LONG: &str = "Cursor has too many values.";
+/// Emulator.
+pub const EQUALITY_ON_NAME: &str =
+    "Equality on key is not allowed if there are other inequality fields and key does not appear in inequalities.";
 /// Service and emulator.
 pub const NAME_MUST_BE_REFERENCE: &str = "__key__ filter value must be a Key";
 /// Emulator.
@@ -224,6 +229,16 @@ pub fn list_wanted(operator: &str) -> String {
     format!("'{operator}' requires an ArrayValue.")
 }
 
+/// Emulator.
+pub fn nested_transforms(path: &str) -> String {
+    format!("Cannot transform property {path} and its nested property at the same time.")
+}
+
+/// Emulator. The operations are "insert", "update", "upsert" and "delete".
+pub fn impossible_sequence(first: &str, second: &str) -> String {
+    format!("Cannot {first} then {second} an entity in the same request.")
+}
+
 /// Ours: the limit is documented, the text is not known.
 pub fn too_many_transforms(count: usize) -> String {
     format!(
@@ -242,6 +257,14 @@ pub fn too_many_disjunctions(count: usize) -> String {
     format!(
         "Too many disjunctions after normalization. Result had {count} disjunctions which is more than the maximum of {}",
         limits::DISJUNCTIONS
+    )
+}
+
+/// Emulator.
+pub fn aggregation_after_name(path: &str) -> String {
+    format!(
+        "This query requires an index that has fields [{path}] after __name__ and Firestore does not currently \
+         support such an index. Please try the query again with additional ordering on those fields."
     )
 }
 

@@ -303,7 +303,7 @@ impl Database {
             }
             ReadMode::Locking(age) => {
                 let place = (age, self.next());
-                if self.blockers(now, age, &action).is_empty() {
+                if !self.is_blocked(now, age, &action) {
                     return Ok(Reply::Now(self.run_locking(now, age, action, begun)));
                 }
                 self.wait(now, place, action, begun, None)
@@ -349,7 +349,7 @@ impl Database {
         // A commit without locks of its own takes its place in line now.
         let age = locking.unwrap_or(Age { born: number, attempt: number });
         let action = Action::Commit { transaction: id.map(|id| id.age), writes };
-        if self.blockers(now, age, &action).is_empty() {
+        if !self.is_blocked(now, age, &action) {
             return self.run_commit(now, action).map(Reply::Now);
         }
         let deadline = if locking.is_some() { None } else { Some(now + limits::PLAIN_COMMIT_WAIT) };
@@ -378,6 +378,17 @@ impl Database {
     }
 
     // Locking.
+
+    /// Whether a request of this age has to wait for anyone: [`Database::blockers`] is not empty.
+    fn is_blocked(&self, now: Timestamp, age: Age, action: &Action) -> bool {
+        match action {
+            Action::Commit { writes, .. } => {
+                writes.iter().any(|write| self.locks.is_read_by_others(&write.name, age))
+                    || (self.locks.has_ranges() && self.locks.is_range_read_by_others(&self.foreseen(now, writes), age))
+            }
+            _ => !self.blockers(now, age, action).is_empty(),
+        }
+    }
 
     /// Whom a request of this age has to wait for.
     fn blockers(&self, now: Timestamp, age: Age, action: &Action) -> BTreeSet<Age> {
@@ -452,10 +463,11 @@ impl Database {
         let mut changed = true;
         while changed && !self.waits.is_empty() {
             changed = false;
+            let mut suspects = Vec::new();
             for place in self.waits.places() {
                 let age = place.0;
                 let Some(pending) = self.waits.get(&place) else { continue };
-                if !self.blockers(now, age, &pending.action).is_empty() {
+                if self.is_blocked(now, age, &pending.action) {
                     continue;
                 }
                 let Some(pending) = self.waits.remove(&place) else { continue };
@@ -467,10 +479,15 @@ impl Database {
                 };
                 self.resolved.push((pending.waiter, result));
                 self.refresh(now, age);
+                // With new locks, a transaction that waits for something else too can close a circle.
+                suspects.push(age);
             }
-            // New locks and new versions can close a circle among those who wait already.
-            for place in self.waits.places() {
-                changed |= self.break_deadlocks(now, place.0);
+            if self.locks.has_ranges() {
+                // New versions can move what waiting commits would write into locked ranges.
+                suspects = self.waits.places().into_iter().map(|(age, _)| age).collect();
+            }
+            for age in suspects {
+                changed |= self.break_deadlocks(now, age);
             }
         }
     }

@@ -84,6 +84,17 @@ impl Locks {
         !self.ranges.is_empty()
     }
 
+    /// Whether anyone but `writer` has read this document.
+    pub fn is_read_by_others(&self, name: &DocumentName, writer: Age) -> bool {
+        self.documents.get(name).is_some_and(|holders| holders.iter().any(|holder| *holder != writer))
+    }
+
+    /// Whether anyone but `writer` has read a range that these changes touch.
+    pub fn is_range_read_by_others(&self, changes: &[Change], writer: Age) -> bool {
+        let touched = |range: &Range| changes.iter().any(|change| range.is_touched_by(change));
+        self.ranges.iter().any(|(holder, ranges)| *holder != writer && ranges.iter().any(touched))
+    }
+
     /// Everyone but `writer` who has read one of these documents.
     pub fn readers_of<'a>(
         &self,

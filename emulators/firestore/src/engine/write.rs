@@ -10,6 +10,7 @@ use crate::engine::transform::{self, Transform};
 use crate::error::Error;
 use crate::limits;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
+use crate::texts;
 use crate::value::size::document_size;
 use crate::value::{Fields, Value};
 
@@ -21,6 +22,18 @@ pub struct Write {
     /// Applied after the operation, in order. Empty for a delete.
     pub transforms: Vec<Transform>,
     pub precondition: Option<Precondition>,
+}
+
+impl Write {
+    /// The word that error texts have for this write.
+    fn verb(&self) -> &'static str {
+        match (&self.operation, self.precondition) {
+            (Operation::Delete, _) => "delete",
+            (_, Some(Precondition::Exists(false))) => "insert",
+            (_, None) => "upsert",
+            _ => "update",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +78,7 @@ pub fn evaluate(
     writes: &[Write],
     commit_time: Timestamp,
 ) -> Result<Evaluated, Error> {
+    check_sequences(writes)?;
     let mut results = Vec::with_capacity(writes.len());
     let mut changes: Vec<Change> = Vec::with_capacity(writes.len());
     let mut places: HashMap<&DocumentName, usize> = HashMap::new();
@@ -80,6 +94,22 @@ pub fn evaluate(
         change.after = after;
         results.push(result);
     }
+    if changes.len() < writes.len() {
+        // A document written several times is judged by what came of it all: whether it changed,
+        // and the one update time that all its results have.
+        for change in &mut changes {
+            if let (Some(before), Some(after)) = (&change.before, &change.after)
+                && before.fields == after.fields
+                && before.create_time == after.create_time
+            {
+                change.after = Some(Arc::clone(before));
+            }
+        }
+        for (write, result) in writes.iter().zip(&mut results) {
+            let change = places.get(&write.name).and_then(|place| changes.get(*place));
+            result.update_time = change.and_then(|change| change.after.as_ref()).map(|after| after.update_time);
+        }
+    }
     changes.retain(|change| match (&change.before, &change.after) {
         (None, None) => false,
         (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
@@ -92,6 +122,23 @@ pub fn evaluate(
         }
     }
     Ok(Evaluated { results, changes })
+}
+
+/// Refuses writes to one document whose preconditions cannot hold one after the other.
+fn check_sequences(writes: &[Write]) -> Result<(), Error> {
+    if writes.len() < 2 {
+        return Ok(());
+    }
+    let mut last: HashMap<&DocumentName, &Write> = HashMap::new();
+    for write in writes {
+        if let Some(earlier) = last.insert(&write.name, write)
+            && let Some(Precondition::Exists(wanted)) = write.precondition
+            && wanted == (earlier.operation == Operation::Delete)
+        {
+            return Err(Error::invalid(texts::impossible_sequence(earlier.verb(), write.verb())));
+        }
+    }
+    Ok(())
 }
 
 fn check_precondition(write: &Write, stored: Option<&Document>, database: &DatabaseName) -> Result<(), Error> {

@@ -111,8 +111,8 @@ impl Firestore {
             Some(Inner::StructuredQuery(query)) => query,
             None => return Err(Error::invalid(texts::NO_QUERY)),
         };
-        let query = Arc::new(decode::query::query(&database, parent, query)?);
         let aggregations = decode::query::aggregations(aggregation.aggregations)?;
+        let query = Arc::new(decode::query::aggregated_query(&database, parent, query, &aggregations)?);
         let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
             C::Transaction(id) => Selector::Transaction(id),
             C::NewTransaction(options) => Selector::New(options),

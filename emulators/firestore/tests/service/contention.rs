@@ -85,12 +85,13 @@ async fn atomic_updates_never_abort_each_other() {
 }
 
 #[tokio::test]
-async fn two_hundred_writers_in_crossing_order_need_no_timeout() {
+async fn writers_in_crossing_order_need_no_timeout() {
+    const WRITERS: usize = 60;
     // The clock stands still: whatever needed a timeout would hang.
     let served = serve(Clock::virtual_at(Timestamp::from_micros(1_767_225_600_000_000))).await;
     let client = served.client().await;
     let mut tasks = Vec::new();
-    for writer in 0..200_usize {
+    for writer in 0..WRITERS {
         let mut client = client.clone();
         tasks.push(tokio::spawn(async move {
             let mut first = Vec::new();
@@ -125,7 +126,7 @@ async fn two_hundred_writers_in_crossing_order_need_no_timeout() {
     for number in 0..11 {
         total += client.number(&[], &format!("c/{number}")).await.unwrap().unwrap_or(0);
     }
-    assert_eq!(total, 1_000);
+    assert_eq!(total, 5 * WRITERS as i64);
 }
 
 #[tokio::test]

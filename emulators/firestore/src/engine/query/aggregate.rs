@@ -26,22 +26,26 @@ pub enum Aggregator {
     Average(FieldPath),
 }
 
+impl Aggregator {
+    /// The field that is aggregated, where there is one.
+    pub fn field(&self) -> Option<&FieldPath> {
+        match self {
+            Aggregator::Sum(path) | Aggregator::Average(path) => Some(path),
+            Aggregator::Count { .. } => None,
+        }
+    }
+}
+
 /// Runs the query and aggregates its result, in the order of `aggregations`.
+///
+/// As in production, a document without a summed or averaged field counts for none of the
+/// aggregations: the query has to have been made for them, by `Draft::aggregated`.
 pub fn aggregate(
     store: &Store,
     query: &Query,
     aggregations: &[Aggregation],
     time: Option<Timestamp>,
 ) -> Vec<(String, Value)> {
-    // As production does: a document without an aggregated field counts for none of the aggregations.
-    let required: Vec<&FieldPath> = aggregations
-        .iter()
-        .filter_map(|aggregation| match &aggregation.operator {
-            Aggregator::Sum(path) | Aggregator::Average(path) => Some(path),
-            Aggregator::Count { .. } => None,
-        })
-        .collect();
-    let has_all = |document: &Document| required.iter().all(|path| path.get(&document.fields).is_some());
     let mut tallies: Vec<Tally> = aggregations.iter().map(|_| Tally::default()).collect();
     let mut add = |document: &Arc<Document>| {
         for (tally, aggregation) in tallies.iter_mut().zip(aggregations) {
@@ -49,9 +53,9 @@ pub fn aggregate(
         }
     };
     if query.limit.is_none() && query.offset == 0 && query.nearest.is_none() {
-        run::matching(store, query, time).filter(|document| has_all(document)).for_each(&mut add);
+        run::matching(store, query, time).for_each(&mut add);
     } else {
-        run::run(store, query, time).documents.iter().filter(|document| has_all(document)).for_each(&mut add);
+        run::run(store, query, time).documents.iter().for_each(&mut add);
     }
     tallies
         .into_iter()

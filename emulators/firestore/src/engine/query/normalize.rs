@@ -1,6 +1,6 @@
 //! From a client's query to a checked [`Query`]: implied orders, limits, and production's refusals.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{Cursor, Direction, Filter, Key, Nearest, Operator, Order, Query, Scope, Target};
 use crate::error::Error;
@@ -21,6 +21,8 @@ pub struct Draft {
     pub limit: Option<i32>,
     pub select: Option<Vec<FieldPath>>,
     pub nearest: Option<Nearest>,
+    /// Fields that are summed or averaged over the result: documents without them are not in it.
+    pub aggregated: Vec<FieldPath>,
 }
 
 impl Draft {
@@ -36,6 +38,7 @@ impl Draft {
             limit: None,
             select: None,
             nearest: None,
+            aggregated: Vec::new(),
         }
     }
 
@@ -50,7 +53,7 @@ impl Draft {
         for cursor in [&self.start, &self.end].into_iter().flatten() {
             check_cursor(cursor, &self.order)?;
         }
-        let order = implied_order(self.order, self.filter.as_ref());
+        let order = implied_order(self.order, self.filter.as_ref(), &self.aggregated)?;
         Ok(Query {
             scope: self.scope,
             filter: self.filter,
@@ -99,11 +102,15 @@ fn check_filter(filter: &Filter) -> Result<(), Error> {
         return Err(Error::invalid(texts::NOT_IN_ALONE));
     }
     let normal = normal_form(filter);
+    if normal.array_filters > 1 {
+        return Err(Error::invalid(texts::ONE_ARRAY_CONTAINS));
+    }
     if normal.terms > limits::DISJUNCTIONS {
         return Err(Error::invalid(texts::too_many_disjunctions(normal.terms)));
     }
-    if normal.array_filters > 1 {
-        return Err(Error::invalid(texts::ONE_ARRAY_CONTAINS));
+    let inequalities = Inequalities::of(Some(filter));
+    if inequalities.name_equality && !inequalities.name && !inequalities.fields.is_empty() {
+        return Err(Error::invalid(texts::EQUALITY_ON_NAME));
     }
     Ok(())
 }
@@ -186,27 +193,67 @@ fn check_cursor(cursor: &Cursor, order: &[Order]) -> Result<(), Error> {
     if fits { Ok(()) } else { Err(Error::invalid(texts::NAME_MUST_BE_REFERENCE)) }
 }
 
-fn implied_order(mut order: Vec<Order>, filter: Option<&Filter>) -> Vec<Order> {
-    if order.iter().any(|order| order.target == Target::Name) {
-        return order;
-    }
+/// Writes out what filters and aggregations imply: each inequality's field, by name, then each
+/// aggregated field, and then the document's name.
+fn implied_order(
+    mut order: Vec<Order>,
+    filter: Option<&Filter>,
+    aggregated: &[FieldPath],
+) -> Result<Vec<Order>, Error> {
     let direction = order.last().map_or(Direction::Ascending, |order| order.direction);
-    let mut fields: BTreeSet<String> = BTreeSet::new();
-    let mut paths: Vec<&FieldPath> = Vec::new();
-    if let Some(filter) = filter {
-        filter.for_each_leaf(&mut |leaf| match leaf {
-            Filter::Field(path, operator, _) if operator.is_inequality() => paths.push(path),
-            Filter::Unary(path, operator) if operator.is_inequality() => paths.push(path),
-            _ => {}
-        });
-    }
-    paths.sort_by_key(|path| path.to_string());
-    for path in paths {
+    let has_name = order.iter().any(|order| order.target == Target::Name);
+    let inequalities = Inequalities::of(filter);
+    for path in inequalities.fields.into_values() {
         let target = Target::Field(path.clone());
-        if fields.insert(path.to_string()) && !order.iter().any(|order| order.target == target) {
+        if order.iter().all(|order| order.target != target) {
+            if has_name {
+                return Err(Error::invalid(texts::ORDER_AFTER_NAME));
+            }
             order.push(Order { target, direction });
         }
     }
-    order.push(Order { target: Target::Name, direction });
-    order
+    for path in aggregated {
+        let target = Target::Field(path.clone());
+        if order.iter().all(|order| order.target != target) {
+            if has_name || inequalities.name {
+                return Err(Error::invalid(texts::aggregation_after_name(&path.to_string())));
+            }
+            order.push(Order { target, direction });
+        }
+    }
+    if !has_name {
+        order.push(Order { target: Target::Name, direction });
+    }
+    Ok(order)
+}
+
+/// Which fields a filter has inequalities on.
+#[derive(Default)]
+struct Inequalities<'a> {
+    fields: BTreeMap<String, &'a FieldPath>,
+    /// The document's name among them.
+    name: bool,
+    /// Whether there is an equality on the document's name.
+    name_equality: bool,
+}
+
+impl<'a> Inequalities<'a> {
+    fn of(filter: Option<&'a Filter>) -> Inequalities<'a> {
+        let mut found = Inequalities::default();
+        let Some(filter) = filter else { return found };
+        filter.for_each_leaf(&mut |leaf| match leaf {
+            Filter::Field(path, operator, _) if operator.is_inequality() => {
+                found.fields.insert(path.to_string(), path);
+            }
+            Filter::Unary(path, operator) if operator.is_inequality() => {
+                found.fields.insert(path.to_string(), path);
+            }
+            Filter::Name(operator, _) => {
+                found.name |= operator.is_inequality();
+                found.name_equality |= !operator.is_inequality();
+            }
+            _ => {}
+        });
+        found
+    }
 }

@@ -184,6 +184,28 @@ fn refused_queries_say_why() {
         "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'."
     );
     assert_eq!(
+        say(&|draft| {
+            let name = Filter::Name(Operator::Equal, vec![name("c/a")]);
+            draft.filter = Some(Filter::And(vec![filter(Operator::Less, Value::Int(1)), name]));
+        }),
+        "Equality on key is not allowed if there are other inequality fields and key does not appear in inequalities."
+    );
+    assert_eq!(
+        say(&|draft| {
+            draft.filter = Some(filter(Operator::Less, Value::Int(1)));
+            draft.order = vec![by("__name__", Direction::Ascending)];
+        }),
+        "order by clause cannot contain more fields after the key"
+    );
+    assert_eq!(
+        say(&|draft| {
+            draft.order = vec![by("__name__", Direction::Ascending)];
+            draft.aggregated = vec![field("n")];
+        }),
+        "This query requires an index that has fields [n] after __name__ and Firestore does not currently support \
+         such an index. Please try the query again with additional ordering on those fields."
+    );
+    assert_eq!(
         say(&|draft| draft.order = vec![by("n", Direction::Ascending), by("n", Direction::Descending)]),
         "order by clause cannot contain duplicate fields n"
     );
@@ -200,7 +222,9 @@ fn aggregations_count_sum_and_average() {
     let mut run = |operators: &[Aggregator]| {
         let aggregations =
             operators.iter().map(|operator| Aggregation { alias: String::new(), operator: operator.clone() }).collect();
-        let query = Arc::new(collection("c").normalize().unwrap());
+        let mut draft = collection("c");
+        draft.aggregated = operators.iter().filter_map(|operator| operator.field().cloned()).collect();
+        let query = Arc::new(draft.normalize().unwrap());
         let command = Command::Aggregate { query, aggregations, consistency: Consistency::Strong };
         match world.at_once(command).unwrap() {
             Outcome::Aggregated(read) => read.what.into_iter().map(|(_, value)| value).collect::<Vec<_>>(),

@@ -85,6 +85,29 @@ fn one_document_may_be_written_twice_in_a_commit() {
 }
 
 #[test]
+fn several_writes_to_one_document_share_their_update_time_and_must_make_sense() {
+    let mut world = World::new();
+    let first = world.put("c/a", 1);
+    let done = all(&mut world, vec![set("c/a", 1), set("c/a", 2), set("c/b", 1), delete("c/b")]).unwrap();
+    let time = Some(done.commit_time);
+    assert_eq!(done.results.iter().map(|result| result.update_time).collect::<Vec<_>>(), [time, time, None, None]);
+    assert!(done.commit_time > first.commit_time);
+    let there_and_back = all(&mut world, vec![set("c/a", 9), set("c/a", 2)]).unwrap();
+    assert_eq!(there_and_back.results[0].update_time, time);
+    let insert = when(Precondition::Exists(false), set("c/x", 1));
+    let update = when(Precondition::Exists(true), set("c/x", 1));
+    for (writes, text) in [
+        (vec![set("c/x", 1), insert.clone()], "upsert then insert"),
+        (vec![delete("c/x"), update.clone()], "delete then update"),
+        (vec![update, when(Precondition::Exists(false), delete("c/x"))], "update then delete"),
+        (vec![insert.clone(), insert], "insert then insert"),
+    ] {
+        let expected = format!("Cannot {text} an entity in the same request.");
+        assert_eq!(all(&mut world, writes).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
 fn preconditions_speak_as_production_does() {
     let mut world = World::new();
     let done = world.put("c/a", 1);

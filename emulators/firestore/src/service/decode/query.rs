@@ -21,6 +21,16 @@ use pb::structured_query as sq;
 
 /// A query below `parent`, a document's path or empty for the root.
 pub fn query(database: &DatabaseName, parent: &str, query: pb::StructuredQuery) -> Result<Query, Error> {
+    aggregated_query(database, parent, query, &[])
+}
+
+/// A query whose result is to be aggregated.
+pub fn aggregated_query(
+    database: &DatabaseName,
+    parent: &str,
+    query: pb::StructuredQuery,
+    aggregations: &[Aggregation],
+) -> Result<Query, Error> {
     let mut draft = Draft::new(scope(parent, query.from)?);
     draft.filter = query.r#where.map(|filter| decode_filter(database, filter, 0)).transpose()?.flatten();
     draft.order = query.order_by.into_iter().map(order).collect::<Result<_, _>>()?;
@@ -31,6 +41,7 @@ pub fn query(database: &DatabaseName, parent: &str, query: pb::StructuredQuery) 
     // Documented: an empty projection returns all fields.
     draft.select = query.select.filter(|select| !select.fields.is_empty()).map(projection).transpose()?;
     draft.nearest = query.find_nearest.map(nearest).transpose()?;
+    draft.aggregated = aggregations.iter().filter_map(|one| one.operator.field().cloned()).collect();
     draft.normalize()
 }
 
@@ -102,7 +113,11 @@ fn field_filter(database: &DatabaseName, filter: sq::FieldFilter) -> Result<Filt
         Op::NotIn => Operator::NotIn,
     };
     let target = target(filter.field)?;
-    let operand = values::value(filter.value.ok_or_else(|| Error::invalid(texts::VALUE_UNSET))?)?;
+    let operand = filter.value.ok_or_else(|| Error::invalid(texts::VALUE_UNSET))?;
+    let operand = match operator {
+        Operator::In | Operator::NotIn | Operator::ArrayContainsAny => values::list_operand(operand)?,
+        _ => values::value(operand)?,
+    };
     let path = match target {
         Target::Field(path) => path,
         Target::Name => return name_filter(database, operator, &operand),

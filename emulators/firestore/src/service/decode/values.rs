@@ -42,6 +42,17 @@ pub fn value(value: pb::Value) -> Result<Value, Error> {
     decode(value, Place { field: "", depth: 0, in_array: false })
 }
 
+/// The operand of a filter whose operator takes a list, of which each element stands for itself.
+pub fn list_operand(operand: pb::Value) -> Result<Value, Error> {
+    match operand.value_type {
+        Some(pb::value::ValueType::ArrayValue(array)) => {
+            let values: Result<Vec<Value>, Error> = array.values.into_iter().map(value).collect();
+            Ok(Value::array(values?))
+        }
+        value_type => value(pb::Value { value_type }),
+    }
+}
+
 /// The elements of an array operand.
 pub fn elements(array: pb::ArrayValue) -> Result<Vec<Value>, Error> {
     array.values.into_iter().map(|value| decode(value, Place { field: "", depth: 0, in_array: true })).collect()
@@ -106,6 +117,9 @@ fn decode(value: pb::Value, place: Place<'_>) -> Result<Value, Error> {
         }
         ValueType::MapValue(map) => {
             let is_vector = is_vector(&map);
+            if is_vector && place.in_array {
+                return Err(Error::invalid(texts::VECTOR_IN_ARRAY));
+            }
             let mut entries = Vec::with_capacity(map.fields.len());
             for (name, value) in map.fields {
                 if !(is_vector && name == VECTOR_TYPE_KEY) {

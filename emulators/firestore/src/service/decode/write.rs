@@ -28,8 +28,8 @@ pub fn write(database: &DatabaseName, write: pb::Write) -> Result<Write, Error> 
         None => Err(Error::invalid(texts::EMPTY_WRITE)),
         Some(Op::Update(document)) => {
             let name = name_in(database, &document.name)?;
-            let transforms = transforms(write.update_transforms)?;
             let operation = operation(document, write.update_mask)?;
+            let transforms = transforms(write.update_transforms)?;
             Ok(Write { name, operation, transforms, precondition })
         }
         Some(Op::Delete(name)) => {
@@ -84,7 +84,19 @@ fn transforms(transforms: Vec<pb::document_transform::FieldTransform>) -> Result
     if transforms.len() > limits::TRANSFORMS {
         return Err(Error::invalid(texts::too_many_transforms(transforms.len())));
     }
-    transforms.into_iter().map(transform).collect()
+    let transforms: Vec<Transform> = transforms.into_iter().map(transform).collect::<Result<_, _>>()?;
+    // Sorted, a path comes right before those that it leads to.
+    let mut paths: Vec<&FieldPath> = transforms.iter().map(|transform| &transform.path).collect();
+    paths.sort();
+    for pair in paths.windows(2) {
+        if let [outer, inner] = pair
+            && outer != inner
+            && outer.is_prefix_of(inner)
+        {
+            return Err(Error::invalid(texts::nested_transforms(&outer.to_string())));
+        }
+    }
+    Ok(transforms)
 }
 
 fn transform(transform: pb::document_transform::FieldTransform) -> Result<Transform, Error> {
