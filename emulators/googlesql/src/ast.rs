@@ -333,6 +333,8 @@ pub struct Query {
     /// `|> …`, in order.
     pub pipes: Vec<PipeOperator>,
     pub pos: Pos,
+    /// Offset just behind the query.
+    pub end: Pos,
 }
 
 #[derive(Clone, PartialEq, Debug)]

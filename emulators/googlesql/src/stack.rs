@@ -12,6 +12,9 @@ pub const SHALLOW: u32 = 24;
 /// What one level may take, all walkers' frames together, in a debug build.
 const BYTES_A_LEVEL: usize = 96 << 10;
 
+/// No tree is higher; plans neither, which are a few times as high as what they came from.
+const MAX_HEIGHT: u32 = 10_000;
+
 /// Runs `work`, which walks trees at most `height` high, on a stack with room for it.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub fn with_room<T: Send>(height: u32, work: impl FnOnce() -> T + Send) -> Resul
     if height <= SHALLOW {
         return Ok(work());
     }
-    let bytes = (4 << 20) + height as usize * BYTES_A_LEVEL;
+    let bytes = (4 << 20) + height.min(MAX_HEIGHT) as usize * BYTES_A_LEVEL;
     let builder = std::thread::Builder::new().name("deep-statement".to_owned()).stack_size(bytes);
     std::thread::scope(|scope| match builder.spawn_scoped(scope, work) {
         Ok(handle) => handle.join().map_err(|panic| std::panic::resume_unwind(panic)),

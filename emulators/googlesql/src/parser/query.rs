@@ -68,8 +68,17 @@ impl Parser<'_> {
         let pos = self.pos();
         let (recursive, with) = self.with_clause()?;
         let body = self.query_body()?;
-        let mut query =
-            Query { recursive, with, body, order_by: Vec::new(), limit: None, offset: None, pipes: Vec::new(), pos };
+        let mut query = Query {
+            recursive,
+            with,
+            body,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+            pipes: Vec::new(),
+            pos,
+            end: pos,
+        };
         if self.is_kw(Kw::Order) {
             self.advance();
             self.expect_kw(Kw::By)?;
@@ -85,6 +94,7 @@ impl Parser<'_> {
             query.pipes.push(self.pipe_operator()?);
             self.grow()?;
         }
+        query.end = self.end();
         Ok(query)
     }
 
