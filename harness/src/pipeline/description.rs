@@ -114,7 +114,9 @@ impl Pipeline {
             return Err(SetupError::NoFixture { what: "pipeline", name: name.to_owned(), file });
         }
         let mut pipeline: Pipeline = read_toml(&file)?;
-        pipeline.folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+        // A bare file name has an empty parent, which is no folder to start a program in.
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        pipeline.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let wrong = |problem: String| SetupError::File { file: file.clone(), line: None, problem };
         for process in &pipeline.processes {
             if process.command.is_empty() {
