@@ -4,6 +4,7 @@
 //! resolves names, types and coercions against a [`catalog`] into a typed [`plan`]; the executor runs
 //! the plan over batches of columns. Functions stand in one registry ([`functions`]), values in [`value`].
 
+pub mod analyzer;
 pub mod ast;
 pub mod cast;
 pub mod catalog;
