@@ -96,22 +96,26 @@ pub const TIME_OUT_OF_RANGE: &str =
     "Timestamp must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z inclusive.";
 /// Ours: production's text for pipeline expressions in stored values is not known.
 pub const PIPELINE_VALUE: &str = "Value type is only allowed in pipeline expressions.";
-/// Ours: the rule is documented, the text is not known.
-pub const NO_DISTANCE_MEASURE: &str = "Distance measure must be specified.";
-/// Ours: the rule is documented, the text is not known.
-pub const NOT_A_VECTOR: &str = "Query vector must be a vector.";
-/// Ours: the rule is documented, the text is not known.
-pub const VECTOR_TOO_LONG: &str = "Query vector must have from 1 to 2048 dimensions.";
-/// Ours: the rule is documented, the text is not known.
-pub const NEAREST_LIMIT: &str = "FindNearest limit must be a positive integer of no more than 1000.";
+/// Emulator.
+pub const NO_DISTANCE_MEASURE: &str = "Unknown Distance Measure.";
+/// Emulator.
+pub const NOT_A_VECTOR: &str = "Query Value must be of type vector.";
+/// Emulator.
+pub const VECTOR_TOO_LONG: &str = "Vectors must be at most 2048 dimensions.";
+/// Emulator.
+pub const VECTOR_OF_DOUBLES: &str = "Vector must only contain values of type 'double'";
+/// Emulator.
+pub const VECTOR_WITHOUT_VALUE: &str = "Vector map is missing key 'value'.";
+/// Emulator.
+pub const NEAREST_LIMIT: &str = "FindNearest.limit must be a positive integer of no more than 1000";
 /// Service: the part that client test suites quote.
 pub const PIPELINE_ON_STANDARD: &str = "Pipeline queries are only allowed on ENTERPRISE mode databases.";
 /// Ours.
 pub const NO_EXPLAIN: &str = "Query explain is not supported by this emulator yet.";
 /// Ours.
 pub const NO_QUERY: &str = "The request must have a structured query.";
-/// Ours: the rule is documented, the text is not known.
-pub const SHOW_MISSING_WITH_ORDER: &str = "show_missing cannot be combined with order_by.";
+/// Emulator.
+pub const SHOW_MISSING_WITH_ORDER: &str = "cannot specify an order when show_missing is true";
 /// Ours: the rule is documented, the text is not known.
 pub const PARTITION_PARENT: &str = "PartitionQuery supports only the database root as its parent.";
 /// Ours: the rule is documented, the text is not known.
@@ -194,9 +198,24 @@ pub fn reserved_id(id: &str) -> String {
     format!("Resource id \"{id}\" is invalid because it is reserved.")
 }
 
-/// Ours: names with empty or dotted ids are caught with a position before this; bare ids are not.
-pub fn invalid_id(id: &str) -> String {
-    format!("Resource id \"{id}\" is invalid.")
+/// Emulator. Names with dotted ids are caught with a position before this; bare ids are not.
+pub fn slash_in_id(id: &str) -> String {
+    format!("Resource id \"{id}\" is invalid because it contains \"/\".")
+}
+
+/// In the manner of the one for slashes.
+pub fn empty_id(what: &str) -> String {
+    format!("{what} id \"\" is invalid because it is empty.")
+}
+
+/// Emulator.
+pub fn reserved_nested_field(name: &str) -> String {
+    format!("field name '{name}' is reserved.")
+}
+
+/// Emulator.
+pub fn invalid_order(text: &str) -> String {
+    format!("Invalid order by clause \"{text}\".")
 }
 
 /// Emulator.

@@ -193,9 +193,11 @@ pub fn check_parent(path: &str, whole: &str) -> Result<(), Error> {
 
 /// Checks one id of a document or collection.
 pub fn check_id(id: &str) -> Result<(), Error> {
-    if id.is_empty() || id.contains('/') || id == "." || id == ".." {
-        Err(Error::invalid(texts::invalid_id(id)))
-    } else if is_reserved(id) && numeric_id(id).is_none() {
+    if id.is_empty() {
+        Err(Error::invalid(texts::empty_id("Resource")))
+    } else if id.contains('/') {
+        Err(Error::invalid(texts::slash_in_id(id)))
+    } else if id == "." || id == ".." || (is_reserved(id) && numeric_id(id).is_none()) {
         Err(Error::invalid(texts::reserved_id(id)))
     } else if id.len() > limits::ID_BYTES {
         Err(Error::invalid(texts::LONG_ID))

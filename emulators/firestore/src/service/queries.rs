@@ -126,11 +126,14 @@ impl Firestore {
         let fields = read.what.iter().map(|(alias, value)| (alias.clone(), encode::value(value))).collect();
         let response = pb::RunAggregationQueryResponse {
             result: Some(pb::AggregationResult { aggregate_fields: fields }),
-            transaction: read.begun.map(|id| Bytes::from(id.to_bytes())).unwrap_or_default(),
             read_time: Some(encode::time(read.read_time)),
-            explain_metrics: None,
+            ..pb::RunAggregationQueryResponse::default()
         };
-        Ok(answers(std::iter::once(response)))
+        let begun = read.begun.map(|id| pb::RunAggregationQueryResponse {
+            transaction: Bytes::from(id.to_bytes()),
+            ..pb::RunAggregationQueryResponse::default()
+        });
+        Ok(answers(begun.into_iter().chain(std::iter::once(response))))
     }
 
     pub(super) async fn do_list(

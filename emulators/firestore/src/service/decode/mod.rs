@@ -97,10 +97,13 @@ pub fn parent(resource: &str) -> Result<(DatabaseName, &str), Error> {
 
 /// A collection's id as a client gave it.
 pub fn collection_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() {
+        return Err(Error::invalid(texts::empty_id("Collection")));
+    }
     if id.contains('/') {
         return Err(Error::invalid(texts::slash_in_collection(id)));
     }
-    if crate::path::field::is_reserved(id) {
+    if id == "." || id == ".." || crate::path::field::is_reserved(id) {
         return Err(Error::invalid(texts::reserved_collection(id)));
     }
     crate::path::check_id(id)

@@ -218,16 +218,15 @@ fn nearest(nearest: sq::FindNearest) -> Result<Nearest, Error> {
     };
     let vector = values::value(nearest.query_vector.ok_or_else(|| Error::invalid(texts::VALUE_UNSET))?)?;
     let vector = numbers(&vector).ok_or_else(|| Error::invalid(texts::NOT_A_VECTOR))?;
-    if vector.is_empty() || vector.len() > limits::VECTOR_DIMENSIONS {
-        return Err(Error::invalid(texts::VECTOR_TOO_LONG));
-    }
     let limit = nearest.limit.unwrap_or(0);
     if !(1..=limits::NEAREST_RESULTS).contains(&limit) {
         return Err(Error::invalid(texts::NEAREST_LIMIT));
     }
     let result_field = match nearest.distance_result_field.as_str() {
         "" => None,
-        path => Some(FieldPath::parse(path)?),
+        name if is_reserved(name) => return Err(Error::invalid(texts::reserved_field(name))),
+        // A name, not a path: a dot in it does not nest.
+        name => Some(FieldPath::single(name)),
     };
     Ok(Nearest {
         field,
@@ -288,7 +287,8 @@ pub fn order_text(text: &str) -> Result<Vec<Order>, Error> {
         let (path, direction) = match part.rsplit_once(char::is_whitespace) {
             Some((path, word)) if word.eq_ignore_ascii_case("desc") => (path.trim(), Direction::Descending),
             Some((path, word)) if word.eq_ignore_ascii_case("asc") => (path.trim(), Direction::Ascending),
-            _ => (part, Direction::Ascending),
+            Some(_) => return Err(Error::invalid(texts::invalid_order(text))),
+            None => (part, Direction::Ascending),
         };
         let path = FieldPath::parse(path)?;
         orders.push(Order { target: if path.is_name() { Target::Name } else { Target::Field(path) }, direction });

@@ -67,6 +67,11 @@ pub fn timestamp(time: ProtoTimestamp) -> Result<Timestamp, Error> {
 }
 
 fn check_field_name(name: &str) -> Result<(), Error> {
+    check_nested_name(name)
+        .map_err(|error| if is_reserved(name) { Error::invalid(texts::reserved_field(name)) } else { error })
+}
+
+fn check_nested_name(name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::invalid(texts::EMPTY_FIELD_NAME));
     }
@@ -74,7 +79,7 @@ fn check_field_name(name: &str) -> Result<(), Error> {
         return Err(Error::invalid(texts::LONG_FIELD_NAME));
     }
     if is_reserved(name) {
-        return Err(Error::invalid(texts::reserved_field(name)));
+        return Err(Error::invalid(texts::reserved_nested_field(name)));
     }
     Ok(())
 }
@@ -122,14 +127,21 @@ fn decode(value: pb::Value, place: Place<'_>) -> Result<Value, Error> {
             }
             let mut entries = Vec::with_capacity(map.fields.len());
             for (name, value) in map.fields {
-                if !(is_vector && name == VECTOR_TYPE_KEY) {
-                    check_field_name(&name)?;
+                if name == VECTOR_TYPE_KEY && !is_vector {
+                    return Err(Error::invalid(texts::nested_too_deep(place.field)));
+                }
+                if name != VECTOR_TYPE_KEY {
+                    check_nested_name(&name)?;
                 }
                 let field = if place.field.is_empty() { name.as_str() } else { place.field };
                 let value = decode(value, deeper(Place { field, ..place }, false)?)?;
                 entries.push((Arc::from(name), value));
             }
-            Ok(Value::map(entries.into_iter().collect()))
+            let map = Value::map(entries.into_iter().collect());
+            if is_vector {
+                check_vector(&map)?;
+            }
+            Ok(map)
         }
         ValueType::FieldReferenceValue(_)
         | ValueType::VariableReferenceValue(_)
@@ -143,6 +155,17 @@ fn is_vector(map: &pb::MapValue) -> bool {
     map.fields
         .get(VECTOR_TYPE_KEY)
         .is_some_and(|kind| matches!(&kind.value_type, Some(ValueType::StringValue(text)) if text == VECTOR_TYPE))
+}
+
+fn check_vector(vector: &Value) -> Result<(), Error> {
+    match vector.as_vector() {
+        None => Err(Error::invalid(texts::VECTOR_WITHOUT_VALUE)),
+        Some(values) if values.len() > limits::VECTOR_DIMENSIONS => Err(Error::invalid(texts::VECTOR_TOO_LONG)),
+        Some(values) if !values.iter().all(|value| matches!(value, Value::Double(_))) => {
+            Err(Error::invalid(texts::VECTOR_OF_DOUBLES))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 fn deeper(place: Place<'_>, in_array: bool) -> Result<Place<'_>, Error> {
