@@ -1,4 +1,5 @@
 //! All services of a suite through its one port, and two suites side by side.
+#![allow(clippy::expect_used)]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
