@@ -74,7 +74,6 @@ async fn drop_before_loses_the_connection_and_applies_nothing() {
 #[tokio::test]
 async fn drop_after_loses_the_answer_of_a_call_that_was_applied() {
     let gateway = start().await;
-    // The third call is a retry: gRPC channels may send a call again that they think was never seen.
     set_faults(&gateway, json!([{ "on": { "method": "CreateTopic" }, "drop_after": true }]));
     let mut client = publisher(gateway.addr()).await;
     client.create_topic(topic("grpc")).await.expect_err("the connection is gone");
