@@ -170,8 +170,8 @@ impl Lexer<'_> {
     }
 
     fn word_or_literal(&mut self) -> Result<(), SqlError> {
-        let next = self.text.as_bytes().get(self.at..self.at + 3).unwrap_or(self.rest().as_bytes());
-        if next.iter().any(|byte| matches!(byte, b'\'' | b'"'))
+        let quote = |ahead: usize| matches!(self.byte(ahead), Some(b'\'' | b'"'));
+        if (quote(0) || quote(1) || quote(2))
             && let Some((form, quote)) = LiteralForm::of(self.rest())
         {
             return self.string(form, quote);
@@ -277,7 +277,14 @@ impl Lexer<'_> {
     }
 
     fn symbol(&mut self, byte: u8) -> Result<(), SqlError> {
-        let found = SYMBOLS.iter().find(|(text, _)| self.rest().starts_with(text));
+        // Most are one byte; the others are looked for first.
+        let next = self.byte(1).unwrap_or(0);
+        let long = SYMBOLS.iter().take_while(|(text, _)| text.len() == 2);
+        let found = match next {
+            b'>' | b'|' | b'<' | b'=' | b'@' => long.into_iter().find(|(text, _)| text.as_bytes() == [byte, next]),
+            _ => None,
+        };
+        let found = found.or_else(|| SYMBOLS.iter().find(|(text, _)| text.as_bytes() == [byte]));
         let Some((text, symbol)) = found else {
             let shown = match byte {
                 b' '..=b'~' => char::from(byte).to_string(),

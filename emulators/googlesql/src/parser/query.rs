@@ -85,7 +85,10 @@ impl Parser<'_> {
             query.order_by = self.comma_list(Self::order_item)?;
         }
         if self.eat_kw(Kw::Limit) {
-            query.limit = Some(self.expr()?);
+            // LIMIT ALL limits nothing.
+            if !self.eat_kw(Kw::All) {
+                query.limit = Some(self.expr()?);
+            }
             if self.eat_kw(Kw::Offset) {
                 query.offset = Some(self.expr()?);
             }
