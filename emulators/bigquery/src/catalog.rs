@@ -1,5 +1,6 @@
 //! What a statement sees of the store: every table as of the commit at which the statement began.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use scrimmage_core::Timestamp;
@@ -32,11 +33,23 @@ pub struct NameScope {
     pub dataset: Option<DatasetPath>,
 }
 
+/// What a script makes for itself and nobody else sees: found by single names, before the default dataset.
+#[derive(Debug)]
+pub struct TempObjects {
+    /// A hidden dataset of its own.
+    pub dataset: DatasetPath,
+    /// By lower-case name.
+    pub routines: Mutex<HashMap<String, Arc<Routine>>>,
+}
+
 /// A store at one commit.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub store: SharedStore,
     pub scope: NameScope,
+    pub temp: Option<Arc<TempObjects>>,
+    /// The statement makes a temporary object: its single name is not looked for anywhere else.
+    pub creates_temp: bool,
     /// The commit; what later ones write is not seen.
     pub seq: u64,
     pub now: Timestamp,
@@ -46,7 +59,27 @@ impl Snapshot {
     /// The newest state, for a statement that starts now.
     pub fn take(store: &SharedStore, scope: NameScope, now: Timestamp) -> Snapshot {
         let seq = store.lock().seq();
-        Snapshot { store: store.clone(), scope, seq, now }
+        Snapshot { store: store.clone(), scope, temp: None, creates_temp: false, seq, now }
+    }
+
+    /// Fills in what a name leaves out; temporary objects come first.
+    fn path(&self, name: &[String]) -> Result<TablePath, SqlError> {
+        let single = match name {
+            [one] => Some(one),
+            [session, one] if session.eq_ignore_ascii_case("_SESSION") => Some(one),
+            _ => None,
+        };
+        if let (Some(temp), Some(table)) = (&self.temp, single) {
+            let path = TablePath {
+                project: temp.dataset.project.clone(),
+                dataset: temp.dataset.dataset.clone(),
+                table: table.clone(),
+            };
+            if self.creates_temp || self.store.lock().table(&path).is_ok() {
+                return Ok(path);
+            }
+        }
+        self.scope.path(name)
     }
 }
 
@@ -87,7 +120,7 @@ impl Catalog for Snapshot {
         if let Some(table) = information_schema::lookup(self, name)? {
             return Ok(Relation::Table(table));
         }
-        let path = self.scope.path(name)?;
+        let path = self.path(name)?;
         if !valid_dataset_id(&path.dataset) {
             return Err(SqlError::not_found(texts::invalid_dataset_id(&path.dataset)));
         }
@@ -108,7 +141,7 @@ impl Catalog for Snapshot {
     }
 
     fn wildcard(&self, name: &[String], as_of: Option<i64>) -> Result<Arc<dyn Table>, SqlError> {
-        let path = self.scope.path(name)?;
+        let path = self.path(name)?;
         let prefix = path.table.trim_end_matches('*').to_owned();
         let store = self.store.lock();
         let dataset = store.dataset(&DatasetPath::of(&path))?;
@@ -139,6 +172,12 @@ impl Catalog for Snapshot {
     }
 
     fn routine(&self, name: &[String]) -> Option<Arc<Routine>> {
+        if let (Some(temp), [single]) = (&self.temp, name) {
+            let routines = temp.routines.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(routine) = routines.get(&single.to_lowercase()) {
+                return Some(routine.clone());
+            }
+        }
         let path = self.scope.path(name).ok()?;
         let store = self.store.lock();
         let dataset = store.dataset(&DatasetPath::of(&path)).ok()?;
@@ -146,7 +185,7 @@ impl Catalog for Snapshot {
     }
 
     fn resolve(&self, name: &[String]) -> Result<TablePath, SqlError> {
-        let path = self.scope.path(name)?;
+        let path = self.path(name)?;
         if !valid_dataset_id(&path.dataset) {
             return Err(SqlError::not_found(texts::invalid_dataset_id(&path.dataset)));
         }

@@ -1,12 +1,13 @@
 //! Data definition: what CREATE, ALTER and DROP do to the store.
 
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{
-    AlterAction, AlterColumnAction, ColumnSpec, CreateTable, Expr, ExprKind, Ident, ObjectKind, Path, StatementKind,
-    TableConstraint,
+    AlterAction, AlterColumnAction, ColumnSpec, CreateFunction, CreateTable, Expr, ExprKind, Ident, ObjectKind, Path,
+    StatementKind, TableConstraint,
 };
 use scrimmage_googlesql::catalog::{ColumnDef, DdlAction, Mode, Schema, TablePath};
 use scrimmage_googlesql::value::Numeric;
@@ -14,7 +15,7 @@ use scrimmage_googlesql::{SqlError, Type, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::ddl_routines;
-use crate::catalog::{NameScope, SharedStore};
+use crate::catalog::{NameScope, SharedStore, TempObjects};
 use crate::engine::EngineError;
 use crate::engine::dataset::TableKind;
 use crate::engine::partition::{Partitioning, TimeUnit};
@@ -40,7 +41,13 @@ pub enum DdlTarget {
 type Result<T> = std::result::Result<T, SqlError>;
 
 /// Applies one DDL statement.
-pub fn apply(store: &SharedStore, scope: &NameScope, now: Timestamp, action: DdlAction) -> Result<DdlDone> {
+pub fn apply(
+    store: &SharedStore,
+    scope: &NameScope,
+    temp: Option<&TempObjects>,
+    now: Timestamp,
+    action: DdlAction,
+) -> Result<DdlDone> {
     let mut store = store.lock();
     let done = |operation, target| Ok(DdlDone { operation, target });
     let DdlAction { statement, target, schema, rows, options } = action;
@@ -87,6 +94,7 @@ pub fn apply(store: &SharedStore, scope: &NameScope, now: Timestamp, action: Ddl
             store.create_table(now, &target, new, source.batches(), false)?;
             done("CREATE", DdlTarget::Table(target))
         }
+        StatementKind::CreateFunction(function) if function.temporary => create_temp_function(temp, target, &function),
         StatementKind::CreateFunction(function) => ddl_routines::create_function(&mut store, now, &target, &function),
         StatementKind::CreateProcedure(procedure) => {
             ddl_routines::create_procedure(&mut store, now, &target, &procedure)
@@ -166,6 +174,17 @@ pub fn apply(store: &SharedStore, scope: &NameScope, now: Timestamp, action: Ddl
         }
         _ => Err(SqlError::unsupported("This data definition statement is not supported")),
     }
+}
+
+fn create_temp_function(temp: Option<&TempObjects>, target: TablePath, create: &CreateFunction) -> Result<DdlDone> {
+    let Some(temp) = temp else {
+        return Err(SqlError::analysis("A temporary function needs a statement that uses it"));
+    };
+    let (routine, _) = ddl_routines::function(vec![target.table.clone()], create)?;
+    let mut routines = temp.routines.lock().unwrap_or_else(PoisonError::into_inner);
+    let old = routines.insert(target.table.to_lowercase(), Arc::new(routine));
+    let operation = if old.is_some() { "REPLACE" } else { "CREATE" };
+    Ok(DdlDone { operation, target: DdlTarget::Routine(target) })
 }
 
 /// `dataset` or `project.dataset`.

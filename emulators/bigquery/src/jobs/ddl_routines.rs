@@ -53,12 +53,8 @@ fn put(
     done(if exists { "REPLACE" } else { "CREATE" })
 }
 
-pub fn create_function(
-    store: &mut Store,
-    now: Timestamp,
-    target: &TablePath,
-    create: &CreateFunction,
-) -> Result<DdlDone> {
+/// A function as declared, with its REST resource.
+pub fn function(name: Vec<String>, create: &CreateFunction) -> Result<(Routine, Map<String, Json>)> {
     let arguments: Vec<RoutineArgument> =
         create.parameters.iter().map(|parameter| argument(parameter, ArgumentDirection::In)).collect::<Result<_>>()?;
     let returns = match &create.returns {
@@ -83,8 +79,17 @@ pub fn create_function(
     if let Some(returns) = &returns {
         resource.insert("returnType".into(), data_type(returns));
     }
+    Ok((Routine { name, arguments, kind, returns, body }, resource))
+}
+
+pub fn create_function(
+    store: &mut Store,
+    now: Timestamp,
+    target: &TablePath,
+    create: &CreateFunction,
+) -> Result<DdlDone> {
     let name = vec![target.project.clone(), target.dataset.clone(), target.table.clone()];
-    let routine = Routine { name, arguments, kind, returns, body };
+    let (routine, resource) = function(name, create)?;
     put(store, now, target, routine, resource, create.or_replace, create.if_not_exists)
 }
 

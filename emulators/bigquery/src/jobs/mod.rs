@@ -198,10 +198,16 @@ pub fn view_schema(
         parameters: scrimmage_googlesql::catalog::Parameters::default(),
         cancel: Arc::default(),
         dry_run: true,
+        temp: None,
     };
     let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));
     let parsed = scrimmage_googlesql::parser::parse_statement(sql).map_err(failed)?;
-    let done = runner.run(&parsed, None, &std::collections::HashMap::new()).map_err(failed)?;
+    let around = statement::Surroundings {
+        variables: &std::collections::HashMap::new(),
+        parameters: &runner.parameters,
+        time_zone: "UTC",
+    };
+    let done = runner.run(&parsed, around).map_err(failed)?;
     match done.columns {
         Some(columns) => Ok(query::result_schema(&columns)),
         None => Err(ApiError::invalid("A view's query must be a SELECT statement")),

@@ -52,6 +52,7 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         parameters: spec.parameters.clone(),
         cancel,
         dry_run: spec.dry_run,
+        temp: None,
     };
     let outcome = execute(app, cell, &runner, &spec);
     let now = app.ctx.clock.now();
@@ -75,11 +76,12 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
     });
 }
 
-struct Finished {
-    statistics: Map<String, Json>,
-    result: Option<Arc<TableVersion>>,
-    target: Option<TablePath>,
-    children: u64,
+/// What a job or child job came to.
+pub(super) struct Finished {
+    pub statistics: Map<String, Json>,
+    pub result: Option<Arc<TableVersion>>,
+    pub target: Option<TablePath>,
+    pub children: u64,
 }
 
 fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec) -> ApiResult<Finished> {
@@ -89,23 +91,20 @@ fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec) -> ApiR
         let error = ApiError::from(error);
         if wrong_query && error.reason == "invalidQuery" { error.at("query") } else { error }
     };
-    let statements = parser::parse_script(&spec.sql).map_err(located)?;
-    if let [statement] = statements.as_slice()
-        && !script::is_script_statement(statement)
-    {
-        let done = runner.run(statement, None, &HashMap::new()).map_err(located)?;
-        return finish(app, spec, done, 0);
-    }
-    if statements.is_empty() {
+    let parsed = parser::parse(&spec.sql).map_err(located)?;
+    if parsed.statements.is_empty() {
         return Err(ApiError::new(400, "invalidQuery", "Syntax error: Unexpected end of script at [1:1]").at("query"));
     }
-    let (last, children) = script::run(app, cell, runner, &spec.sql, &statements).map_err(located)?;
+    let is_script = script::is_script(&parsed.statements);
+    let (last, children) = script::run(app, cell, runner, spec, &parsed).map_err(located)?;
     let mut finished = finish(app, spec, last, children)?;
-    finished.statistics.insert("statementType".into(), json!("SCRIPT"));
+    if is_script {
+        finished.statistics.insert("statementType".into(), json!("SCRIPT"));
+    }
     Ok(finished)
 }
 
-fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children: u64) -> ApiResult<Finished> {
+pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children: u64) -> ApiResult<Finished> {
     let mut statistics = Map::new();
     let mut put = |key: &str, value: Json| drop(statistics.insert(key.into(), value));
     put("statementType", json!(done.kind));

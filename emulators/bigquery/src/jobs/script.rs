@@ -1,46 +1,186 @@
-//! Scripts: several statements, variables and control flow in one job.
+//! What the engine's script runner asks of BigQuery: statements as child jobs, temporary objects, system variables.
 
-use scrimmage_googlesql::SqlError;
-use scrimmage_googlesql::ast::{Statement, StatementKind};
+use std::sync::{Arc, Mutex};
 
+use scrimmage_googlesql::ast::Statement;
+use scrimmage_googlesql::catalog::{Catalog, QueryResult};
+use scrimmage_googlesql::parser::Script;
+use scrimmage_googlesql::script::{Environment, Host, StatementContext};
+use scrimmage_googlesql::{SqlError, Value};
+use serde_json::{Map, json};
+
+use super::query::{self, QuerySpec};
 use super::registry::JobCell;
-use super::statement::{Runner, StatementDone};
+use super::statement::{Runner, StatementDone, Surroundings};
+use super::{Job, JobKind, JobState};
+use crate::catalog::TempObjects;
+use crate::engine::store::DatasetPath;
+use crate::limits;
 use crate::service::App;
+use crate::service::error::ApiError;
 
-/// Whether a statement makes sense only in a script, even alone.
-pub fn is_script_statement(statement: &Statement) -> bool {
-    use StatementKind::*;
-    matches!(
-        statement.kind,
-        Declare { .. }
-            | Set { .. }
-            | ExecuteImmediate(_)
-            | Block(_)
-            | If { .. }
-            | CaseStatement { .. }
-            | Loop { .. }
-            | While { .. }
-            | Repeat { .. }
-            | For { .. }
-            | Break(_)
-            | Continue(_)
-            | Return
-            | Raise { .. }
-            | Call { .. }
-            | BeginTransaction
-            | CommitTransaction
-            | RollbackTransaction
-            | Assert { .. }
-    )
+pub use scrimmage_googlesql::script::is_script;
+
+/// Runs a parsed text, one statement or many; returns the last outcome and the number of child jobs.
+pub fn run(
+    app: &App,
+    cell: &JobCell,
+    runner: &Runner,
+    spec: &QuerySpec,
+    parsed: &Script,
+) -> Result<(StatementDone, u64), SqlError> {
+    let job = cell.lock().id.clone();
+    let temp = Arc::new(TempObjects {
+        dataset: DatasetPath::new(&spec.scope.project, &format!("_script_{}", job.replace('-', "_"))),
+        routines: Mutex::default(),
+    });
+    let mut host = ScriptHost {
+        app,
+        spec,
+        job,
+        runner: Runner { temp: Some(temp.clone()), ..runner.clone() },
+        temp,
+        has_dataset: false,
+        children: 0,
+    };
+    let environment = Environment {
+        session_user: super::USER.into(),
+        project: spec.scope.project.clone(),
+        seed: app.ctx.seed,
+        cancel: runner.cancel.clone(),
+        memory_limit: limits::STATEMENT_BYTES,
+        ..Environment::default()
+    };
+    let finished =
+        scrimmage_googlesql::script::run_parsed(&spec.sql, parsed, &spec.parameters, &environment, &mut host);
+    host.clean_up();
+    let finished = finished?;
+    Ok((finished.last.unwrap_or_else(StatementDone::script), finished.children))
 }
 
-/// Runs a script; returns its last statement's outcome and the number of child jobs.
-pub fn run(
-    _app: &App,
-    _cell: &JobCell,
-    _runner: &Runner,
-    _text: &str,
-    _statements: &[Statement],
-) -> Result<(StatementDone, u64), SqlError> {
-    Err(SqlError::unsupported("A script of several statements is not supported yet"))
+struct ScriptHost<'a> {
+    app: &'a App,
+    spec: &'a QuerySpec,
+    /// The parent job.
+    job: String,
+    runner: Runner,
+    temp: Arc<TempObjects>,
+    /// The hidden dataset is made with the first temporary table.
+    has_dataset: bool,
+    children: u64,
+}
+
+impl ScriptHost<'_> {
+    fn clean_up(&mut self) {
+        if self.has_dataset {
+            // Made here, named after the job: nobody else can have taken it.
+            let _ = self.app.store.lock().delete_dataset(&self.temp.dataset, true);
+        }
+    }
+
+    fn make_dataset(&mut self) -> Result<(), SqlError> {
+        if !self.has_dataset {
+            let now = self.app.ctx.clock.now();
+            let mut store = self.app.store.lock();
+            store.create_dataset(now, &self.temp.dataset, Map::new())?;
+            store.dataset_mut(&self.temp.dataset)?.hidden = true;
+            self.has_dataset = true;
+        }
+        Ok(())
+    }
+
+    /// Production lists each statement of a script as a job of its own.
+    fn record_child(
+        &mut self,
+        text: &str,
+        started: scrimmage_core::Timestamp,
+        done: Result<&StatementDone, &SqlError>,
+    ) {
+        self.children += 1;
+        let id = format!("script_{}_{}", self.job, self.children - 1);
+        let now = self.app.ctx.clock.now();
+        let mut query = json!({"query": text, "useLegacySql": false, "priority": "INTERACTIVE"});
+        let finished = done.map(|done| query::finish(self.app, &without_destination(self.spec), done.clone(), 0));
+        let mut job = Job::new(&self.spec.scope.project, &id, JobKind::Query, json!({}), started);
+        job.started = Some(started);
+        job.ended = Some(now);
+        job.state = JobState::Done;
+        job.parent = Some(self.job.clone());
+        match finished {
+            Ok(Ok(finished)) => {
+                if let Some(target) = &finished.target {
+                    query["destinationTable"] = super::ddl::table_reference(target);
+                }
+                job.statistics = finished.statistics;
+                job.result = finished.result;
+            }
+            Ok(Err(error)) => {
+                job.errors.push(error.clone());
+                job.error = Some(error);
+            }
+            Err(error) => {
+                let error = ApiError::from(error.clone());
+                job.errors.push(error.clone());
+                job.error = Some(error);
+            }
+        }
+        job.configuration = json!({ "query": query });
+        // Ids are the script's own and counted, so none is taken.
+        let _ = self.app.jobs.add(job);
+    }
+}
+
+/// A child's rows stay anonymous; only the script's last result goes to the job's destination.
+fn without_destination(spec: &QuerySpec) -> QuerySpec {
+    QuerySpec { destination: None, ..spec.clone() }
+}
+
+impl Host for ScriptHost<'_> {
+    type Done = StatementDone;
+
+    fn run_statement(
+        &mut self,
+        statement: &Statement,
+        context: StatementContext<'_>,
+    ) -> Result<StatementDone, SqlError> {
+        let started = self.app.ctx.clock.now();
+        if super::statement::creates_temp(statement) {
+            self.make_dataset()?;
+        }
+        let around =
+            Surroundings { variables: context.variables, parameters: context.parameters, time_zone: context.time_zone };
+        let result = self.runner.run(statement, around);
+        if context.child {
+            self.record_child(context.text, started, result.as_ref());
+        }
+        result
+    }
+
+    fn rows<'d>(&self, done: &'d StatementDone) -> Option<&'d QueryResult> {
+        done.query.as_ref()
+    }
+
+    fn affected_rows(&self, done: &StatementDone) -> Option<u64> {
+        done.dml.as_ref().map(|(stats, _)| stats.inserted + stats.updated + stats.deleted)
+    }
+
+    fn catalog(&self) -> Arc<dyn Catalog> {
+        Arc::new(self.runner.snapshot())
+    }
+
+    fn now(&self) -> i64 {
+        self.app.ctx.clock.now().as_micros()
+    }
+
+    fn system_variable(&self, name: &str) -> Option<Value> {
+        let dataset = self.spec.scope.dataset.as_ref();
+        match name {
+            "dataset_id" => dataset.map(|dataset| Value::string(&dataset.dataset)),
+            "dataset_project_id" => dataset.map(|dataset| Value::string(&dataset.project)),
+            "script.job_id" | "current_job_id" => Some(Value::string(&self.job)),
+            "script.num_child_jobs" => Some(Value::Int64(self.children as i64)),
+            "location" => Some(Value::string(crate::texts::LOCATION)),
+            _ => None,
+        }
+    }
 }

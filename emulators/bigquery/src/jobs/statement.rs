@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{ObjectKind, Statement, StatementKind};
-use scrimmage_googlesql::catalog::{Catalog, DmlStats, Outcome, Parameters, QueryResult, TablePath};
+use scrimmage_googlesql::catalog::{DmlStats, Outcome, Parameters, QueryResult, TablePath};
 use scrimmage_googlesql::exec::{self, ExecContext};
 use scrimmage_googlesql::functions::EvalContext;
 use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
@@ -15,10 +15,11 @@ use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 
 use super::ddl::{self, DdlDone};
 use super::gate::DmlGate;
-use crate::catalog::{NameScope, SharedStore, Snapshot};
+use crate::catalog::{NameScope, SharedStore, Snapshot, TempObjects};
 use crate::limits;
 
 /// What the statements of one job share.
+#[derive(Clone)]
 pub struct Runner {
     pub store: SharedStore,
     pub gate: Arc<DmlGate>,
@@ -28,10 +29,21 @@ pub struct Runner {
     pub cancel: Arc<AtomicBool>,
     /// Analyze only.
     pub dry_run: bool,
+    /// The running script's own objects.
+    pub temp: Option<Arc<TempObjects>>,
+}
+
+/// What one statement sees besides tables.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// A script's variables, system variables among them.
+    pub variables: &'a HashMap<String, (Type, Value)>,
+    pub parameters: &'a Parameters,
+    pub time_zone: &'a str,
 }
 
 /// What a statement came to.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct StatementDone {
     pub kind: &'static str,
     pub query: Option<QueryResult>,
@@ -41,10 +53,18 @@ pub struct StatementDone {
     pub ddl: Option<DdlDone>,
 }
 
+impl StatementDone {
+    /// A script in which no statement ran.
+    pub fn script() -> StatementDone {
+        StatementDone { kind: "SCRIPT", ..StatementDone::default() }
+    }
+}
+
 impl Runner {
     /// Names and time as of now.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now())
+        let snapshot = Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now());
+        Snapshot { temp: self.temp.clone(), ..snapshot }
     }
 
     /// What functions see: one moment for the whole statement.
@@ -62,25 +82,22 @@ impl Runner {
     ///
     /// DML waits for its turn on the table, and is run again on a newer snapshot where another change got in
     /// between, [`limits::DML_ATTEMPTS`] times in all.
-    pub fn run(
-        &self,
-        statement: &Statement,
-        catalog: Option<&dyn Catalog>,
-        variables: &HashMap<String, (Type, Value)>,
-    ) -> Result<StatementDone, SqlError> {
+    pub fn run(&self, statement: &Statement, around: Surroundings) -> Result<StatementDone, SqlError> {
         let kind = statement_type(statement);
         let mut turn = None;
         let mut attempt = 1;
         loop {
             self.check_cancelled()?;
-            let snapshot = self.snapshot();
+            let mut snapshot = self.snapshot();
+            snapshot.creates_temp = creates_temp(statement);
             let base = snapshot.seq;
             let mut eval = self.eval_context();
             eval.now = snapshot.now.as_micros();
+            eval.time_zone = around.time_zone.to_owned();
             let context = AnalyzerContext {
-                catalog: catalog.unwrap_or(&snapshot),
-                parameters: &self.parameters,
-                variables,
+                catalog: &snapshot,
+                parameters: around.parameters,
+                variables: around.variables,
                 eval: &eval,
             };
             let plan = analyzer::analyze(statement, &context)?;
@@ -134,7 +151,7 @@ impl Runner {
                     }
                 }
                 Outcome::Ddl(action) => {
-                    let done = ddl::apply(&self.store, &self.scope, snapshot.now, action)?;
+                    let done = ddl::apply(&self.store, &self.scope, self.temp.as_deref(), snapshot.now, action)?;
                     return Ok(StatementDone { kind, ddl: Some(done), ..StatementDone::default() });
                 }
             }
@@ -147,6 +164,11 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// CREATE TEMP TABLE.
+pub(super) fn creates_temp(statement: &Statement) -> bool {
+    matches!(&statement.kind, StatementKind::CreateTable(create) if create.temporary)
 }
 
 /// The table of a statement that the DML queue counts. INSERT is not one of them.
