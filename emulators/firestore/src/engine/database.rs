@@ -1,6 +1,6 @@
 //! One database: its documents, transactions, locks and listeners, and how requests meet them.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::query::aggregate::aggregate;
 use super::query::run;
 use super::store::{Change, Store};
 use super::token::{Age, TransactionId};
+use super::transactions::{Mode, Transactions};
 use super::waits::{Action, Pending, Place, Waits, find_circle};
 use super::write::{Write, evaluate};
 use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
@@ -19,9 +20,6 @@ use crate::error::Error;
 use crate::limits;
 use crate::path::{DatabaseName, DocumentName};
 use crate::texts;
-
-/// How many retried transactions' attempts are remembered, for the journal only.
-const REMEMBERED_ATTEMPTS: usize = 4_096;
 
 #[derive(Debug)]
 pub struct Database {
@@ -31,58 +29,13 @@ pub struct Database {
     store: Store,
     locks: Locks,
     waits: Waits,
-    transactions: HashMap<Age, Transaction>,
-    deadlines: BTreeSet<(Timestamp, Age)>,
+    transactions: Transactions,
     listeners: Listeners,
-    attempts: Attempts,
     /// The latest time given out, to a commit or to a reader; the next commit comes after it.
     last_time: Timestamp,
     /// Ages and waiters are numbered from here.
     sequence: u64,
     pub resolved: Vec<(Waiter, Result<Outcome, Error>)>,
-}
-
-#[derive(Debug)]
-struct Transaction {
-    mode: Mode,
-    started: Timestamp,
-    deadline: Timestamp,
-}
-
-#[derive(Debug)]
-enum Mode {
-    Pessimistic,
-    /// What was read, and at which snapshot.
-    Optimistic {
-        snapshot: Option<Timestamp>,
-        documents: Vec<DocumentName>,
-        ranges: Vec<Range>,
-    },
-    ReadOnly {
-        at: Timestamp,
-    },
-}
-
-/// How often each line of transactions was retried.
-#[derive(Debug, Default)]
-struct Attempts {
-    counts: HashMap<u64, u32>,
-    order: VecDeque<u64>,
-}
-
-impl Attempts {
-    fn add(&mut self, born: u64) {
-        let count = self.counts.entry(born).or_insert_with(|| {
-            self.order.push_back(born);
-            1
-        });
-        *count = count.saturating_add(1);
-        if self.order.len() > REMEMBERED_ATTEMPTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.counts.remove(&oldest);
-        }
-    }
 }
 
 /// How a read is to be done once its transaction has been looked at.
@@ -102,10 +55,8 @@ impl Database {
             store: Store::default(),
             locks: Locks::default(),
             waits: Waits::default(),
-            transactions: HashMap::new(),
-            deadlines: BTreeSet::new(),
+            transactions: Transactions::default(),
             listeners: Listeners::new(number),
-            attempts: Attempts::default(),
             last_time: Timestamp::EPOCH,
             sequence: 0,
             resolved: Vec::new(),
@@ -131,11 +82,11 @@ impl Database {
             }
             Command::CollectionIds { parent, read_time } => {
                 let time = self.check_read_time(now, read_time)?;
-                Ok(Reply::Now(Outcome::CollectionIds(self.collection_ids(&parent, time))))
+                Ok(Reply::Now(Outcome::CollectionIds(self.store.collection_ids(&parent, time))))
             }
             Command::MissingDocuments { parent, collection_id, read_time } => {
                 let time = self.check_read_time(now, read_time)?;
-                Ok(Reply::Now(Outcome::Names(self.missing_documents(&parent, collection_id.as_deref(), time))))
+                Ok(Reply::Now(Outcome::Names(self.store.missing_documents(&parent, collection_id.as_deref(), time))))
             }
         }
     }
@@ -162,15 +113,12 @@ impl Database {
     }
 
     pub fn due(&self) -> Option<Timestamp> {
-        let transactions = self.deadlines.first().map(|(deadline, _)| *deadline);
-        [transactions, self.waits.due()].into_iter().flatten().min()
+        [self.transactions.due(), self.waits.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Timestamp) {
         let mut changed = false;
-        while let Some((deadline, age)) = self.deadlines.first().copied()
-            && deadline <= now
-        {
+        while let Some(age) = self.transactions.overdue(now) {
             self.fail_all(age, &Error::TransactionExpired);
             self.end(age);
             changed = true;
@@ -211,17 +159,15 @@ impl Database {
         let retry = retry.filter(|id| id.database == self.number && id.epoch == self.epoch);
         let born = retry.map_or(attempt, |id| id.age.born.min(attempt));
         if retry.is_some() {
-            self.attempts.add(born);
+            self.transactions.note_retry(born);
         }
         let age = Age { born, attempt };
-        let deadline = now + limits::TRANSACTION_IDLE;
-        self.deadlines.insert((deadline, age));
-        self.transactions.insert(age, Transaction { mode, started: now, deadline });
+        self.transactions.insert(now, age, mode);
         Ok(TransactionId { database: self.number, epoch: self.epoch, age })
     }
 
     pub fn attempt(&self, age: Age) -> u32 {
-        self.attempts.counts.get(&age.born).copied().unwrap_or(1)
+        self.transactions.attempt(age)
     }
 
     fn check_origin(&self, id: TransactionId) -> Result<(), Error> {
@@ -232,32 +178,24 @@ impl Database {
     }
 
     /// Finds a live transaction and counts this as a use of it.
-    fn touch(&mut self, now: Timestamp, id: TransactionId) -> Result<&mut Transaction, Error> {
+    fn touch(&mut self, now: Timestamp, id: TransactionId) -> Result<&mut Mode, Error> {
         self.check_origin(id)?;
         if id.epoch != self.epoch {
             return Err(Error::TransactionExpired);
         }
         self.refresh(now, id.age);
-        self.transactions.get_mut(&id.age).ok_or(Error::TransactionExpired)
+        self.transactions.mode(id.age).ok_or(Error::TransactionExpired)
     }
 
-    /// Moves a transaction's deadline: idle time counts from now, and not at all while it waits.
+    /// Idle time counts from now, and not at all while the transaction waits.
     fn refresh(&mut self, now: Timestamp, age: Age) {
         let waiting = self.waits.of(age).next().is_some();
-        let Some(transaction) = self.transactions.get_mut(&age) else { return };
-        let total = transaction.started + limits::TRANSACTION_TOTAL;
-        let deadline = if waiting { total } else { total.min(now + limits::TRANSACTION_IDLE) };
-        if deadline != transaction.deadline {
-            self.deadlines.remove(&(transaction.deadline, age));
-            self.deadlines.insert((deadline, age));
-            transaction.deadline = deadline;
-        }
+        self.transactions.refresh(now, age, waiting);
     }
 
     /// Ends a transaction and gives up its locks. What waits for them is looked at by `settle`.
     fn end(&mut self, age: Age) {
-        if let Some(transaction) = self.transactions.remove(&age) {
-            self.deadlines.remove(&(transaction.deadline, age));
+        if self.transactions.remove(age) {
             self.locks.release(age);
         }
     }
@@ -326,8 +264,7 @@ impl Database {
             }
         };
         let stamp = self.read_stamp(now);
-        let transaction = self.touch(now, id)?;
-        let mode = match &mut transaction.mode {
+        let mode = match self.touch(now, id)? {
             Mode::ReadOnly { at } => ReadMode::Free(Some(*at)),
             Mode::Pessimistic => ReadMode::Locking(id.age),
             Mode::Optimistic { snapshot, .. } => ReadMode::Optimistic(id.age, *snapshot.get_or_insert(stamp)),
@@ -338,7 +275,7 @@ impl Database {
     fn commit(&mut self, now: Timestamp, id: Option<TransactionId>, writes: Vec<Write>) -> Result<Reply, Error> {
         let mut locking = None;
         if let Some(id) = id {
-            match self.touch(now, id)?.mode {
+            match self.touch(now, id)? {
                 Mode::ReadOnly { .. } if writes.is_empty() => {}
                 Mode::ReadOnly { .. } => return Err(Error::ReadOnlyTransaction),
                 Mode::Pessimistic => locking = Some(id.age),
@@ -532,9 +469,7 @@ impl Database {
 
     /// Refuses an optimistic transaction if anything that it read has changed since its snapshot.
     fn validate_optimistic(&self, age: Age) -> Result<(), Error> {
-        let Some(Transaction { mode: Mode::Optimistic { snapshot: Some(snapshot), documents, ranges }, .. }) =
-            self.transactions.get(&age)
-        else {
+        let Some(Mode::Optimistic { snapshot: Some(snapshot), documents, ranges }) = self.transactions.get(age) else {
             return Ok(());
         };
         let changed = documents.iter().any(|name| self.store.changed_at(name).is_some_and(|time| time > *snapshot))
@@ -569,9 +504,7 @@ impl Database {
     }
 
     fn note_optimistic_read(&mut self, age: Age, action: Action, outcome: &Outcome) {
-        let Some(Transaction { mode: Mode::Optimistic { documents, ranges, .. }, .. }) =
-            self.transactions.get_mut(&age)
-        else {
+        let Some(Mode::Optimistic { documents, ranges, .. }) = self.transactions.mode(age) else {
             return;
         };
         match (action, outcome) {
@@ -606,43 +539,6 @@ impl Database {
         }
     }
 
-    fn collection_ids(&self, parent: &str, time: Option<Timestamp>) -> Vec<String> {
-        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
-        let mut ids: BTreeSet<&str> = BTreeSet::new();
-        for path in self.store.collections_below(parent) {
-            let id = path.get(skip..).unwrap_or_default().split('/').next().unwrap_or_default();
-            if !ids.contains(id) && self.store.has_documents(path, time) {
-                ids.insert(id);
-            }
-        }
-        ids.into_iter().map(str::to_owned).collect()
-    }
-
-    fn missing_documents(
-        &self,
-        parent: &str,
-        collection_id: Option<&str>,
-        time: Option<Timestamp>,
-    ) -> Vec<DocumentName> {
-        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
-        let mut names = BTreeSet::new();
-        for path in self.store.collections_below(parent) {
-            let mut segments = path.get(skip..).unwrap_or_default().split('/');
-            let (Some(collection), Some(id), Some(_)) = (segments.next(), segments.next(), segments.next()) else {
-                continue;
-            };
-            if collection_id.is_some_and(|wanted| wanted != collection) {
-                continue;
-            }
-            let end = skip + collection.len() + 1 + id.len();
-            let Ok(name) = DocumentName::parse_relative(path.get(..end).unwrap_or_default()) else { continue };
-            if !names.contains(&name) && self.store.get(&name, time).is_none() && self.store.has_documents(path, time) {
-                names.insert(name);
-            }
-        }
-        names.into_iter().collect()
-    }
-
     // Listening.
 
     pub fn open_stream(&mut self) -> StreamId {
@@ -674,7 +570,7 @@ impl Database {
             let blockers = self.blockers(now, place.0, &pending.action);
             assert!(!blockers.is_empty(), "{place:?} waits for nobody");
             for blocker in blockers {
-                let alive = self.transactions.contains_key(&blocker) || self.waits.of(blocker).next().is_some();
+                let alive = self.transactions.get(blocker).is_some() || self.waits.of(blocker).next().is_some();
                 assert!(alive, "{place:?} waits for {blocker:?}, who is gone");
             }
             let circle = find_circle(place.0, |age| self.blockers_of_waiting(now, age));

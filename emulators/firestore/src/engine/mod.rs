@@ -15,6 +15,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod transactions;
 pub mod transform;
 pub mod waits;
 pub mod write;
@@ -97,6 +98,33 @@ pub enum Command {
         writes: Vec<Write>,
     },
     Rollback(TransactionId),
+}
+
+impl Command {
+    /// The transaction that the command is part of, or ends.
+    pub fn transaction(&self) -> Option<TransactionId> {
+        match self {
+            Command::Get { consistency: Consistency::In(id), .. }
+            | Command::Query { consistency: Consistency::In(id), .. }
+            | Command::Aggregate { consistency: Consistency::In(id), .. }
+            | Command::Rollback(id) => Some(*id),
+            Command::Commit { transaction, .. } => *transaction,
+            _ => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// The transaction that the command began.
+    pub fn begun(&self) -> Option<TransactionId> {
+        match self {
+            Outcome::Begun(id) => Some(*id),
+            Outcome::Documents(read) => read.begun,
+            Outcome::Found(read) => read.begun,
+            Outcome::Aggregated(read) => read.begun,
+            _ => None,
+        }
+    }
 }
 
 /// The answer to a command.

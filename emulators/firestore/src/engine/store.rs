@@ -182,8 +182,47 @@ impl Store {
             .filter(move |path| is_below(path, parent))
     }
 
+    /// Ids of the collections directly below `parent` that have documents, in order.
+    pub fn collection_ids(&self, parent: &str, time: Option<Timestamp>) -> Vec<String> {
+        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
+        for path in self.collections_below(parent) {
+            let id = path.get(skip..).unwrap_or_default().split('/').next().unwrap_or_default();
+            if !ids.contains(id) && self.has_documents(path, time) {
+                ids.insert(id);
+            }
+        }
+        ids.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Names directly below `parent` that have no document but descendants, in order.
+    pub fn missing_documents(
+        &self,
+        parent: &str,
+        collection_id: Option<&str>,
+        time: Option<Timestamp>,
+    ) -> Vec<DocumentName> {
+        let skip = if parent.is_empty() { 0 } else { parent.len() + 1 };
+        let mut names = BTreeSet::new();
+        for path in self.collections_below(parent) {
+            let mut segments = path.get(skip..).unwrap_or_default().split('/');
+            let (Some(collection), Some(id), Some(_)) = (segments.next(), segments.next(), segments.next()) else {
+                continue;
+            };
+            if collection_id.is_some_and(|wanted| wanted != collection) {
+                continue;
+            }
+            let end = skip + collection.len() + 1 + id.len();
+            let Ok(name) = DocumentName::parse_relative(path.get(..end).unwrap_or_default()) else { continue };
+            if !names.contains(&name) && self.get(&name, time).is_none() && self.has_documents(path, time) {
+                names.insert(name);
+            }
+        }
+        names.into_iter().collect()
+    }
+
     /// Whether a collection has any document at `time`.
-    pub fn has_documents(&self, collection: &str, time: Option<Timestamp>) -> bool {
+    fn has_documents(&self, collection: &str, time: Option<Timestamp>) -> bool {
         self.collections
             .get(collection)
             .is_some_and(|collection| collection.documents.values().any(|slot| slot.at(time).is_some()))

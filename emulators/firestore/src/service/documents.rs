@@ -117,10 +117,7 @@ impl Firestore {
         let database = DatabaseName::parse(&request.database)?;
         let options = decode::transaction_options(request.options, false)?;
         match self.shell.call(&database, Command::Begin(options), notes).await? {
-            Outcome::Begun(id) => {
-                self.shell.note_attempt(id, notes);
-                Ok(pb::BeginTransactionResponse { transaction: Bytes::from(id.to_bytes()) })
-            }
+            Outcome::Begun(id) => Ok(pb::BeginTransactionResponse { transaction: Bytes::from(id.to_bytes()) }),
             other => Err(unexpected(&other)),
         }
     }
@@ -136,9 +133,6 @@ impl Firestore {
         }
         let transaction =
             if request.transaction.is_empty() { None } else { Some(decode::transaction_id(&request.transaction)?) };
-        if let Some(id) = transaction {
-            self.shell.note_attempt(id, notes);
-        }
         let writes: Result<Vec<Write>, Error> =
             request.writes.into_iter().map(|write| decode::write::write(&database, write)).collect();
         let command = Command::Commit { transaction, writes: writes? };

@@ -7,7 +7,6 @@ use scrimmage_core::{CallNotes, Clock, Context, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::engine::listen::{ListenEvent, StreamId, TargetId, TargetSpec};
-use crate::engine::token::TransactionId;
 use crate::engine::{Command, Engine, Outcome, Reply, Waiter};
 use crate::error::Error;
 use crate::path::DatabaseName;
@@ -82,7 +81,17 @@ impl Shell {
         let (waiter, receiver, asked) = {
             let mut state = self.state();
             let now = self.clock.now();
+            let transaction = command.transaction();
             let reply = state.engine.apply(now, database, command);
+            if let Some(notes) = notes {
+                let begun = match &reply {
+                    Ok(Reply::Now(outcome)) => outcome.begun(),
+                    _ => None,
+                };
+                if let Some(id) = transaction.or(begun) {
+                    notes.attempt(state.engine.attempt(id));
+                }
+            }
             let waiting = match &reply {
                 Ok(Reply::Later(waiter)) => {
                     let (sender, receiver) = oneshot::channel();
@@ -105,13 +114,6 @@ impl Shell {
             notes.lock_wait(self.clock.now().since(asked));
         }
         answer
-    }
-
-    /// Notes in the journal which attempt a transaction is.
-    pub fn note_attempt(&self, id: TransactionId, notes: Option<&CallNotes>) {
-        if let Some(notes) = notes {
-            notes.attempt(self.state().engine.attempt(id));
-        }
     }
 
     /// Opens a stream of listeners and the channel that its events come by.

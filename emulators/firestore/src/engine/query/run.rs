@@ -76,14 +76,13 @@ fn collect(store: &Store, query: &Query, time: Option<Timestamp>, wanted: usize)
             _ => matching(store, query, time).take(wanted).cloned().collect(),
         };
     }
-    let mut documents: Vec<Arc<Document>> = matching(store, query, time).cloned().collect();
+    let mut documents: Vec<&Arc<Document>> = matching(store, query, time).collect();
     if wanted < documents.len() / 2 {
         documents.select_nth_unstable_by(wanted, |a, b| order::compare(&query.order, a, b));
         documents.truncate(wanted);
     }
     documents.sort_unstable_by(|a, b| order::compare(&query.order, a, b));
-    documents.truncate(wanted);
-    documents
+    documents.into_iter().take(wanted).cloned().collect()
 }
 
 /// Every document that may match.
