@@ -9,7 +9,7 @@ use crate::functions::args::{any, array, bytes, fail, string};
 use crate::functions::{ScalarFunction, entry};
 use crate::value::Value;
 
-pub(crate) const TABLE: &[ScalarFunction] = &[
+pub(crate) static TABLE: &[ScalarFunction] = &[
     entry!("string_functions", "to_hex", "TO_HEX", Propagate, ["(BYTES) -> STRING"], |_, args| {
         Ok(Value::string(to_base_bits(bytes(args, 0)?, 4)))
     }),

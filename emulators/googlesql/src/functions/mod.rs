@@ -13,10 +13,11 @@
 //! Operators are entries too: `$add $subtract $multiply $divide $unary_minus $equal $not_equal $less
 //! $less_or_equal $greater $greater_or_equal $concat_op $not $like $in $in_array $is_null $is_true $is_false
 //! $is_distinct_from $is_not_distinct_from $bitwise_and $bitwise_or $bitwise_xor $bitwise_not
-//! $bitwise_left_shift $bitwise_right_shift $json_subscript $interval`. A date part is a STRING literal with its
-//! upper-case name (`DAY`, `WEEK(MONDAY)`), `DATEPART` in the notation; `DATE_ADD(d, INTERVAL n DAY)` arrives as
-//! `date_add(d, n, "DAY")`, `EXTRACT(part FROM x AT TIME ZONE z)` as `extract("PART", x, z)`, `INTERVAL n part` as
-//! `$interval(n, "PART")` and `INTERVAL 's' a TO b` as `$interval("s", "A", "B")`.
+//! $bitwise_left_shift $bitwise_right_shift $json_subscript`. A date part is a STRING literal with its upper-case
+//! name (`DAY`, `WEEK(MONDAY)`), `DATEPART` in the notation: `DATE_ADD(d, INTERVAL n DAY)` arrives as
+//! `date_add(d, n, "DAY")`, `EXTRACT(part FROM x AT TIME ZONE z)` as `$extract(x, "PART", z)` (DATE, TIME and DATETIME
+//! as `$extract_date(x, z)` and so on), `INTERVAL n part` as `$interval(n, "PART")`, `INTERVAL 's' part` as
+//! `$interval_text("s", "PART")`, `INTERVAL 's' a TO b` as `$interval_range("s", "A", "B")`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -29,23 +30,43 @@ pub mod resolve;
 pub mod signature;
 
 mod args;
+mod arrays;
 mod dates;
 pub(crate) mod encoding;
+mod geography;
+mod hash;
+mod json;
+mod math;
+mod misc;
 mod operators;
+mod ranges;
+mod strings;
 
 pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
 
 /// The rooms' scalar tables.
-const SCALARS: &[&[ScalarFunction]] = &[operators::TABLE, encoding::TABLE];
+static SCALARS: &[&[&[ScalarFunction]]] = &[
+    &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, ranges::TABLE],
+    &dates::TABLES,
+    &json::TABLES,
+    &strings::TABLES,
+];
 
 /// The rooms' aggregate tables.
-const AGGREGATES: &[&[AggregateFunction]] = &[];
+static AGGREGATES: &[&[AggregateFunction]] = &[];
 
 /// The scalar function or operator of that name, in lower case (`substr`, `net.host`, `$add`).
 pub fn scalar(name: &str) -> Option<&'static ScalarFunction> {
     static INDEX: OnceLock<HashMap<&'static str, &'static ScalarFunction>> = OnceLock::new();
     INDEX
-        .get_or_init(|| SCALARS.iter().flat_map(|table| table.iter()).map(|entry| (entry.name, entry)).collect())
+        .get_or_init(|| {
+            SCALARS
+                .iter()
+                .flat_map(|tables| tables.iter())
+                .flat_map(|table| table.iter())
+                .map(|entry| (entry.name, entry))
+                .collect()
+        })
         .get(name)
         .copied()
 }
@@ -59,14 +80,12 @@ pub fn aggregate(name: &str) -> Option<&'static AggregateFunction> {
         .copied()
 }
 
-/// Every scalar function's name, operators included: for suggestions and for documentation.
-pub fn scalar_names() -> impl Iterator<Item = &'static str> {
-    SCALARS.iter().flat_map(|table| table.iter()).map(|entry| entry.name)
-}
-
-/// Every aggregate function's name.
-pub fn aggregate_names() -> impl Iterator<Item = &'static str> {
-    AGGREGATES.iter().flat_map(|table| table.iter()).map(|entry| entry.name)
+/// Every function's name, scalar and aggregate, without the operators: for suggestions and for documentation.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let scalars =
+        SCALARS.iter().flat_map(|tables| tables.iter()).flat_map(|table| table.iter()).map(|entry| entry.name);
+    let aggregates = AGGREGATES.iter().flat_map(|table| table.iter()).map(|entry| entry.name);
+    scalars.chain(aggregates).filter(|name| !name.starts_with('$'))
 }
 
 /// A scalar table's entry: page of the language reference, name, spelling in messages, NULL behaviour, signatures, code.
@@ -155,6 +174,7 @@ pub struct ScalarFunction {
 /// where [`AggregateFunction::ignores_nulls`] or `IGNORE NULLS` says so, dropped rows whose first argument is NULL.
 pub trait Accumulator: Send {
     fn add(&mut self, args: &[Value]) -> Result<()>;
+    /// The result so far. A window whose frames only grow calls it, adds more rows, and calls it again.
     fn finish(&mut self) -> Result<Value>;
 }
 
@@ -181,5 +201,23 @@ pub struct AggregateFunction {
 impl std::fmt::Debug for AggregateFunction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AggregateFunction").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_is_well_formed() {
+        for entry in SCALARS.iter().flat_map(|tables| tables.iter()).flat_map(|table| table.iter()) {
+            let parsed = signature::parsed(entry.signatures);
+            assert_eq!(parsed.len(), entry.signatures.len(), "{}", entry.name);
+            assert_eq!(entry.name, entry.name.to_lowercase());
+            assert!(std::ptr::eq(scalar(entry.name).expect("listed"), entry), "{} stands twice", entry.name);
+        }
+        for entry in AGGREGATES.iter().flat_map(|table| table.iter()) {
+            assert_eq!(signature::parsed(entry.signatures).len(), entry.signatures.len(), "{}", entry.name);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::functions::{Call, ScalarFunction, entry};
 use crate::value::numeric::big;
 use crate::value::{Value, civil, float, group_equal, sql_equal, sql_less};
 
-pub(crate) const TABLE: &[ScalarFunction] = &[
+pub(crate) static TABLE: &[ScalarFunction] = &[
     entry!(
         "operators",
         "$add",

@@ -127,7 +127,8 @@ pub fn resolve(
                     best = Some((cost, resolved));
                 }
             }
-            Err(why) => mismatches.push((signature, why)),
+            Err(why) if !signature.hidden => mismatches.push((signature, why)),
+            Err(_) => {}
         }
     }
     let Some((_, mut resolved)) = best else {

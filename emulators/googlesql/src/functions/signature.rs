@@ -42,15 +42,21 @@ pub struct Argument {
 pub struct Signature {
     pub args: Vec<Argument>,
     pub result: Pattern,
+    /// Written with `~` in front: it matches, but messages do not list it.
+    pub hidden: bool,
 }
 
 impl Signature {
     /// Parses the notation that the registry's module describes. `None` is a mistake in a table, which a test finds.
     pub fn parse(notation: &str) -> Option<Signature> {
+        let (notation, hidden) = match notation.strip_prefix('~') {
+            Some(rest) => (rest, true),
+            None => (notation, false),
+        };
         let (args, result) = notation.rsplit_once("->")?;
         let args = args.trim().strip_prefix('(')?.strip_suffix(')')?;
         let args = split_top(args).into_iter().map(parse_argument).collect::<Option<Vec<_>>>()?;
-        Some(Signature { args, result: parse_pattern(result.trim())? })
+        Some(Signature { args, result: parse_pattern(result.trim())?, hidden })
     }
 
     /// The least and (without repetition) the greatest number of arguments.

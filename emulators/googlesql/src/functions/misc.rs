@@ -1,0 +1,45 @@
+//! Functions about the statement and the session, and those that fail on purpose.
+
+use crate::error::{ErrorKind, SqlError};
+use crate::functions::args::string;
+use crate::functions::math::random;
+use crate::functions::{ScalarFunction, entry};
+use crate::value::Value;
+
+pub(crate) static TABLE: &[ScalarFunction] = &[
+    // The analyzer gives the call whatever type its surroundings want; NULL is a message like any other.
+    entry!(
+        "debugging_functions",
+        "error",
+        "ERROR",
+        Propagate,
+        ["(STRING) -> INT64"],
+        |_, args| { Err(SqlError::evaluation(string(args, 0)?)) },
+        volatile
+    ),
+    entry!("security_functions", "session_user", "SESSION_USER", Propagate, ["() -> STRING"], |call, _| {
+        Ok(Value::string(&call.ctx.session_user))
+    }),
+    entry!(
+        "utility-functions",
+        "generate_uuid",
+        "GENERATE_UUID",
+        Propagate,
+        ["() -> STRING"],
+        |call, _| {
+            let (high, low) = (random(call.ctx.seed), random(call.ctx.seed));
+            Ok(Value::string(format!(
+                "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+                high >> 32,
+                (high >> 16) & 0xffff,
+                high & 0xfff,
+                0x8000 | ((low >> 48) & 0x3fff),
+                low & 0xffff_ffff_ffff
+            )))
+        },
+        volatile
+    ),
+    entry!("string_functions", "collate", "COLLATE", Propagate, ["(STRING, STRING) -> STRING"], |_, _| {
+        Err(SqlError::new(ErrorKind::Unsupported, "Collation is not supported: COLLATE"))
+    }),
+];
