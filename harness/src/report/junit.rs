@@ -103,6 +103,7 @@ mod tests {
             verdict: Verdict::Broken,
             invariants: vec![judged],
             seconds: 1.25,
+            complaints: Vec::new(),
         };
         let text = to_junit(&[outcome]);
         assert!(text.contains("keys-unique: o&apos;neale &amp; &lt;NULL&gt;? 2 times"), "{text}");

@@ -30,6 +30,9 @@ pub fn line(outcome: &Outcome, widths: Widths) -> String {
         for (name, evidence) in outcome.broken() {
             text.push_str(&format!("\n{:scenario$}  {name}: {evidence}", ""));
         }
+        for complaint in &outcome.complaints {
+            text.push_str(&format!("\n{:scenario$}  {complaint}", ""));
+        }
     }
     text
 }

@@ -80,6 +80,7 @@ pub async fn rehearse(setting: &Setting, scenario: &Scenario, defect: Option<&st
         verdict,
         invariants: judged,
         seconds: begun.elapsed().as_secs_f64(),
+        complaints: verdict::complaints(&run.log.lines()),
     })
 }
 

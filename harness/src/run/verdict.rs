@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::invariants::{Finding, Invariant};
 use crate::observe::EndState;
+use crate::pipeline::{LogLine, Stream};
 use crate::scenario::Scenario;
 
 /// One invariant, judged.
@@ -99,6 +100,31 @@ pub struct Outcome {
     pub verdict: Verdict,
     pub invariants: Vec<Judged>,
     pub seconds: f64,
+    /// What the pipeline's processes complained of, for whoever looks into a surprise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<String>,
+}
+
+/// A few different complaints in the captured log: errors by their severity, and what went to stderr.
+pub(super) fn complaints(log: &[LogLine]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    const LONGEST: usize = 300;
+    const ALIKE: usize = 40;
+    let mut found: Vec<String> = Vec::new();
+    for line in log {
+        let text = match &line.fields {
+            Some(fields) if fields["severity"] == "ERROR" => fields["message"].as_str().unwrap_or(&line.text),
+            None if line.stream == Stream::Stderr => &line.text,
+            _ => continue,
+        };
+        let text = format!("{}: {}", line.process, text.chars().take(LONGEST).collect::<String>());
+        // Alike in how they begin is alike: what follows are ids.
+        let beginning: String = text.chars().take(ALIKE).collect();
+        if found.len() < SHOWN && !found.iter().any(|other| other.starts_with(&beginning)) {
+            found.push(text);
+        }
+    }
+    found
 }
 
 impl Outcome {
