@@ -1,12 +1,19 @@
 //! A small catalog in memory, for this crate's own tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, ColumnDef, Mode, Relation, Routine, ScanRequest, Schema, Table, TableChange, TablePath};
+use crate::analyzer::analyze;
+use crate::catalog::{
+    Catalog, ColumnDef, DmlStats, Mode, Outcome, Parameters, Relation, Routine, ScanRequest, Schema, Table,
+    TableChange, TablePath,
+};
 use crate::error::{Result, SqlError};
 use crate::exec::column::{Batch, Column};
+use crate::exec::{ExecContext, execute};
 use crate::functions::EvalContext;
+use crate::parser::parse_statement;
+use crate::plan::AnalyzerContext;
 use crate::types::{Type, TypeParams};
 use crate::value::Value;
 
@@ -122,6 +129,19 @@ impl Table for MemoryTable {
     }
 }
 
+/// A value as tests write it: texts as CAST gives them, `[…]` for arrays, `{…}` for structs.
+pub(crate) fn shown(value: &Value) -> String {
+    let list = |items: &[Value]| items.iter().map(shown).collect::<Vec<_>>().join(", ");
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Array(items) => format!("[{}]", list(items)),
+        Value::Struct(items) => format!("{{{}}}", list(items)),
+        Value::Json(json) => json.to_string(),
+        Value::Bytes(bytes) => format!("{bytes:?}"),
+        other => crate::cast::to_text(other, &eval_context()).unwrap_or_else(|error| error.to_string()),
+    }
+}
+
 /// Tables, views and routines of the dataset `p.d`, by their last names.
 #[derive(Default)]
 pub(crate) struct MemoryCatalog {
@@ -134,6 +154,54 @@ impl MemoryCatalog {
     pub fn with(mut self, table: MemoryTable) -> MemoryCatalog {
         self.tables.insert(table.path.table.clone(), Arc::new(table));
         self
+    }
+
+    /// Analyzes and runs a statement; errors have their place.
+    pub fn run(&self, sql: &str) -> Result<Outcome> {
+        let eval = eval_context();
+        let run = || {
+            let context = AnalyzerContext {
+                catalog: self,
+                parameters: &Parameters::default(),
+                variables: &HashMap::new(),
+                eval: &eval,
+            };
+            let plan = analyze(&parse_statement(sql)?, &context)?;
+            execute(&plan, &ExecContext::new(eval.clone()))
+        };
+        run().map_err(|error| error.locate(sql))
+    }
+
+    /// A query's rows, values joined by `, `; an error is one row: its text.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        match self.run(sql) {
+            Ok(Outcome::Query(result)) => {
+                let rows = result.batches.iter().flat_map(Batch::rows);
+                rows.map(|row| row.iter().map(shown).collect::<Vec<_>>().join(", ")).collect()
+            }
+            Ok(_) => vec!["no query".into()],
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    /// Runs DML and puts the table's next version in its place.
+    pub fn change(&mut self, sql: &str) -> Result<DmlStats> {
+        match self.run(sql)? {
+            Outcome::Dml(change) => {
+                let path = change.table.path().clone();
+                let columns: Vec<usize> = (0..change.table.schema().columns.len()).collect();
+                let batches = change.table.scan(&ScanRequest { columns, ..ScanRequest::default() })?;
+                let old = MemoryTable {
+                    schema: change.table.schema().clone(),
+                    path: path.clone(),
+                    batches,
+                    partition_filter: change.table.required_partition_filter().map(str::to_owned),
+                };
+                self.tables.insert(path.table, Arc::new(old.apply(&change)));
+                Ok(change.stats)
+            }
+            _ => Err(SqlError::internal("no DML")),
+        }
     }
 }
 

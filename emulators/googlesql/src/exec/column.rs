@@ -437,7 +437,7 @@ impl Column {
         })
     }
 
-    /// Bytes that the column occupies, roughly; what values share is counted at each.
+    /// Bytes that the column occupies, roughly.
     pub fn memory(&self) -> usize {
         let heap = with_primitive!(self, p => p.memory(),
             Column::String(s) => {
@@ -446,8 +446,9 @@ impl Column {
             Column::Bytes(b) => {
                 b.offsets.capacity() * 4 + b.data.capacity() + b.valid.as_ref().map_or(0, Bitmap::memory)
             }
+            // Many columns may share the values: each bears its part.
             Column::Dictionary(d) => {
-                d.codes.capacity() * 4 + d.values.iter().map(|text| text.len() + 32).sum::<usize>()
+                d.codes.capacity() * 4 + d.values.len() * 48 / Arc::strong_count(&d.values).max(1)
             }
             Column::Constant(value, _) => value_memory(value),
             Column::Any(values) => values.iter().map(value_memory).sum(),

@@ -4,12 +4,16 @@
 //! A predicate moves below a join or a computation only if it cannot fail: on the rows that it then sees in
 //! addition it must not raise an error that the query as written would not have raised.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::refs::{self, Ids};
 use crate::catalog::{HintOp, Table};
 use crate::error::{Result, SqlError};
+use crate::exec::column::Batch;
 use crate::exec::frame::Layout;
+use crate::exec::keys::{Buckets, Grouper};
 use crate::plan::{
     AggregateCall, ColumnId, Cte, Expr, ExprKind, JoinKind, Rel, SetKind, SortKey, WindowCall, WindowGroup,
 };
@@ -40,6 +44,8 @@ pub(super) enum Op<'p> {
         predicates: Vec<&'p Expr>,
         keep: Vec<usize>,
     },
+    /// A filter within a correlated subquery, over rows that stay the same from one run to the next.
+    Lookup(Box<Lookup<'p>>),
     /// The input's columns at `keep`, then the computed ones.
     Compute {
         input: Box<Node<'p>>,
@@ -106,6 +112,28 @@ pub(super) enum Op<'p> {
     },
 }
 
+/// Rows found by key instead of by looking at all of them.
+pub(super) struct Lookup<'p> {
+    pub input: Node<'p>,
+    /// Equal pairs: an expression over the input and one over the outer row.
+    pub keys: Vec<(&'p Expr, &'p Expr)>,
+    /// All predicates, the equal pairs among them: what the first runs use.
+    pub predicates: Vec<&'p Expr>,
+    /// The predicates without the pairs.
+    pub residual: Vec<&'p Expr>,
+    pub keep: Vec<usize>,
+    pub runs: Cell<u32>,
+    /// Made when the subquery turns out to run often.
+    pub index: RefCell<Option<Rc<LookupIndex>>>,
+}
+
+/// The input's rows by key.
+pub(super) struct LookupIndex {
+    pub rows: Batch,
+    pub grouper: RefCell<Grouper>,
+    pub buckets: Buckets,
+}
+
 pub(super) struct Join<'p> {
     pub kind: JoinKind,
     pub left: Node<'p>,
@@ -131,6 +159,79 @@ impl<'p> Node<'p> {
     /// As [`Node::compile`], with predicates over `rel`'s columns applied.
     pub fn compile_filtered(rel: &'p Rel, predicates: Vec<&'p Expr>, needed: &Ids) -> Result<Node<'p>> {
         build(rel, predicates, needed)
+    }
+
+    /// Makes lookups of the filters that compare columns with the outer row's. To be called on a whole
+    /// subquery that reads `correlated` and runs many times in surroundings where nothing else changes.
+    pub fn index(mut self, correlated: &[ColumnId]) -> Node<'p> {
+        let outer: Ids = correlated.iter().copied().collect();
+        self.add_lookups(&outer);
+        self
+    }
+
+    fn add_lookups(&mut self, outer: &Ids) {
+        if let Op::Filter { input, predicates, .. } = &mut self.op {
+            let inner: Ids = input.layout.ids.iter().copied().collect();
+            let (mut keys, mut residual) = (Vec::new(), Vec::new());
+            for predicate in predicates.iter() {
+                match equal_pair(predicate, &inner, outer) {
+                    // Keys are computed for all rows at once: only what cannot fail may be one.
+                    Some((a, b)) if infallible(a) && ids_of([a]).is_subset(&inner) => keys.push((a, b)),
+                    _ => residual.push(*predicate),
+                }
+            }
+            if !keys.is_empty() && input.stays(outer) {
+                let op = std::mem::replace(&mut self.op, Op::SingleRow);
+                if let Op::Filter { input, predicates, keep } = op {
+                    self.op = Op::Lookup(Box::new(Lookup {
+                        input: *input,
+                        keys,
+                        predicates,
+                        residual,
+                        keep,
+                        runs: Cell::new(0),
+                        index: RefCell::default(),
+                    }));
+                }
+                return;
+            }
+        }
+        match &mut self.op {
+            Op::Filter { input, .. }
+            | Op::Compute { input, .. }
+            | Op::Aggregate { input, .. }
+            | Op::Window { input, .. }
+            | Op::Distinct { input, .. }
+            | Op::Sort { input, .. }
+            | Op::Limit { input, .. } => input.add_lookups(outer),
+            Op::Join(join) => {
+                join.left.add_lookups(outer);
+                if !join.lateral {
+                    join.right.add_lookups(outer);
+                }
+            }
+            Op::SetOperation { inputs, .. } => inputs.iter_mut().for_each(|(input, _)| input.add_lookups(outer)),
+            _ => {}
+        }
+    }
+
+    /// Whether the node gives the same rows however often it runs: it reads no outer row and no CTE, and
+    /// nothing in it is volatile.
+    fn stays(&self, outer: &Ids) -> bool {
+        let mut same = true;
+        self.visit_rels(&mut |node| {
+            same &= !matches!(node.op, Op::CteRef { .. } | Op::With { .. } | Op::Sample { .. } | Op::Lookup(_));
+            same &= !matches!(&node.op, Op::Join(join) if join.lateral);
+            node.op.exprs(&mut |expr| {
+                let changes = |part: &Expr| match &part.kind {
+                    ExprKind::Call { function, .. } => function.volatile,
+                    ExprKind::Subquery { .. } | ExprKind::JavaScript { .. } => true,
+                    _ => false,
+                };
+                same &= !refs::any(expr, &mut |part| changes(part)) && ids_of([expr]).is_disjoint(outer);
+            });
+        });
+        same
     }
 
     /// The CTEs defined outside that the node reads.
@@ -165,6 +266,7 @@ impl<'p> Node<'p> {
             | Op::Limit { input, .. }
             | Op::Sample { input, .. }
             | Op::With { body: input, .. } => input.visit_rels(visit),
+            Op::Lookup(lookup) => lookup.input.visit_rels(visit),
             Op::Join(join) => {
                 join.left.visit_rels(visit);
                 join.right.visit_rels(visit);
@@ -192,6 +294,7 @@ impl<'p> Op<'p> {
             | Op::CteRef { .. } => {}
             Op::Values { rows, .. } => rows.iter().flatten().for_each(visit),
             Op::Filter { predicates, .. } => predicates.iter().for_each(|expr| visit(expr)),
+            Op::Lookup(lookup) => lookup.predicates.iter().for_each(|expr| visit(expr)),
             Op::Compute { columns, .. } => columns.iter().for_each(|(_, expr)| visit(expr)),
             Op::Join(join) => {
                 join.keys.iter().flat_map(|(a, b)| [*a, *b]).chain(join.residual.iter().copied()).for_each(visit);
@@ -555,9 +658,18 @@ fn join<'p>(
     for expr in residual.iter().copied().chain(keys.iter().flat_map(|(a, b)| [*a, *b])) {
         refs::expr_ids(expr, &mut wanted);
     }
-    let right_node = build(right, to_right, &wanted)?;
+    let mut right_node = build(right, to_right, &wanted)?;
     if lateral {
         refs::rel_ids(right, &mut wanted);
+        // A condition on an array's elements belongs to the pairs, so that all rows' arrays go at once.
+        right_node = match right_node.op {
+            Op::Filter { input, predicates, .. } if matches!(input.op, Op::Unnest { .. }) => {
+                predicates.iter().for_each(|predicate| refs::expr_ids(predicate, &mut wanted));
+                residual.extend(predicates);
+                *input
+            }
+            op => Node { layout: right_node.layout, op },
+        };
     }
     let left_node = build(left, to_left, &wanted)?;
     let (keep_left, keep_right) = (left_node.keep(&emitted), right_node.keep(&emitted));

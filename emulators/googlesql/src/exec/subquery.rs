@@ -53,7 +53,7 @@ impl<'p> Run<'p> {
         expr: &'p Expr,
         frame: &Frame<'_>,
     ) -> Result<Arc<Column>> {
-        let subquery = self.prepared(rel, column, kind)?;
+        let subquery = self.prepared(rel, column, kind, correlated)?;
         let fixed = {
             let ctes = self.ctes.borrow();
             subquery.reads.iter().all(|id| ctes.get(id).is_none_or(|cte| cte.fixed))
@@ -95,13 +95,19 @@ impl<'p> Run<'p> {
         Ok(Arc::new(builder.finish()))
     }
 
-    fn prepared(&self, rel: &'p Rel, column: ColumnId, kind: &SubqueryKind) -> Result<Rc<Subquery<'p>>> {
+    fn prepared(
+        &self,
+        rel: &'p Rel,
+        column: ColumnId,
+        kind: &SubqueryKind,
+        correlated: &[ColumnId],
+    ) -> Result<Rc<Subquery<'p>>> {
         let address = std::ptr::from_ref(rel) as usize;
         if let Some(known) = self.subqueries.borrow().get(&address) {
             return Ok(known.clone());
         }
         let needed: &[ColumnId] = if matches!(kind, SubqueryKind::Exists) { &[] } else { &[column] };
-        let node = Node::compile(rel, needed)?;
+        let node = Node::compile(rel, needed)?.index(correlated);
         let mut reads = Vec::new();
         node.cte_reads(&mut reads);
         let subquery = Rc::new(Subquery { node, reads, memo: RefCell::default() });

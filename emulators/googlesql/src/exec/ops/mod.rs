@@ -3,6 +3,7 @@
 mod aggregate;
 mod cte;
 mod join;
+mod lookup;
 mod set;
 mod sort;
 mod unnest;
@@ -37,6 +38,7 @@ impl<'p> Run<'p> {
             }
             Op::Values { types, rows } => self.values(types, rows, env, sink),
             Op::Filter { input, predicates, keep } => self.filter(input, predicates, keep, env, sink),
+            Op::Lookup(lookup) => self.lookup(lookup, env, sink),
             Op::Compute { input, keep, columns, produced } => self.compute(input, keep, columns, produced, env, sink),
             Op::Join(join) => self.join(join, env, sink),
             Op::Unnest { arrays, offset, strict } => self.unnest(arrays, *offset, *strict, env, sink),
@@ -124,7 +126,7 @@ impl<'p> Run<'p> {
         sink(Batch::new(columns, rows.len()))
     }
 
-    fn filter(
+    pub(super) fn filter(
         &self,
         input: &Node<'p>,
         predicates: &[&'p Expr],
@@ -277,7 +279,7 @@ pub(super) fn pick(batch: &Batch, keep: &[usize]) -> Batch {
 }
 
 /// The columns at `keep` of the rows at `rows`, which are distinct and ascending.
-fn take(batch: &Batch, keep: &[usize], rows: &[u32]) -> Batch {
+pub(super) fn take(batch: &Batch, keep: &[usize], rows: &[u32]) -> Batch {
     let picked = pick(batch, keep);
     if rows.len() == batch.len { picked } else { picked.gather(rows) }
 }

@@ -8,7 +8,7 @@ use crate::exec::column::Column;
 use crate::exec::context::Run;
 use crate::exec::frame::Frame as Rows;
 use crate::plan::{Bound, Frame, FrameUnit, WindowCall, WindowGroup};
-use crate::value::{Interval, Value};
+use crate::value::{BigNumeric, Interval, Value, civil};
 
 /// Where a frame begins or ends, relative to its row.
 pub(super) enum Edge {
@@ -21,9 +21,34 @@ pub(super) enum Edge {
 }
 
 /// An offset of RANGE.
+#[derive(Clone, Copy)]
 pub(super) enum Distance {
     Int(i128),
+    Big(BigNumeric),
     Float(f64),
+    /// Of an interval: months, then microseconds.
+    Months(i64, i128),
+}
+
+impl Distance {
+    fn is_negative(&self) -> bool {
+        match self {
+            Distance::Int(distance) => *distance < 0,
+            Distance::Big(distance) => distance.is_negative(),
+            // NaN is no distance either.
+            Distance::Float(distance) => *distance < 0.0 || distance.is_nan(),
+            Distance::Months(months, micros) => *months < 0 || *micros < 0,
+        }
+    }
+
+    fn reversed(self) -> Distance {
+        match self {
+            Distance::Int(distance) => Distance::Int(-distance),
+            Distance::Big(distance) => Distance::Big(distance.wrapping_neg()),
+            Distance::Float(distance) => Distance::Float(-distance),
+            Distance::Months(months, micros) => Distance::Months(-months, -micros),
+        }
+    }
 }
 
 /// A frame made ready: bounds evaluated, keys at hand.
@@ -43,31 +68,33 @@ struct Keys {
 #[derive(Clone, Copy)]
 enum Key {
     Int(i128),
+    Big(BigNumeric),
     Float(f64),
 }
 
 impl Key {
-    /// This plus a distance; NaN and infinities stay what they are.
+    /// This plus a distance of the same kind, kept within what the kind can hold.
     fn plus(self, distance: &Distance) -> Key {
         match (self, distance) {
             (Key::Int(key), Distance::Int(distance)) => Key::Int(key.saturating_add(*distance)),
-            (Key::Int(key), Distance::Float(distance)) => Key::Float(key as f64 + distance),
-            (Key::Float(key), Distance::Int(distance)) => Key::Float(key + *distance as f64),
+            (Key::Big(key), Distance::Big(distance)) => Key::Big(key.saturating_add(*distance)),
             (Key::Float(key), Distance::Float(distance)) => Key::Float(key + distance),
+            (Key::Int(key), Distance::Months(months, micros)) => {
+                let (day, time) = (key.div_euclid(DAY), key.rem_euclid(DAY));
+                let moved = i32::try_from(day).ok().and_then(|day| civil::add_months(day.into(), *months));
+                let day = moved.map_or(day, i128::from);
+                Key::Int((day * DAY + time).saturating_add(*micros))
+            }
+            (key, _) => key,
         }
     }
 
     fn less(self, other: Key) -> bool {
         match (self, other) {
             (Key::Int(a), Key::Int(b)) => a < b,
-            (a, b) => a.float() < b.float(),
-        }
-    }
-
-    fn float(self) -> f64 {
-        match self {
-            Key::Int(key) => key as f64,
-            Key::Float(key) => key,
+            (Key::Big(a), Key::Big(b)) => a < b,
+            (Key::Float(a), Key::Float(b)) => a < b,
+            _ => false,
         }
     }
 
@@ -84,6 +111,7 @@ fn key_of(value: &Value) -> Option<Key> {
         Value::Int64(value) => Key::Int(i128::from(*value)),
         Value::Float64(value) => Key::Float(*value),
         Value::Numeric(value) => Key::Int(value.0),
+        Value::BigNumeric(value) => Key::Big(**value),
         Value::Date(value) => Key::Int(i128::from(*value) * DAY),
         Value::Time(value) | Value::Datetime(value) | Value::Timestamp(value) => Key::Int(i128::from(*value)),
         _ => return None,
@@ -95,6 +123,7 @@ fn distance_of(value: &Value) -> Result<Distance> {
         Value::Int64(value) => Distance::Int(i128::from(*value)),
         Value::Float64(value) => Distance::Float(*value),
         Value::Numeric(value) => Distance::Int(value.0),
+        Value::BigNumeric(value) => Distance::Big(**value),
         Value::Interval(interval) => {
             let Interval { months, days, micros } = **interval;
             if months != 0 {
@@ -150,11 +179,13 @@ impl<'p> Run<'p> {
                 Value::Int64(_) => Err(negative()),
                 _ => Err(SqlError::evaluation("Window frame offset must not be NULL")),
             },
-            FrameUnit::Range => match distance_of(&value)? {
-                Distance::Int(offset) if offset >= 0 => Ok(Edge::Range(Distance::Int(i128::from(sign) * offset))),
-                Distance::Float(offset) if offset >= 0.0 => Ok(Edge::Range(Distance::Float(sign as f64 * offset))),
-                _ => Err(negative()),
-            },
+            FrameUnit::Range => {
+                let distance = distance_of(&value)?;
+                if distance.is_negative() {
+                    return Err(negative());
+                }
+                Ok(Edge::Range(if sign < 0 { distance.reversed() } else { distance }))
+            }
         }
     }
 }
@@ -223,14 +254,7 @@ impl Valued {
 
     fn target(&self, at: usize, distance: &Distance) -> Option<Key> {
         let key = self.keys.get(at).copied().flatten()?;
-        Some(if self.descending {
-            key.plus(&match distance {
-                Distance::Int(distance) => Distance::Int(-distance),
-                Distance::Float(distance) => Distance::Float(-distance),
-            })
-        } else {
-            key.plus(distance)
-        })
+        Some(if self.descending { key.plus(&distance.reversed()) } else { key.plus(distance) })
     }
 
     /// Whether `a` comes before `b`.
