@@ -47,6 +47,8 @@ impl Run {
                 "complete" => {
                     quiet >= AFTERMATH && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0
                 }
+                // One long statement may run, and gives no sign of life until it ends.
+                "consolidating" => false,
                 _ => self.is_dead(scenario, director),
             };
             if ended || !in_time {
