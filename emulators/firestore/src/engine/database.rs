@@ -126,6 +126,10 @@ impl Database {
         while let Some(place) = self.waits.overdue(now) {
             if let Some(pending) = self.waits.remove(&place) {
                 self.resolved.push((pending.waiter, Err(Error::TooMuchContention)));
+                // An optimistic transaction's commit waits like a plain one, and ends with it.
+                if let Action::Commit { transaction: Some(age), .. } = pending.action {
+                    self.end(age);
+                }
             }
             changed = true;
         }

@@ -222,3 +222,36 @@ async fn a_reset_aborts_whoever_waits() {
     let late = reader.commit(&id, vec![]).await.unwrap_err();
     assert_eq!(late.message(), "The referenced transaction has expired or is no longer valid.");
 }
+
+#[tokio::test]
+async fn the_journal_learns_of_attempts_and_lock_waits() {
+    let start = Timestamp::from_micros(1_767_225_600_000_000);
+    let clock = Clock::virtual_at(start);
+    let notes = scrimmage_core::CallNotes::default();
+    let served = serve_noting(clock.clone(), notes.clone()).await;
+    let mut client = served.client().await;
+    let first = client.begin(&[]).await;
+    let second = client.begin(&first).await;
+    assert_eq!(notes.take().attempt, 2);
+    client.number(&second, "c/a").await.unwrap();
+    let mut writer = served.client().await;
+    let waiting = tokio::spawn(async move { writer.commit(&[], vec![set("c/a", 1)]).await });
+    // The clock moves only while the commit is known to be in line: a younger reader waits behind it.
+    let mut other = served.client().await;
+    let in_line = async {
+        loop {
+            let young = other.begin(&[]).await;
+            let read = tokio::time::timeout(Duration::from_millis(100), other.number(&young, "c/a")).await;
+            if read.is_err() {
+                return;
+            }
+            other.rollback(&young).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), in_line).await.unwrap();
+    notes.take();
+    clock.advance(Duration::from_secs(3));
+    client.rollback(&second).await;
+    waiting.await.unwrap().unwrap();
+    assert!(notes.take().lock_wait >= Duration::from_secs(3));
+}

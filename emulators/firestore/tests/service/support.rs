@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use futures::StreamExt;
-use scrimmage_core::{Clock, Context};
+use scrimmage_core::{CallNotes, Clock, Context};
 use scrimmage_firestore::Firestore;
 pub use scrimmage_protos::google::firestore::v1 as pb;
 use scrimmage_protos::google::firestore::v1::firestore_client::FirestoreClient;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -31,10 +32,19 @@ impl Drop for Served {
 }
 
 pub async fn serve(clock: Clock) -> Served {
+    serve_noting(clock, CallNotes::default()).await
+}
+
+/// A server whose calls all note into `notes`, as the gateway's calls do into one each.
+pub async fn serve_noting(clock: Clock, notes: CallNotes) -> Served {
     let firestore = Firestore::new(Context::new(clock.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let router = Server::builder().add_service(firestore.grpc());
+    let noting = InterceptedService::new(firestore.grpc(), move |mut request: tonic::Request<()>| {
+        request.extensions_mut().insert(notes.clone());
+        Ok(request)
+    });
+    let router = Server::builder().add_service(noting);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let task = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
     Served { firestore, clock, address, task }
