@@ -74,6 +74,11 @@ pub trait Table: Send + Sync {
     fn partition_column(&self) -> Option<&str> {
         None
     }
+    /// Logical size of these columns, in the partitions that the hints leave, for cost figures.
+    fn logical_bytes(&self, columns: &[usize], hints: &[ScanHint]) -> u64 {
+        let _ = (columns, hints);
+        0
+    }
     /// True where the table may not be changed by DML (an external table, a snapshot).
     fn read_only(&self) -> bool {
         false

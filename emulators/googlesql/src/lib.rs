@@ -15,6 +15,7 @@ pub mod functions;
 pub mod lexer;
 pub mod parser;
 pub mod plan;
+pub mod reads;
 pub mod script;
 pub mod stack;
 #[cfg(test)]
