@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::End;
 use crate::SetupError;
 use crate::layout::Layout;
-use crate::report::{Widths, line, summary, to_json, to_junit};
+use crate::report::{Widths, grid, line, summary, to_json, to_junit};
 use crate::run::{Outcome, Setting, rehearse};
 use crate::scenario::{Scenario, all, find};
 
@@ -72,7 +72,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
             }
         }
     }
-    play(layout, cells, &arguments.common).await
+    let outcomes = play(layout, cells, &arguments.common).await?;
+    Ok(end(&outcomes))
+}
+
+/// Whether nothing speaks against any of the runs.
+fn end(outcomes: &[Outcome]) -> End {
+    if outcomes.iter().all(|outcome| outcome.verdict.is_good()) { End::Held } else { End::Broke }
 }
 
 pub(crate) async fn matrix(arguments: MatrixArguments) -> Result<End, SetupError> {
@@ -83,11 +89,13 @@ pub(crate) async fn matrix(arguments: MatrixArguments) -> Result<End, SetupError
         let defects = pipeline.defects.known.iter().map(|defect| Some(defect.clone()));
         cells.extend([None].into_iter().chain(defects).map(|defect| (scenario.clone(), defect)));
     }
-    play(layout, cells, &arguments.common).await
+    let outcomes = play(layout, cells, &arguments.common).await?;
+    print!("{}", grid(&outcomes));
+    Ok(end(&outcomes))
 }
 
 /// Plays the cells, tells of each as it ends, writes the reports.
-async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<End, SetupError> {
+async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<Outcome>, SetupError> {
     for file in [&common.json, &common.junit].into_iter().flatten() {
         // Now, not after the runs.
         write(file, "")?;
@@ -114,7 +122,7 @@ async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<End, 
     if let Some(file) = &common.junit {
         write(file, &to_junit(&outcomes))?;
     }
-    Ok(if outcomes.iter().all(|outcome| outcome.verdict.is_good()) { End::Held } else { End::Broke })
+    Ok(outcomes)
 }
 
 fn write(file: &PathBuf, text: &str) -> Result<(), SetupError> {

@@ -20,6 +20,11 @@ impl Activity {
         self.0.send_replace(Instant::now());
     }
 
+    /// When something last has.
+    pub fn last(&self) -> Instant {
+        *self.0.borrow()
+    }
+
     /// How long nothing has.
     pub fn quiet_for(&self) -> Duration {
         self.0.borrow().elapsed()

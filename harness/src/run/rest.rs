@@ -30,17 +30,19 @@ impl Run {
     ) -> Result<Rest, SetupError> {
         let deadline = started + scenario.expect.within.0;
         let mut batch = None;
-        let mut looked_at_quiet = Duration::MAX;
+        let mut looked_after = None;
         loop {
             if let Some(failure) = director.failure() {
                 return Err(failure);
             }
-            let quiet = self.activity.quiet_for();
-            // Looked at only after something has happened since the last look.
-            if quiet < looked_at_quiet {
+            // Looked at only after something has happened since the last look; asked before it, so
+            // that what happens meanwhile counts as new.
+            let last = self.activity.last();
+            if looked_after != Some(last) {
                 batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
+                looked_after = Some(last);
             }
-            looked_at_quiet = quiet;
+            let quiet = self.activity.quiet_for();
             let in_time = Instant::now() < deadline;
             let ended = match status(&batch) {
                 "failed" => quiet >= AFTERMATH,
