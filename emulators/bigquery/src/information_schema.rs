@@ -1,5 +1,8 @@
 //! INFORMATION_SCHEMA: metadata as tables, made when somebody asks.
 
+mod field_paths;
+mod options;
+
 use std::sync::Arc;
 
 use scrimmage_googlesql::catalog::{Mode, Schema, Table, TablePath};
@@ -15,10 +18,13 @@ use crate::engine::table::{Segment, Shape, TableVersion, plain_column};
 use crate::texts;
 
 /// The views that there are; others answer `Not found`.
-const VIEWS: [(&str, fn(&Scan) -> Rows); 6] = [
+const VIEWS: [(&str, fn(&Scan) -> Rows); 9] = [
     ("SCHEMATA", schemata),
+    ("SCHEMATA_OPTIONS", options::of_schemata),
     ("TABLES", tables),
+    ("TABLE_OPTIONS", options::of_tables),
     ("COLUMNS", columns),
+    ("COLUMN_FIELD_PATHS", field_paths::field_paths),
     ("PARTITIONS", partitions),
     ("VIEWS", views),
     ("ROUTINES", routines),
