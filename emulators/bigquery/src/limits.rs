@@ -12,6 +12,8 @@ pub const DML_ATTEMPTS: usize = 3;
 pub const TIME_TRAVEL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Versions of one table kept for time travel; ours, to bound memory: the oldest go first.
 pub const VERSIONS_KEPT: usize = 4_000;
+/// Dropped tables of one dataset that can be brought back within that time; ours, to bound memory.
+pub const DROPPED_KEPT: usize = 1_000;
 /// How long rows of `tabledata.insertAll` cannot be changed by DML.
 pub const STREAMING_BUFFER: Duration = Duration::from_secs(90 * 60);
 /// How long an `insertId` is remembered, best effort in production too.
@@ -34,3 +36,11 @@ pub const QUERY_BYTES: usize = 1 << 20;
 pub const UPLOAD_BYTES: usize = 1 << 30;
 /// Memory one statement may take for intermediate results before it fails with "Resources exceeded".
 pub const STATEMENT_BYTES: usize = 768 << 20;
+/// Bytes are billed in whole megabytes, as the pricing page says.
+pub const BILLING_UNIT: u64 = 1 << 20;
+/// A query is billed at least so many bytes for each table that it refers to.
+pub const BILLED_AT_LEAST: u64 = 10 << 20;
+/// How long a `requestId` of jobs.query stands for the job that it began.
+pub const REQUEST_ID_MEMORY: Duration = Duration::from_secs(15 * 60);
+/// Load jobs and query appends that one table takes a day.
+pub const IMPORTS_A_DAY: u32 = 1_500;

@@ -71,12 +71,27 @@ pub fn streaming_buffer(path: &TablePath) -> String {
     )
 }
 
+pub fn truncate_streaming_buffer(path: &TablePath) -> String {
+    format!(
+        "TRUNCATE TABLE statement over table {}.{}.{} would affect rows in the streaming buffer, which is not supported",
+        path.project, path.dataset, path.table
+    )
+}
+
 pub fn partition_filter(path: &TablePath, column: &str) -> String {
     format!(
         "Cannot query over table '{}.{}.{}' without a filter over column(s) '{column}' that can be used for partition elimination",
         path.project, path.dataset, path.table
     )
 }
+
+/// Reason `bytesBilledLimitExceeded`.
+pub fn bytes_billed_exceeded(limit: u64, needed: u64) -> String {
+    format!("{BYTES_BILLED}: {limit}. {needed} or higher required.")
+}
+
+/// How the text above begins.
+pub const BYTES_BILLED: &str = "Query exceeded limit for bytes billed";
 
 pub fn invalid_dataset_id(id: &str) -> String {
     format!(
@@ -93,6 +108,8 @@ pub fn invalid_table_id(id: &str) -> String {
 pub const CLUSTER_FIELD: &str = "The field specified for clustering cannot be found in the schema. Invalid field: ";
 pub const PARTITION_FIELD: &str = "The field specified for partitioning cannot be found in the schema.";
 pub const SCHEMA_UPDATE_DISPOSITION: &str = "Schema update options should only be specified with WRITE_APPEND disposition, or with WRITE_TRUNCATE disposition on a table partition.";
+
+pub const IMPORT_QUOTA: &str = "Quota exceeded: Your table exceeded quota for imports or query appends per table";
 
 /// The summary of a load job that gave up on a bad NDJSON row.
 pub fn json_load_failed(rows: u64, errors: u64) -> String {

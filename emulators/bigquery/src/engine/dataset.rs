@@ -7,6 +7,7 @@ use scrimmage_core::Timestamp;
 use scrimmage_googlesql::catalog::Routine;
 use serde_json::Value as Json;
 
+use super::dropped::Dropped;
 use super::partition::PartitionId;
 use super::stream::StreamingBuffer;
 use super::table::TableVersion;
@@ -19,6 +20,7 @@ pub struct Dataset {
     pub modified: Timestamp,
     pub metadata: serde_json::Map<String, Json>,
     pub tables: BTreeMap<String, TableEntry>,
+    pub dropped: Dropped,
     pub routines: BTreeMap<String, RoutineEntry>,
     /// Holds query results: left out of lists.
     pub hidden: bool,
@@ -55,12 +57,16 @@ pub struct TableEntry {
     pub expires: Option<Timestamp>,
     /// REST fields that a user set and nothing computes: `description`, `labels`, ….
     pub metadata: serde_json::Map<String, Json>,
-    /// Newest last; never empty.
+    /// Newest last; never empty. Those of tables that CREATE OR REPLACE put this one in the place of come first.
     pub versions: VecDeque<Arc<TableVersion>>,
     /// The last commit that changed or removed rows of a partition: what makes a later change conflict.
     pub mutated: HashMap<PartitionId, u64>,
     pub stream: StreamingBuffer,
+    /// Loads and query appends of one day (days since the epoch).
+    pub imports: (i64, u32),
     pub next_segment: u64,
+    /// The commit that made the table, or put it in another's place: what was read before fits no more.
+    pub made: u64,
 }
 
 impl TableEntry {

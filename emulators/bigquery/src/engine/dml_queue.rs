@@ -48,6 +48,11 @@ impl DmlQueue {
         }
     }
 
+    /// Empties all lines; what was in them may still leave.
+    pub fn clear(&mut self) {
+        self.tables.clear();
+    }
+
     /// Takes a statement out, running or waiting; returns the one whose turn has come.
     pub fn leave(&mut self, table: &TablePath, ticket: Ticket) -> Option<Ticket> {
         let line = self.tables.get_mut(table)?;

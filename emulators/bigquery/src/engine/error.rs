@@ -28,6 +28,9 @@ pub enum EngineError {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    /// HTTP 403, reason `quotaExceeded`.
+    #[error("{0}")]
+    Quota(String),
     /// HTTP 501, reason `notImplemented`.
     #[error("{0}")]
     Unsupported(String),
@@ -44,7 +47,7 @@ impl From<EngineError> for scrimmage_googlesql::SqlError {
             }
             EngineError::TableExists(_) | EngineError::DatasetExists { .. } => ErrorKind::AlreadyExists,
             EngineError::Conflict(_) => ErrorKind::Conflict,
-            EngineError::TooManyDml(_) => ErrorKind::ResourcesExceeded,
+            EngineError::TooManyDml(_) | EngineError::Quota(_) => ErrorKind::ResourcesExceeded,
             EngineError::Unsupported(_) => ErrorKind::Unsupported,
             EngineError::DatasetInUse { .. } | EngineError::StreamingBuffer(_) | EngineError::Invalid(_) => {
                 ErrorKind::Evaluation

@@ -6,8 +6,10 @@
 
 pub mod dataset;
 pub mod dml_queue;
+pub mod dropped;
 pub mod error;
 pub mod partition;
+mod segments;
 pub mod store;
 pub mod stream;
 pub mod table;

@@ -63,6 +63,16 @@ impl Partitioning {
         }
     }
 
+    /// How long a partition lives after its start.
+    pub fn lifetime(&self) -> Option<std::time::Duration> {
+        match self {
+            Partitioning::Time { expiration_ms: Some(ms), .. } => {
+                u64::try_from(*ms).ok().map(std::time::Duration::from_millis)
+            }
+            _ => None,
+        }
+    }
+
     /// Position of the partitioning column in `schema`.
     pub fn position(&self, schema: &Schema) -> Option<usize> {
         self.column().and_then(|name| schema.position(name))
@@ -82,7 +92,10 @@ impl Partitioning {
                 if number < start || number >= end || *interval <= 0 {
                     PartitionId::Outside
                 } else {
-                    PartitionId::At(start + (number - start) / interval * interval)
+                    // The distance may be larger than an i64; the partition's start is not.
+                    let distance = i128::from(*number) - i128::from(*start);
+                    let into = distance % i128::from(*interval);
+                    PartitionId::At(number - into as i64)
                 }
             }
             _ => PartitionId::Outside,
@@ -160,6 +173,25 @@ impl Partitioning {
         Some(days * MICROS_PER_DAY)
     }
 
+    /// Whether the value is the first of its partition.
+    pub fn begins_with(&self, value: &Value) -> bool {
+        match (self, value, self.of(value)) {
+            (Partitioning::Range { .. }, Value::Int64(number), PartitionId::At(start)) => *number == start,
+            (_, Value::Date(days), id) => self.start_micros(id) == Some(i64::from(*days) * MICROS_PER_DAY),
+            (_, Value::Timestamp(micros) | Value::Datetime(micros), id) => self.start_micros(id) == Some(*micros),
+            _ => false,
+        }
+    }
+
+    /// Whether the value's partition has room for no other value.
+    pub fn holds_only(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Partitioning::Time { unit: TimeUnit::Day, .. }, Value::Date(_)) => true,
+            (Partitioning::Range { interval: 1, .. }, Value::Int64(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether a column of this type may partition a table so.
     pub fn accepts(&self, ty: &Type) -> bool {
         match self {
@@ -216,6 +248,24 @@ mod tests {
         assert_eq!(by(TimeUnit::Day).parse("20260230"), None);
         assert_eq!(by(TimeUnit::Day).parse("2026"), None);
         assert_eq!(by(TimeUnit::Day).of(&Value::Null), PartitionId::Null);
+    }
+
+    #[test]
+    fn the_first_and_the_only_value_of_a_partition_are_known() {
+        let new_year = Value::Date(20_454);
+        assert!(by(TimeUnit::Day).begins_with(&new_year) && by(TimeUnit::Year).begins_with(&new_year));
+        assert!(by(TimeUnit::Day).holds_only(&new_year) && !by(TimeUnit::Month).holds_only(&new_year));
+        assert!(!by(TimeUnit::Month).begins_with(&Value::Date(20_455)));
+        assert!(!by(TimeUnit::Hour).begins_with(&Value::Timestamp(1)));
+    }
+
+    #[test]
+    fn the_widest_range_has_partitions_too() {
+        let range = Partitioning::Range { column: "n".into(), start: i64::MIN, end: i64::MAX, interval: 10 };
+        for number in [i64::MIN, -1, 0, i64::MAX - 1] {
+            let PartitionId::At(start) = range.of(&Value::Int64(number)) else { panic!("{number} is inside") };
+            assert!(start <= number && i128::from(number) - i128::from(start) < 10);
+        }
     }
 
     #[test]

@@ -12,9 +12,11 @@ use super::dataset::{Dataset, RoutineEntry, TableEntry, TableKind};
 use super::dml_queue::DmlQueue;
 use super::error::{EngineError, Result};
 use super::partition::{PartitionId, Partitioning};
+use super::segments::{compact, make_segments, whole_segments};
 use super::stream::StreamingBuffer;
 use super::table::{Segment, Shape, TableVersion};
 use crate::limits;
+use crate::texts;
 
 /// A dataset's full name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -60,12 +62,22 @@ pub struct Store {
     pub datasets: BTreeMap<DatasetPath, Dataset>,
     pub dml: DmlQueue,
     seq: u64,
+    /// No later than the first expiry that is to come; the epoch where somebody has to look.
+    due: Option<Timestamp>,
 }
 
 impl Store {
     /// The newest commit.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Forgets all datasets. Commits and tickets are counted on: statements that are under way refer to old ones.
+    pub fn clear(&mut self) {
+        self.datasets.clear();
+        self.dml.clear();
+        self.due = None;
+        self.next_seq();
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -114,7 +126,14 @@ impl Store {
             .ok_or_else(|| EngineError::TableNotFound(path.clone()))
     }
 
+    /// The table's entry, to change anything about it.
     pub fn table_mut(&mut self, path: &TablePath) -> Result<&mut TableEntry> {
+        self.due = Some(Timestamp::EPOCH);
+        self.entry(path)
+    }
+
+    /// The entry of a table whose expiry stays as it is.
+    pub fn entry(&mut self, path: &TablePath) -> Result<&mut TableEntry> {
         self.dataset_mut(&DatasetPath::of(path))?
             .tables
             .get_mut(&path.table)
@@ -130,9 +149,16 @@ impl Store {
         version.cloned().ok_or_else(|| EngineError::TableNotFound(path.clone()))
     }
 
-    /// The version that was current at `at` (FOR SYSTEM_TIME AS OF).
+    /// The version that was current at `at` (FOR SYSTEM_TIME AS OF), also of a table that was dropped since.
     pub fn version_as_of(&self, now: Timestamp, path: &TablePath, at: Timestamp) -> Result<Arc<TableVersion>> {
-        let entry = self.table(path)?;
+        let entry = match self.table(path) {
+            Ok(entry) => entry,
+            Err(error) => {
+                let dropped = &self.dataset(&DatasetPath::of(path))?.dropped;
+                let found = dropped.version_as_of(&path.table, at);
+                return found.filter(|_| at + limits::TIME_TRAVEL >= now).ok_or(error);
+            }
+        };
         let oldest = entry.versions.front().map_or(entry.created, |version| version.at).max(now - limits::TIME_TRAVEL);
         let found = entry.versions.iter().rev().find(|version| version.at <= at);
         match found {
@@ -177,16 +203,35 @@ impl Store {
             versions: VecDeque::new(),
             mutated: HashMap::new(),
             stream: StreamingBuffer::default(),
+            imports: (0, 0),
             next_segment: 0,
+            made: seq,
         };
+        if entry.kind == TableKind::Table
+            && let Some(old) = dataset.tables.remove(&path.table).filter(|old| old.kind == TableKind::Table)
+        {
+            // Time travel goes on behind the table that is replaced.
+            entry.next_segment = old.next_segment;
+            entry.versions = old.versions;
+        }
         let segments = make_segments(&mut entry.next_segment, now, &shape, rows);
         let version = Arc::new(TableVersion::new(path.clone(), seq, now, shape, segments));
         entry.versions.push_back(version.clone());
+        let due = due(&entry);
         dataset.tables.insert(path.table.clone(), entry);
+        self.expect(due);
         Ok(version)
     }
 
-    pub fn drop_table(&mut self, path: &TablePath) -> Result<TableEntry> {
+    /// Drops a table; a copy job can still read it as of before.
+    pub fn drop_table(&mut self, now: Timestamp, path: &TablePath) -> Result<()> {
+        let entry = self.take_table(path)?;
+        self.dataset_mut(&DatasetPath::of(path))?.dropped.add(now, path.table.clone(), entry);
+        Ok(())
+    }
+
+    /// Takes a table out for good.
+    pub fn take_table(&mut self, path: &TablePath) -> Result<TableEntry> {
         self.next_seq();
         self.dataset_mut(&DatasetPath::of(path))?
             .tables
@@ -198,8 +243,9 @@ impl Store {
         if self.table(to).is_ok() {
             return Err(EngineError::TableExists(to.clone()));
         }
-        let mut entry = self.drop_table(from)?;
+        let mut entry = self.take_table(from)?;
         let seq = self.next_seq();
+        entry.made = seq;
         let current = entry.current().clone();
         let version = TableVersion::new(to.clone(), seq, now, current.shape.clone(), current.segments.clone());
         entry.versions = VecDeque::from([Arc::new(version)]);
@@ -211,28 +257,40 @@ impl Store {
     /// Changes what a table is; rows stay.
     pub fn alter(&mut self, now: Timestamp, path: &TablePath, shape: Shape) -> Result<()> {
         let seq = self.next_seq();
-        let entry = self.table_mut(path)?;
+        let entry = self.entry(path)?;
         let segments = entry.current().segments.clone();
         push_version(entry, now, TableVersion::new(path.clone(), seq, now, Arc::new(shape), segments));
+        let due = due(entry);
+        self.expect(due);
         Ok(())
     }
 
-    /// Writes rows outside of DML: load jobs, query destinations, `insertAll`. Never conflicts.
+    /// Writes rows outside of DML: load jobs, query destinations. Never conflicts.
     ///
-    /// `partition` limits a truncation to that partition, and refuses rows of any other.
+    /// `shape` is what the table becomes with them. `partition` limits a truncation to that partition, and
+    /// refuses rows of any other; rows of a table partitioned by ingestion belong to it.
     pub fn write(
         &mut self,
         now: Timestamp,
         path: &TablePath,
+        shape: Option<Shape>,
         rows: Vec<Batch>,
         mode: WriteMode,
         partition: Option<PartitionId>,
     ) -> Result<u64> {
-        let seq = self.next_seq();
-        let entry = self.table_mut(path)?;
+        let seq = self.seq + 1;
+        let entry = self.entry(path)?;
         let current = entry.current().clone();
-        let added = make_segments(&mut entry.next_segment, now, &current.shape, rows);
-        if let (Some(wanted), Some(partitioning)) = (partition, &current.shape.partitioning)
+        let shape = shape.map_or_else(|| current.shape.clone(), Arc::new);
+        let ingested = match &shape.partitioning {
+            Some(Partitioning::Time { column: None, .. }) => partition,
+            _ => None,
+        };
+        let added = match ingested {
+            Some(partition) => whole_segments(&mut entry.next_segment, partition, &shape, rows),
+            None => make_segments(&mut entry.next_segment, now, &shape, rows),
+        };
+        if let (Some(wanted), Some(partitioning)) = (partition, &shape.partitioning)
             && let Some(other) = added.iter().find(|segment| segment.partition != wanted)
         {
             return Err(EngineError::Invalid(format!(
@@ -242,29 +300,44 @@ impl Store {
             )));
         }
         let count = added.iter().map(|segment| segment.live() as u64).sum();
-        let mut segments: Vec<Arc<Segment>> = match (mode, partition) {
-            (WriteMode::Append, _) => current.segments.clone(),
-            (WriteMode::Truncate, Some(gone)) => {
-                current.segments.iter().filter(|segment| segment.partition != gone).cloned().collect()
-            }
-            (WriteMode::Truncate, None) => Vec::new(),
+        let goes = |segment: &Segment| {
+            mode == WriteMode::Truncate && partition.is_none_or(|partition| partition == segment.partition)
         };
-        if mode == WriteMode::Truncate {
-            for segment in &current.segments {
+        let mut segments = Vec::with_capacity(current.segments.len() + added.len());
+        for segment in &current.segments {
+            if goes(segment) {
                 entry.mutated.insert(segment.partition, seq);
+            } else {
+                segments.push(segment.clone());
             }
         }
         segments.extend(added);
-        push_version(entry, now, TableVersion::new(path.clone(), seq, now, current.shape.clone(), segments));
+        push_version(entry, now, TableVersion::new(path.clone(), seq, now, shape, segments));
+        let due = due(entry);
+        self.expect(due);
+        self.seq = seq;
         Ok(count)
+    }
+
+    /// Counts a load or a query append against the table's daily quota. A table that is not there yet has all of it.
+    pub fn count_import(&mut self, now: Timestamp, path: &TablePath) -> Result<()> {
+        let Ok(entry) = self.entry(path) else { return Ok(()) };
+        let today = now.as_millis().div_euclid(86_400_000);
+        if entry.imports.0 != today {
+            entry.imports = (today, 0);
+        }
+        if entry.imports.1 >= limits::IMPORTS_A_DAY {
+            return Err(EngineError::Quota(texts::IMPORT_QUOTA.to_owned()));
+        }
+        entry.imports.1 += 1;
+        Ok(())
     }
 
     /// Streams rows in: they can be read at once and not be changed for a while.
     pub fn write_streaming(&mut self, now: Timestamp, path: &TablePath, rows: Batch) -> Result<()> {
         let seq = self.next_seq();
-        let entry = self.table_mut(path)?;
+        let entry = self.entry(path)?;
         let current = entry.current().clone();
-        let count = rows.len as u64;
         let added = make_segments(&mut entry.next_segment, now, &current.shape, vec![rows]);
         let mut segments = current.segments.clone();
         segments.extend(added.into_iter().map(|segment| {
@@ -272,9 +345,9 @@ impl Store {
             buffered.buffered_until = Some(now + limits::STREAMING_BUFFER);
             Arc::new(buffered)
         }));
-        entry.stream.oldest.get_or_insert(now);
-        entry.stream.rows += count;
         push_version(entry, now, TableVersion::new(path.clone(), seq, now, current.shape.clone(), segments));
+        let due = due(entry);
+        self.expect(due);
         Ok(())
     }
 
@@ -286,19 +359,28 @@ impl Store {
     pub fn apply(&mut self, now: Timestamp, change: &TableChange, base: u64) -> Result<DmlStats> {
         let path = change.table.path().clone();
         let read = self.version_at(&path, base)?;
+        // Another table may have taken the name: rows are counted within the version that was read.
+        let same = std::ptr::addr_eq(Arc::as_ptr(&change.table), Arc::as_ptr(&read));
         let seq = self.seq + 1;
-        let entry = self.table_mut(&path)?;
+        let entry = self.entry(&path)?;
+        if !same || entry.made > base {
+            return Err(EngineError::Conflict(path));
+        }
         let current = entry.current().clone();
+        let buffered = |segment: &Segment| segment.buffered_until.is_some_and(|until| until > now);
 
         let mut removed: HashMap<u64, Vec<u32>> = HashMap::new();
         let mut touched: HashSet<PartitionId> = HashSet::new();
         if change.truncate {
+            if read.segments.iter().any(|segment| buffered(segment)) {
+                return Err(EngineError::Invalid(texts::truncate_streaming_buffer(&path)));
+            }
             touched.extend(read.segments.iter().map(|segment| segment.partition));
         }
         for row in &change.removed {
             let (index, within) = TableVersion::locate(*row);
             let segment = read.segments.get(index).ok_or_else(|| EngineError::Conflict(path.clone()))?;
-            if segment.buffered_until.is_some_and(|until| until > now) {
+            if buffered(segment) {
                 return Err(EngineError::StreamingBuffer(path));
             }
             touched.insert(segment.partition);
@@ -332,6 +414,8 @@ impl Store {
             entry.mutated.insert(partition, seq);
         }
         push_version(entry, now, TableVersion::new(path, seq, now, current.shape.clone(), segments));
+        let due = due(entry);
+        self.expect(due);
         self.seq = seq;
         Ok(change.stats)
     }
@@ -362,26 +446,47 @@ impl Store {
 
     // ------------------------------------------------------------ time
 
+    /// When [`Store::expire`] may have something to do; it may also find that it is too early.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    fn expect(&mut self, due: Option<Timestamp>) {
+        self.due = self.due.into_iter().chain(due).min();
+    }
+
     /// Drops what has expired: tables with an expiration, partitions past theirs, versions beyond time travel.
     pub fn expire(&mut self, now: Timestamp) {
+        let seq = self.next_seq();
+        let mut next: Option<Timestamp> = None;
         for dataset in self.datasets.values_mut() {
             dataset.tables.retain(|_, entry| entry.expires.is_none_or(|expires| expires > now));
+            dataset.dropped.expire(now);
             for entry in dataset.tables.values_mut() {
                 trim_versions(entry, now);
-                expire_partitions(entry, now);
+                expire_partitions(entry, now, seq);
+                next = next.into_iter().chain(due(entry)).min();
             }
         }
+        self.due = next;
     }
 }
 
-fn expire_partitions(entry: &mut TableEntry, now: Timestamp) {
+/// When the table or its oldest partition goes.
+fn due(entry: &TableEntry) -> Option<Timestamp> {
+    let current = entry.current();
+    let oldest = current.shape.partitioning.as_ref().and_then(|partitioning| {
+        let lifetime = partitioning.lifetime()?;
+        let starts = current.segments.iter().filter_map(|segment| partitioning.start_micros(segment.partition));
+        starts.min().map(|start| Timestamp::from_micros(start) + lifetime)
+    });
+    entry.expires.into_iter().chain(oldest).min()
+}
+
+fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) {
     let current = entry.current().clone();
-    let Some(partitioning @ Partitioning::Time { expiration_ms: Some(lifetime), .. }) = &current.shape.partitioning
-    else {
-        return;
-    };
-    let Ok(lifetime) = u64::try_from(*lifetime) else { return };
-    let lifetime = std::time::Duration::from_millis(lifetime);
+    let Some(partitioning) = &current.shape.partitioning else { return };
+    let Some(lifetime) = partitioning.lifetime() else { return };
     let gone = |segment: &Segment| {
         partitioning
             .start_micros(segment.partition)
@@ -389,15 +494,13 @@ fn expire_partitions(entry: &mut TableEntry, now: Timestamp) {
     };
     if current.segments.iter().any(|segment| gone(segment)) {
         let left = current.segments.iter().filter(|segment| !gone(segment)).cloned().collect();
-        push_version(
-            entry,
-            now,
-            TableVersion::new(current.path.clone(), current.seq, now, current.shape.clone(), left),
-        );
+        push_version(entry, now, TableVersion::new(current.path.clone(), seq, now, current.shape.clone(), left));
     }
 }
 
-fn push_version(entry: &mut TableEntry, now: Timestamp, version: TableVersion) {
+fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) {
+    // A statement that began earlier may commit later: time travel reads versions in the order of commits.
+    version.at = version.at.max(entry.current().at);
     let version = compact(entry, version);
     entry.modified = now;
     entry.versions.push_back(Arc::new(version));
@@ -411,71 +514,6 @@ fn trim_versions(entry: &mut TableEntry, now: Timestamp) {
     {
         entry.versions.pop_front();
     }
-}
-
-/// Segments below this many rows are merged…
-const SMALL: usize = 1_024;
-/// …once a table has this many of them.
-const MANY_SMALL: usize = 128;
-
-/// Merges small segments partition by partition, so that a table written row by row stays quick to scan.
-///
-/// A statement that is under way refers to the merged segments by id, does not find them, and is run again.
-fn compact(entry: &mut TableEntry, version: TableVersion) -> TableVersion {
-    let is_small = |segment: &Segment| segment.live() < SMALL && segment.buffered_until.is_none();
-    if version.segments.iter().filter(|segment| is_small(segment)).count() < MANY_SMALL {
-        return version;
-    }
-    let mut kept = Vec::new();
-    let mut small: BTreeMap<PartitionId, Vec<Arc<Segment>>> = BTreeMap::new();
-    for segment in &version.segments {
-        if is_small(segment) {
-            small.entry(segment.partition).or_default().push(segment.clone());
-        } else {
-            kept.push(segment.clone());
-        }
-    }
-    for (partition, segments) in small {
-        let part = TableVersion::new(version.path.clone(), version.seq, version.at, version.shape.clone(), segments);
-        let merged = Batch::concat(&part.batches());
-        entry.next_segment += 1;
-        let storage: Arc<[u32]> = version.shape.storage.clone().into();
-        kept.push(Arc::new(Segment::new(entry.next_segment, partition, storage, merged)));
-    }
-    TableVersion::new(version.path, version.seq, version.at, version.shape, kept)
-}
-
-/// Cuts rows (full schema order) into segments of one partition each.
-fn make_segments(next: &mut u64, now: Timestamp, shape: &Shape, rows: Vec<Batch>) -> Vec<Arc<Segment>> {
-    let storage: Arc<[u32]> = shape.storage.clone().into();
-    let mut segments = Vec::new();
-    for batch in rows {
-        if batch.len == 0 {
-            continue;
-        }
-        for (partition, part) in split(&batch, now, shape) {
-            *next += 1;
-            segments.push(Arc::new(Segment::new(*next, partition, storage.clone(), part)));
-        }
-    }
-    segments
-}
-
-fn split(batch: &Batch, now: Timestamp, shape: &Shape) -> Vec<(PartitionId, Batch)> {
-    let Some(partitioning) = &shape.partitioning else { return vec![(PartitionId::Whole, batch.clone())] };
-    let Some(position) = partitioning.position(&shape.schema) else {
-        let ingested = scrimmage_googlesql::Value::Timestamp(now.as_micros());
-        return vec![(partitioning.of(&ingested), batch.clone())];
-    };
-    let Some(column) = batch.columns.get(position) else { return vec![(PartitionId::Null, batch.clone())] };
-    let mut rows: BTreeMap<PartitionId, Vec<u32>> = BTreeMap::new();
-    for row in 0..batch.len {
-        rows.entry(partitioning.of(&column.get(row))).or_default().push(row as u32);
-    }
-    if rows.len() == 1 {
-        return rows.into_keys().map(|partition| (partition, batch.clone())).collect();
-    }
-    rows.into_iter().map(|(partition, rows)| (partition, batch.gather(&rows))).collect()
 }
 
 /// A schema with the new columns of `added` at its end; existing ones stay as they are.

@@ -11,9 +11,6 @@ use crate::limits;
 pub struct StreamingBuffer {
     seen: HashSet<String>,
     order: VecDeque<(Timestamp, String)>,
-    /// The oldest row that is still buffered, for the table resource's `streamingBuffer`.
-    pub oldest: Option<Timestamp>,
-    pub rows: u64,
 }
 
 impl StreamingBuffer {

@@ -8,6 +8,7 @@ use scrimmage_googlesql::exec::column::{Batch, Column};
 use scrimmage_googlesql::{Type, TypeParams, Value};
 
 use super::partition::{PartitionId, Partitioning, TimeUnit};
+use crate::limits;
 
 /// Identifies a column's data whatever the column is called and wherever it stands.
 pub type StorageId = u32;
@@ -109,7 +110,8 @@ pub struct Segment {
     pub removed: Arc<[u32]>,
     /// Rows of `insertAll` cannot be changed by DML before this.
     pub buffered_until: Option<Timestamp>,
-    bytes: OnceLock<u64>,
+    /// Parallel to the batch's columns.
+    bytes: OnceLock<Vec<u64>>,
 }
 
 impl Segment {
@@ -163,10 +165,19 @@ impl Segment {
 
     /// Logical size by BigQuery's data-size rules, of the rows that are left.
     pub fn logical_bytes(&self) -> u64 {
-        *self.bytes.get_or_init(|| {
-            let whole: u64 = self.batch.columns.iter().map(|column| column_bytes(column)).sum();
-            if self.batch.len == 0 { 0 } else { whole * self.live() as u64 / self.batch.len as u64 }
-        })
+        (0..self.batch.columns.len()).map(|at| self.column_size(at)).sum()
+    }
+
+    /// Logical size of one column's rows that are left; 0 for a column that came later.
+    fn stored_bytes(&self, id: StorageId) -> u64 {
+        self.storage.iter().position(|stored| *stored == id).map_or(0, |at| self.column_size(at))
+    }
+
+    /// Whole columns are measured once; where rows are gone, in proportion to those that are left.
+    fn column_size(&self, at: usize) -> u64 {
+        let sizes = self.bytes.get_or_init(|| self.batch.columns.iter().map(|column| column_bytes(column)).collect());
+        let whole = sizes.get(at).copied().unwrap_or(0);
+        (whole * self.live() as u64).checked_div(self.batch.len as u64).unwrap_or(0)
     }
 }
 
@@ -233,6 +244,24 @@ impl TableVersion {
     ) -> TableVersion {
         let rows = segments.iter().map(|segment| segment.live() as u64).sum();
         TableVersion { path, seq, at, shape, segments, rows }
+    }
+
+    /// The rows of one partition, by its id; `None` where that is none of this table's.
+    pub fn only(&self, partition: &str) -> Option<TableVersion> {
+        let wanted = self.shape.partitioning.as_ref()?.parse(partition)?;
+        let segments = self.segments.iter().filter(|segment| segment.partition == wanted).cloned().collect();
+        Some(TableVersion::new(self.path.clone(), self.seq, self.at, self.shape.clone(), segments))
+    }
+
+    /// What is in the streaming buffer: rows, their bytes, and when the oldest came. `None` where it is empty.
+    pub fn streaming_buffer(&self, now: Timestamp) -> Option<(u64, u64, Timestamp)> {
+        let buffered = self
+            .segments
+            .iter()
+            .filter_map(|segment| Some((segment, segment.buffered_until.filter(|until| *until > now)?)));
+        let sums = buffered.map(|(segment, until)| (segment.live() as u64, segment.logical_bytes(), until));
+        let (rows, bytes, until) = sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2.min(b.2)))?;
+        Some((rows, bytes, until - limits::STREAMING_BUFFER))
     }
 
     pub fn logical_bytes(&self) -> u64 {
@@ -321,6 +350,8 @@ impl TableVersion {
                 (PartitionId::Null, _) => false,
                 (PartitionId::At(own), PartitionId::At(wanted)) => match hint.op {
                     HintOp::Equal => own == wanted,
+                    HintOp::Less if partitioning.begins_with(&hint.value) => own < wanted,
+                    HintOp::Greater if partitioning.holds_only(&hint.value) => own > wanted,
                     HintOp::Less | HintOp::LessOrEqual => own <= wanted,
                     HintOp::Greater | HintOp::GreaterOrEqual => own >= wanted,
                 },
@@ -357,6 +388,12 @@ impl Table for TableVersion {
 
     fn partition_column(&self) -> Option<&str> {
         self.shape.filter_columns()
+    }
+
+    fn logical_bytes(&self, columns: &[usize], hints: &[ScanHint]) -> u64 {
+        let scanned = self.segments.iter().filter(|segment| self.may_match(segment, hints));
+        let ids: Vec<StorageId> = columns.iter().filter_map(|at| self.shape.storage.get(*at)).copied().collect();
+        scanned.map(|segment| ids.iter().map(|id| segment.stored_bytes(*id)).sum::<u64>()).sum()
     }
 
     fn read_only(&self) -> bool {

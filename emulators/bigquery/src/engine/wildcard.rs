@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scrimmage_googlesql::catalog::{ColumnDef, ScanRequest, Schema, Table, TablePath};
+use scrimmage_googlesql::catalog::{ColumnDef, ScanHint, ScanRequest, Schema, Table, TablePath};
 use scrimmage_googlesql::exec::column::{Batch, Column};
 use scrimmage_googlesql::{Type, Value};
 
@@ -78,17 +78,28 @@ impl Table for WildcardTable {
                         {
                             return column.clone();
                         }
-                        if *wanted < self.schema.columns.len() {
-                            Arc::new(Column::nulls(batch.len))
-                        } else {
-                            Arc::new(Column::constant(Value::string(suffix), batch.len))
-                        }
+                        let value = match self.schema.columns.get(*wanted).map(|column| &column.ty) {
+                            Some(Type::Array(_)) => Value::array(Vec::new()),
+                            Some(_) => return Arc::new(Column::nulls(batch.len)),
+                            None => Value::string(suffix),
+                        };
+                        Arc::new(Column::constant(value, batch.len))
                     })
                     .collect();
                 batches.push(Batch::new(columns, batch.len));
             }
         }
         Ok(batches)
+    }
+
+    fn logical_bytes(&self, columns: &[usize], _hints: &[ScanHint]) -> u64 {
+        let names: Vec<&str> =
+            columns.iter().filter_map(|at| self.schema.columns.get(*at)).map(|column| column.name.as_str()).collect();
+        let sizes = self.members.iter().map(|(_, version)| {
+            let own: Vec<usize> = names.iter().filter_map(|name| version.shape.schema.position(name)).collect();
+            Table::logical_bytes(&**version, &own, &[])
+        });
+        sizes.sum()
     }
 
     fn read_only(&self) -> bool {

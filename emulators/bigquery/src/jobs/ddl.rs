@@ -1,26 +1,24 @@
 //! Data definition: what CREATE, ALTER and DROP do to the store.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use scrimmage_core::Timestamp;
-use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{
-    AlterAction, AlterColumnAction, ColumnSpec, CreateFunction, CreateTable, Expr, ExprKind, Ident, ObjectKind, Path,
-    StatementKind, TableConstraint,
+    CreateFunction, CreateTable, Expr, ExprKind, Ident, ObjectKind, Path, StatementKind, TableConstraint,
 };
-use scrimmage_googlesql::catalog::{ColumnDef, DdlAction, Mode, Schema, TablePath};
-use scrimmage_googlesql::value::Numeric;
+use scrimmage_googlesql::catalog::{DdlAction, Schema, TablePath};
 use scrimmage_googlesql::{SqlError, Type, Value};
 use serde_json::{Map, Value as Json, json};
 
+use super::ddl_alter::alter_table;
+use super::ddl_options::{Settings, dataset_settings};
 use super::ddl_routines;
 use crate::catalog::{NameScope, SharedStore, TempObjects};
 use crate::engine::EngineError;
 use crate::engine::dataset::TableKind;
 use crate::engine::partition::{Partitioning, TimeUnit};
-use crate::engine::store::{DatasetPath, NewTable, Store, extended};
-use crate::engine::table::{Shape, TableVersion, plain_column};
+use crate::engine::store::{DatasetPath, NewTable, Store};
+use crate::engine::table::{Shape, TableVersion};
 use crate::texts;
 
 /// What a DDL statement did, for the job's statistics.
@@ -142,7 +140,7 @@ pub fn apply(
                 }
                 Ok(_) => {}
             }
-            store.drop_table(&target)?;
+            store.drop_table(now, &target)?;
             done("DROP", DdlTarget::Table(target))
         }
         StatementKind::AlterTable { if_exists, actions, .. } => {
@@ -424,254 +422,4 @@ fn integer(expr: &Expr) -> Option<i64> {
         ExprKind::Unary { op: scrimmage_googlesql::ast::UnaryOp::Minus, expr } => integer(expr).map(|value| -value),
         _ => None,
     }
-}
-
-/// A column as ALTER TABLE declares it.
-fn column_from_spec(spec: &ColumnSpec) -> Result<ColumnDef> {
-    let (ty, params) = analyzer::resolve_type(&spec.ty)?;
-    let mode = if spec.not_null { Mode::Required } else { Mode::Nullable };
-    Ok(ColumnDef {
-        params,
-        mode,
-        default: spec.default_text.clone(),
-        fields: nested_columns(&ty),
-        ..plain_column(&spec.name.name, ty)
-    })
-}
-
-fn nested_columns(ty: &Type) -> Vec<ColumnDef> {
-    match ty {
-        Type::Struct(fields) => fields
-            .fields
-            .iter()
-            .map(|field| ColumnDef { fields: nested_columns(&field.ty), ..plain_column(&field.name, field.ty.clone()) })
-            .collect(),
-        Type::Array(element) => nested_columns(element),
-        _ => Vec::new(),
-    }
-}
-
-fn alter_table(
-    store: &mut Store,
-    now: Timestamp,
-    target: &mut TablePath,
-    action: AlterAction,
-    options: &[(String, Value, Type)],
-) -> Result<()> {
-    let current = store.table(target)?.current().clone();
-    let shape = &current.shape;
-    let position =
-        |name: &str| shape.schema.position(name).ok_or_else(|| SqlError::analysis(format!("Column not found: {name}")));
-    let change = |store: &mut Store, target: &TablePath, schema: Schema| -> Result<()> {
-        store.alter(now, target, shape.with_schema(schema))?;
-        Ok(())
-    };
-    match action {
-        AlterAction::AddColumn { column, if_not_exists } => {
-            if shape.schema.position(&column.name.name).is_some() {
-                if if_not_exists {
-                    return Ok(());
-                }
-                return Err(SqlError::analysis(format!("Column already exists: {}", column.name.name)).at(column.pos));
-            }
-            let added = column_from_spec(&column)?;
-            if added.mode == Mode::Required {
-                return Err(SqlError::analysis("Cannot add required columns to an existing schema").at(column.pos));
-            }
-            change(store, target, extended(&shape.schema, [added]))
-        }
-        AlterAction::DropColumn { name, if_exists } => {
-            let Ok(at) = position(&name.name) else {
-                return if if_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!("Column not found: {}", name.name)).at(name.pos))
-                };
-            };
-            let used = shape
-                .partitioning
-                .as_ref()
-                .and_then(Partitioning::column)
-                .is_some_and(|column| column.eq_ignore_ascii_case(&name.name))
-                || shape.clustering.iter().any(|column| column.eq_ignore_ascii_case(&name.name));
-            if used {
-                return Err(SqlError::analysis(format!(
-                    "ALTER TABLE DROP COLUMN cannot drop partitioning or clustering column {}",
-                    name.name
-                )));
-            }
-            let mut schema = shape.schema.clone();
-            schema.columns.remove(at);
-            change(store, target, schema)
-        }
-        AlterAction::RenameColumn { from, to, if_exists } => {
-            let Ok(at) = position(&from.name) else {
-                return if if_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!("Column not found: {}", from.name)).at(from.pos))
-                };
-            };
-            if shape.schema.position(&to.name).is_some() {
-                return Err(SqlError::analysis(format!("Column already exists: {}", to.name)));
-            }
-            let mut renamed = (**shape).clone();
-            renamed.schema.columns[at].name = to.name;
-            store.alter(now, target, renamed)?;
-            Ok(())
-        }
-        AlterAction::RenameTo(name) => {
-            let Some(last) = name.parts.last() else { return Err(SqlError::analysis("Missing table name")) };
-            let renamed = TablePath { table: last.name.clone(), ..target.clone() };
-            store.rename_table(now, target, &renamed)?;
-            *target = renamed;
-            Ok(())
-        }
-        AlterAction::SetOptions(_) => {
-            let settings = Settings::read(options);
-            let mut changed = (**shape).clone();
-            if let Some(require) = settings.require_partition_filter {
-                changed.require_partition_filter = require;
-            }
-            if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
-                (&mut changed.partitioning, settings.partition_expiration_days)
-            {
-                *expiration_ms = Some((days * 86_400_000.0) as i64);
-            }
-            if changed != **shape {
-                store.alter(now, target, changed)?;
-            }
-            settings.set(store.table_mut(target)?, now);
-            Ok(())
-        }
-        AlterAction::AlterColumn { name, if_exists, action } => {
-            let [column] = name.parts.as_slice() else {
-                return Err(SqlError::unsupported("ALTER COLUMN of a nested field is not supported").at(name.pos));
-            };
-            let Ok(at) = position(&column.name) else {
-                return if if_exists {
-                    Ok(())
-                } else {
-                    Err(SqlError::analysis(format!("Column not found: {}", column.name)).at(column.pos))
-                };
-            };
-            let mut changed = (**shape).clone();
-            let definition = &mut changed.schema.columns[at];
-            match action {
-                AlterColumnAction::DropNotNull => definition.mode = Mode::Nullable,
-                AlterColumnAction::DropDefault => definition.default = None,
-                AlterColumnAction::SetDefault { text, .. } => definition.default = Some(text),
-                AlterColumnAction::SetOptions(_) => {
-                    for (name, value, _) in options {
-                        if let ("description", Value::String(text)) = (name.as_str(), value) {
-                            definition.description = Some(text.to_string());
-                        }
-                    }
-                }
-                AlterColumnAction::SetDataType(ty) => {
-                    let (ty, params) = analyzer::resolve_type(&ty)?;
-                    if definition.ty != ty {
-                        return Err(SqlError::unsupported(format!(
-                            "ALTER COLUMN {} SET DATA TYPE from {} to {ty} is not supported",
-                            column.name, definition.ty
-                        )));
-                    }
-                    definition.params = params;
-                }
-            }
-            store.alter(now, target, changed)?;
-            Ok(())
-        }
-        AlterAction::SetDefaultCollate(_) => Err(SqlError::unsupported("Collation is not supported")),
-        AlterAction::AddConstraint { .. } | AlterAction::DropConstraint { .. } | AlterAction::DropPrimaryKey { .. } => {
-            Err(SqlError::unsupported("ALTER TABLE of constraints is not supported"))
-        }
-    }
-}
-
-/// Table and view options in the forms that REST keeps them in.
-#[derive(Debug, Default)]
-struct Settings {
-    expires: Option<Timestamp>,
-    partition_expiration_days: Option<f64>,
-    require_partition_filter: Option<bool>,
-    metadata: Map<String, Json>,
-}
-
-impl Settings {
-    fn read(options: &[(String, Value, Type)]) -> Settings {
-        let mut settings = Settings::default();
-        for (name, value, _) in options {
-            match (name.as_str(), value) {
-                ("expiration_timestamp", Value::Timestamp(micros)) => {
-                    settings.expires = Some(Timestamp::from_micros(*micros))
-                }
-                ("partition_expiration_days", value) => settings.partition_expiration_days = number(value),
-                ("require_partition_filter", Value::Bool(yes)) => settings.require_partition_filter = Some(*yes),
-                ("friendly_name", Value::String(text)) => {
-                    drop(settings.metadata.insert("friendlyName".into(), json!(&**text)))
-                }
-                ("description", Value::String(text)) => {
-                    drop(settings.metadata.insert("description".into(), json!(&**text)))
-                }
-                ("labels", value) => drop(settings.metadata.insert("labels".into(), labels(value))),
-                _ => {}
-            }
-        }
-        settings
-    }
-
-    fn set(self, entry: &mut crate::engine::dataset::TableEntry, now: Timestamp) {
-        if self.expires.is_some() {
-            entry.expires = self.expires;
-        }
-        entry.metadata.extend(self.metadata);
-        entry.modified = now;
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Int64(number) => Some(*number as f64),
-        Value::Float64(number) => Some(*number),
-        Value::Numeric(number) => Some(Numeric::to_f64(*number)),
-        _ => None,
-    }
-}
-
-/// `[("key", "value")]`
-fn labels(value: &Value) -> Json {
-    let mut map = Map::new();
-    if let Value::Array(items) = value {
-        for item in items.iter() {
-            if let Value::Struct(pair) = item
-                && let (Some(Value::String(key)), Some(Value::String(value))) = (pair.first(), pair.get(1))
-            {
-                map.insert(key.to_string(), json!(&**value));
-            }
-        }
-    }
-    Json::Object(map)
-}
-
-fn dataset_settings(options: &[(String, Value, Type)]) -> Map<String, Json> {
-    let mut metadata = Map::new();
-    for (name, value, _) in options {
-        let (key, value) = match (name.as_str(), value) {
-            ("description", Value::String(text)) => ("description", json!(&**text)),
-            ("friendly_name", Value::String(text)) => ("friendlyName", json!(&**text)),
-            ("location", Value::String(text)) => ("location", json!(&**text)),
-            ("labels", value) => ("labels", labels(value)),
-            ("default_table_expiration_days", value) => match number(value) {
-                Some(days) => (
-                    "defaultTableExpirationMs",
-                    json!(Duration::from_secs_f64((days * 86_400.0).max(0.0)).as_millis().to_string()),
-                ),
-                None => continue,
-            },
-            _ => continue,
-        };
-        metadata.insert(key.into(), value);
-    }
-    metadata
 }

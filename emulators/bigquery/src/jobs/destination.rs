@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scrimmage_core::Timestamp;
+use scrimmage_core::{Profile, Timestamp};
 use scrimmage_googlesql::catalog::{Mode, Schema, TablePath};
 use scrimmage_googlesql::exec::column::{Batch, Column};
 use scrimmage_googlesql::{Type, Value};
@@ -98,6 +98,9 @@ pub fn write(
     let now = app.ctx.clock.now();
     let path = &destination.path;
     let mut store = app.store.lock();
+    if app.ctx.profile == Profile::Strict {
+        store.count_import(now, path)?;
+    }
     let existing = match store.table(path) {
         Ok(entry) if entry.kind != TableKind::Table && !matches!(entry.kind, TableKind::Clone { .. }) => {
             return Err(ApiError::invalid(format!(
@@ -132,16 +135,13 @@ pub fn write(
         }
         check_layout(&shape.schema, shape.partitioning.as_ref(), &shape.clustering)
             .map_err(|error| ApiError::invalid(error.message))?;
-        store.alter(now, path, shape)?;
-        store.write(now, path, batches, WriteMode::Truncate, None)?;
+        store.write(now, path, Some(shape), batches, WriteMode::Truncate, None)?;
     } else {
         let target = updated_schema(&existing.shape.schema, schema, destination)?;
-        if target != existing.shape.schema {
-            store.alter(now, path, existing.shape.with_schema(target.clone()))?;
-        }
+        let shape = (target != existing.shape.schema).then(|| existing.shape.with_schema(target.clone()));
         let rows = batches.iter().map(|batch| arrange(batch, schema, &target)).collect::<ApiResult<Vec<_>>>()?;
         let mode = if destination.write == Disposition::Truncate { WriteMode::Truncate } else { WriteMode::Append };
-        store.write(now, path, rows, mode, partition)?;
+        store.write(now, path, shape, rows, mode, partition)?;
     }
     Ok(store.table(path)?.current().clone())
 }

@@ -1,7 +1,10 @@
 //! Jobs: everything that takes time. Queries, loads and copies run on blocking threads and are waited for by id.
 
 pub mod copy;
+pub mod costs;
 pub mod ddl;
+mod ddl_alter;
+mod ddl_options;
 pub mod ddl_routines;
 pub mod destination;
 pub mod gate;
@@ -79,7 +82,6 @@ pub struct Job {
     pub configuration: Json,
     /// `statistics.query` and so on.
     pub statistics: Map<String, Json>,
-    pub bytes_processed: u64,
     /// What failed it.
     pub error: Option<ApiError>,
     /// Everything that went wrong, also where the job went on.
@@ -107,7 +109,6 @@ impl Job {
             ended: None,
             configuration,
             statistics: Map::new(),
-            bytes_processed: 0,
             error: None,
             errors: Vec::new(),
             result: None,
@@ -120,6 +121,11 @@ impl Job {
 
     pub fn reference(&self) -> Json {
         json!({"projectId": self.project, "jobId": self.id, "location": texts::LOCATION})
+    }
+
+    /// Of a query, as text; 0 until it is done.
+    pub fn bytes_processed(&self) -> &str {
+        self.statistics.get("totalBytesProcessed").and_then(Json::as_str).unwrap_or("0")
     }
 
     fn status(&self) -> Json {
@@ -142,7 +148,7 @@ impl Job {
             }
         }
         if self.kind == JobKind::Query {
-            statistics.insert("totalBytesProcessed".into(), json!(self.bytes_processed.to_string()));
+            statistics.insert("totalBytesProcessed".into(), json!(self.bytes_processed()));
         }
         if let (Some(start), Some(end)) = (self.started, self.ended) {
             let duration = end.since(start).as_millis().to_string();
@@ -199,6 +205,7 @@ pub fn view_schema(
         cancel: Arc::default(),
         dry_run: true,
         temp: None,
+        max_bytes_billed: None,
     };
     let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));
     let parsed = scrimmage_googlesql::parser::parse_statement(sql).map_err(failed)?;

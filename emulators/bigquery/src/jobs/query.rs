@@ -33,6 +33,7 @@ pub struct QuerySpec {
     pub parameters: Parameters,
     pub destination: Option<Destination>,
     pub dry_run: bool,
+    pub max_bytes_billed: Option<u64>,
 }
 
 /// Runs a registered query job to its end, on a blocking thread.
@@ -53,6 +54,7 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         cancel,
         dry_run: spec.dry_run,
         temp: None,
+        max_bytes_billed: spec.max_bytes_billed,
     };
     let outcome = execute(app, cell, &runner, &spec);
     let now = app.ctx.clock.now();
@@ -108,15 +110,16 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
     let mut statistics = Map::new();
     let mut put = |key: &str, value: Json| drop(statistics.insert(key.into(), value));
     put("statementType", json!(done.kind));
-    for key in [
-        "estimatedBytesProcessed",
-        "totalPartitionsProcessed",
-        "totalBytesProcessed",
-        "totalBytesBilled",
-        "totalSlotMs",
-        "transferredBytes",
-    ] {
+    for key in ["totalPartitionsProcessed", "totalSlotMs", "transferredBytes"] {
         put(key, json!("0"));
+    }
+    let bytes = json!(done.costs.bytes().to_string());
+    put("estimatedBytesProcessed", bytes.clone());
+    put("totalBytesProcessed", bytes);
+    put("totalBytesBilled", json!(if spec.dry_run { 0 } else { done.costs.billed() }.to_string()));
+    let referenced: Vec<Json> = done.costs.tables().map(table_reference).collect();
+    if !referenced.is_empty() {
+        put("referencedTables", Json::Array(referenced));
     }
     put("billingTier", json!(0));
     put("cacheHit", json!(false));
@@ -126,6 +129,9 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
     let mut result = None;
     if let Some(columns) = &done.columns {
         put("schema", schema::to_json(&result_schema(columns), Modes::Always));
+    }
+    if let Some(schema) = &done.schema {
+        put("schema", schema::to_json(schema, Modes::OmitNullable));
     }
     if let Some((stats, path)) = &done.dml {
         put("numDmlAffectedRows", json!((stats.inserted + stats.updated + stats.deleted).to_string()));
@@ -144,11 +150,6 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
         match &ddl.target {
             DdlTarget::Table(path) => {
                 put("ddlTargetTable", table_reference(path));
-                if done.kind == "CREATE_TABLE_AS_SELECT"
-                    && let Ok(entry) = app.store.lock().table(path)
-                {
-                    put("schema", schema::to_json(&entry.current().shape.schema, Modes::OmitNullable));
-                }
                 target = Some(path.clone());
             }
             DdlTarget::Dataset(path) => {

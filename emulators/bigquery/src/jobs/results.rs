@@ -20,12 +20,19 @@ use crate::service::error::ApiResult;
 #[derive(Debug, Default)]
 pub struct Results {
     next: AtomicU64,
-    kept: Mutex<VecDeque<(TablePath, usize)>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    tables: VecDeque<(TablePath, usize)>,
+    /// Of all their sizes.
+    bytes: usize,
 }
 
 impl Results {
     pub fn clear(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 }
 
@@ -62,13 +69,13 @@ pub fn keep(app: &App, project: &str, schema: Schema, batches: Vec<Batch>) -> Ap
     };
     let version = store.create_table(now, &path, new, batches, false)?;
     let mut kept = app.results.kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.push_back((path, size));
-    let mut total: usize = kept.iter().map(|(_, size)| size).sum();
-    while kept.len() > limits::JOBS_KEPT || (total > limits::RESULT_BYTES_KEPT && kept.len() > 1) {
-        let Some((oldest, size)) = kept.pop_front() else { break };
-        total -= size;
+    kept.tables.push_back((path, size));
+    kept.bytes += size;
+    while kept.tables.len() > limits::JOBS_KEPT || (kept.bytes > limits::RESULT_BYTES_KEPT && kept.tables.len() > 1) {
+        let Some((oldest, size)) = kept.tables.pop_front() else { break };
+        kept.bytes -= size;
         // Somebody may have deleted it already.
-        let _ = store.drop_table(&oldest);
+        let _ = store.take_table(&oldest);
     }
     Ok(version)
 }

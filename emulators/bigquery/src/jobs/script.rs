@@ -9,6 +9,7 @@ use scrimmage_googlesql::script::{Environment, Host, StatementContext};
 use scrimmage_googlesql::{SqlError, Value};
 use serde_json::{Map, json};
 
+use super::costs::Costs;
 use super::query::{self, QuerySpec};
 use super::registry::JobCell;
 use super::statement::{Runner, StatementDone, Surroundings};
@@ -42,6 +43,7 @@ pub fn run(
         temp,
         has_dataset: false,
         children: 0,
+        costs: Costs::default(),
     };
     let environment = Environment {
         session_user: super::USER.into(),
@@ -55,7 +57,8 @@ pub fn run(
         scrimmage_googlesql::script::run_parsed(&spec.sql, parsed, &spec.parameters, &environment, &mut host);
     host.clean_up();
     let finished = finished?;
-    Ok((finished.last.unwrap_or_else(StatementDone::script), finished.children))
+    let last = finished.last.unwrap_or_else(StatementDone::script);
+    Ok((StatementDone { costs: host.costs, ..last }, finished.children))
 }
 
 struct ScriptHost<'a> {
@@ -68,6 +71,8 @@ struct ScriptHost<'a> {
     /// The hidden dataset is made with the first temporary table.
     has_dataset: bool,
     children: u64,
+    /// Of all statements so far.
+    costs: Costs,
 }
 
 impl ScriptHost<'_> {
@@ -150,6 +155,9 @@ impl Host for ScriptHost<'_> {
         let around =
             Surroundings { variables: context.variables, parameters: context.parameters, time_zone: context.time_zone };
         let result = self.runner.run(statement, around);
+        if let Ok(done) = &result {
+            self.costs.add(&done.costs);
+        }
         if context.child {
             self.record_child(context.text, started, result.as_ref());
         }

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{ObjectKind, Statement, StatementKind};
-use scrimmage_googlesql::catalog::{DmlStats, Outcome, Parameters, QueryResult, TablePath};
+use scrimmage_googlesql::catalog::{DmlStats, Outcome, Parameters, QueryResult, Schema, TablePath};
 use scrimmage_googlesql::exec::{self, ExecContext};
 use scrimmage_googlesql::functions::EvalContext;
 use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
 use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 
+use super::costs::Costs;
 use super::ddl::{self, DdlDone};
 use super::gate::DmlGate;
 use crate::catalog::{NameScope, SharedStore, Snapshot, TempObjects};
-use crate::limits;
+use crate::{limits, texts};
 
 /// What the statements of one job share.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub struct Runner {
     pub dry_run: bool,
     /// The running script's own objects.
     pub temp: Option<Arc<TempObjects>>,
+    /// `maximumBytesBilled`: a statement that would cost more is refused.
+    pub max_bytes_billed: Option<u64>,
 }
 
 /// What one statement sees besides tables.
@@ -51,6 +54,9 @@ pub struct StatementDone {
     pub columns: Option<Vec<(String, Type)>>,
     pub dml: Option<(DmlStats, TablePath)>,
     pub ddl: Option<DdlDone>,
+    /// The columns of a table or view as the statement that creates it gives them.
+    pub schema: Option<Schema>,
+    pub costs: Costs,
 }
 
 impl StatementDone {
@@ -101,6 +107,8 @@ impl Runner {
                 eval: &eval,
             };
             let plan = analyzer::analyze(statement, &context)?;
+            let costs = Costs::of(&plan, &eval);
+            self.check_costs(&costs)?;
             if self.dry_run {
                 let columns = match &plan {
                     Plan::Query(query) => Some(
@@ -113,7 +121,7 @@ impl Runner {
                     ),
                     _ => None,
                 };
-                return Ok(StatementDone { kind, columns, ..StatementDone::default() });
+                return Ok(StatementDone { kind, columns, schema: declared(&plan), costs, ..StatementDone::default() });
             }
             if turn.is_none()
                 && let Some(table) = mutated_table(&plan)
@@ -132,14 +140,16 @@ impl Runner {
             };
             match exec::execute(&plan, &exec_context)? {
                 Outcome::Query(query) => {
-                    return Ok(StatementDone { kind, query: Some(query), ..StatementDone::default() });
+                    return Ok(StatementDone { kind, query: Some(query), costs, ..StatementDone::default() });
                 }
                 Outcome::Dml(change) => {
                     let path = change.table.path().clone();
-                    let applied = self.store.lock().apply(snapshot.now, &change, base);
+                    let now = self.ctx.clock.now();
+                    let applied = self.store.lock().apply(now, &change, base);
                     match applied {
                         Ok(stats) => {
-                            return Ok(StatementDone { kind, dml: Some((stats, path)), ..StatementDone::default() });
+                            let dml = Some((stats, path));
+                            return Ok(StatementDone { kind, dml, costs, ..StatementDone::default() });
                         }
                         Err(error) => {
                             let error = SqlError::from(error);
@@ -151,10 +161,20 @@ impl Runner {
                     }
                 }
                 Outcome::Ddl(action) => {
+                    let schema = declared(&plan);
                     let done = ddl::apply(&self.store, &self.scope, self.temp.as_deref(), snapshot.now, action)?;
-                    return Ok(StatementDone { kind, ddl: Some(done), ..StatementDone::default() });
+                    return Ok(StatementDone { kind, ddl: Some(done), schema, costs, ..StatementDone::default() });
                 }
             }
+        }
+    }
+
+    fn check_costs(&self, costs: &Costs) -> Result<(), SqlError> {
+        match self.max_bytes_billed {
+            Some(limit) if costs.billed() > limit => {
+                Err(SqlError::resources(texts::bytes_billed_exceeded(limit, costs.billed())))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -164,6 +184,13 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// The columns that CREATE TABLE and CREATE VIEW declare or take from their query.
+fn declared(plan: &Plan) -> Option<Schema> {
+    let Plan::Ddl(ddl) = plan else { return None };
+    let creates = matches!(ddl.statement.kind, StatementKind::CreateTable(_) | StatementKind::CreateView(_));
+    ddl.schema.clone().filter(|_| creates)
 }
 
 /// CREATE TEMP TABLE.

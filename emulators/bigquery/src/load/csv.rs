@@ -12,7 +12,7 @@ pub struct CsvOptions {
     /// `None` for no quoting.
     pub quote: Option<char>,
     pub skip_leading_rows: usize,
-    /// What stands for NULL besides an empty unquoted cell of a non-string column.
+    /// What stands for NULL besides an empty cell of a non-string column.
     pub null_marker: String,
     pub allow_jagged_rows: bool,
     pub allow_quoted_newlines: bool,
@@ -125,15 +125,9 @@ fn read_row(cells: &[Cell], schema: &Schema, csv: &CsvOptions, options: &LoadOpt
     for (index, column) in schema.columns.iter().enumerate() {
         let value = match cells.get(index) {
             None => Value::Null,
-            // With a null marker of its own an empty cell is an empty string; without, only a quoted one is.
-            Some((text, quoted))
-                if !quoted
-                    && *text == csv.null_marker
-                    && (column.ty != Type::String || !csv.null_marker.is_empty()) =>
-            {
-                Value::Null
-            }
-            Some((text, quoted)) if text.is_empty() && !quoted && column.ty != Type::String => Value::Null,
+            // Without a null marker of its own that is an empty cell, unless it is quoted.
+            Some((text, false)) if *text == csv.null_marker => Value::Null,
+            Some((text, _)) if text.is_empty() && column.ty != Type::String => Value::Null,
             Some((text, _)) => coerce::scalar(&column.ty, text, &column.name).map_err(|misfit| misfit.to_string())?,
         };
         if value.is_null() && column.mode == Mode::Required {

@@ -7,6 +7,7 @@ use scrimmage_googlesql::{ErrorKind, SqlError};
 use serde_json::{Value, json};
 
 use crate::engine::EngineError;
+use crate::texts;
 
 /// A refused call: `{"error": {"code", "message", "errors": [{"message", "domain", "reason", …}], "status"}}`.
 #[derive(Clone, PartialEq, Debug)]
@@ -106,6 +107,7 @@ impl From<EngineError> for ApiError {
             EngineError::DatasetInUse { .. } => ApiError::new(400, "resourceInUse", message),
             EngineError::Conflict(_) | EngineError::StreamingBuffer(_) => ApiError::new(400, "invalidQuery", message),
             EngineError::TooManyDml(_) => ApiError::new(400, "resourcesExceeded", message),
+            EngineError::Quota(_) => ApiError::new(403, "quotaExceeded", message),
             EngineError::Invalid(_) => ApiError::invalid(message),
             EngineError::Unsupported(_) => ApiError::new(501, "notImplemented", message),
         }
@@ -120,6 +122,9 @@ impl From<SqlError> for ApiError {
             ErrorKind::NotFound if error.message.starts_with("Not found") => ApiError::not_found(error.message),
             ErrorKind::NotFound if error.message.starts_with("Invalid dataset ID") => ApiError::invalid(error.message),
             ErrorKind::AlreadyExists => ApiError::duplicate(error.message),
+            ErrorKind::ResourcesExceeded if error.message.starts_with(texts::BYTES_BILLED) => {
+                ApiError::new(400, "bytesBilledLimitExceeded", error.message)
+            }
             ErrorKind::ResourcesExceeded => ApiError::new(400, "resourcesExceeded", message),
             ErrorKind::Unsupported => ApiError::new(501, "notImplemented", message),
             ErrorKind::Cancelled => ApiError::new(499, "stopped", message),

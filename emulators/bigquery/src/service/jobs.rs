@@ -80,6 +80,11 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool) -> ApiResult<Quer
         parameters: params::from_json(list)?,
         destination: Destination::from_json(query, Disposition::Empty)?,
         dry_run,
+        max_bytes_billed: match query.get("maximumBytesBilled") {
+            Some(Value::String(bytes)) => bytes.parse().ok(),
+            Some(bytes) => bytes.as_u64(),
+            None => None,
+        },
     })
 }
 

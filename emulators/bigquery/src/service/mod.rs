@@ -15,10 +15,11 @@ pub mod uploads;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -60,7 +61,7 @@ impl App {
         self.jobs.clear();
         self.results.clear();
         self.uploads.clear();
-        *self.store.lock() = crate::engine::Store::default();
+        self.store.lock().clear();
     }
 }
 
@@ -100,7 +101,20 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/upload/projects/{project}/jobs", post(uploads::start).put(uploads::put))
         .fallback(fallback)
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(app.clone(), expire))
         .with_state(app)
+}
+
+/// Before anybody looks: what has expired by the clock is gone.
+async fn expire(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    {
+        let now = app.ctx.clock.now();
+        let mut store = app.store.lock();
+        if store.due().is_some_and(|due| due <= now) {
+            store.expire(now);
+        }
+    }
+    next.run(request).await
 }
 
 /// A quoted etag for a text that names a resource's state.
@@ -178,7 +192,16 @@ pub fn page<T>(
     let count = max.unwrap_or(default);
     let more = items.len() > from.saturating_add(count);
     let page = items.into_iter().skip(from).take(count).collect();
-    Ok((page, more.then(|| write_token(from + count))))
+    Ok((page, more.then(|| write_token(from.saturating_add(count)))))
+}
+
+/// A page token that continues after a name: what is deleted between two pages does not shift the second.
+pub fn write_name_token(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("n:{last}"))
+}
+
+pub fn read_name_token(token: &str) -> ApiResult<String> {
+    read_token_as(token, |text| text.strip_prefix("n:").map(str::to_owned))
 }
 
 /// A page token that continues at an offset.
@@ -187,10 +210,15 @@ pub fn write_token(offset: usize) -> String {
 }
 
 pub fn read_token(token: &str) -> ApiResult<usize> {
-    let invalid = || ApiError::invalid(format!("Invalid value for pageToken: {token}")).at("pageToken");
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
-    let text = String::from_utf8(bytes).map_err(|_| invalid())?;
-    text.strip_prefix("o:").and_then(|offset| offset.parse().ok()).ok_or_else(invalid)
+    read_token_as(token, |text| text.strip_prefix("o:").and_then(|offset| offset.parse().ok()))
+}
+
+fn read_token_as<T>(token: &str, read: impl FnOnce(&str) -> Option<T>) -> ApiResult<T> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.as_deref()
+        .and_then(read)
+        .ok_or_else(|| ApiError::invalid(format!("Invalid value for pageToken: {token}")).at("pageToken"))
 }
 
 /// Query-string parameters, last one wins.

@@ -16,6 +16,7 @@ use super::tabledata::{read_page, timestamps};
 use super::{App, Params, body, etag};
 use crate::jobs::registry::JobCell;
 use crate::jobs::{Job, JobKind, JobState};
+use crate::limits;
 
 /// How long both calls wait where the caller does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
@@ -50,10 +51,26 @@ pub async fn query(State(app): State<Arc<App>>, Path(project): Path<String>, byt
             configuration[key] = value.clone();
         }
     }
-    let (mut job, configuration) = super::jobs::read_job(&app, &project, &json!({"configuration": configuration}))?;
-    job.dry_run = dry_run;
-    let spec = super::jobs::query_spec(&project, &configuration["query"], dry_run)?;
-    let cell = super::jobs::start_query(&app, job, spec)?;
+    let mut resource = json!({ "configuration": configuration });
+    let mut repeated = None;
+    if let Some(id) = request_job_id(&project, &request).filter(|_| !dry_run) {
+        match app.jobs.get(&project, &id) {
+            Ok(cell) => {
+                let age = app.ctx.clock.now().since(cell.lock().created);
+                repeated = (age < limits::REQUEST_ID_MEMORY).then_some(cell);
+            }
+            Err(_) => resource["jobReference"] = json!({ "jobId": id }),
+        }
+    }
+    let cell = match repeated {
+        Some(cell) => cell,
+        None => {
+            let (mut job, configuration) = super::jobs::read_job(&app, &project, &resource)?;
+            job.dry_run = dry_run;
+            let spec = super::jobs::query_spec(&project, &configuration["query"], dry_run)?;
+            super::jobs::start_query(&app, job, spec)?
+        }
+    };
     let wait = match request.get("timeoutMs") {
         Some(Value::Number(ms)) => Duration::from_millis(ms.as_u64().unwrap_or(0)),
         Some(Value::String(ms)) => Duration::from_millis(ms.parse().unwrap_or(0)),
@@ -76,6 +93,13 @@ pub async fn query(State(app): State<Arc<App>>, Path(project): Path<String>, byt
         app.jobs.remove(&project, &id);
     }
     Ok(Json(answer?).into_response())
+}
+
+/// The job that a `requestId` stands for: a client that missed the answer sends the request again, and it must not
+/// run twice.
+fn request_job_id(project: &str, request: &Value) -> Option<String> {
+    let id = request.get("requestId").and_then(Value::as_str).filter(|id| !id.is_empty())?;
+    Some(format!("job_{}", etag(&format!("{project}/{id}")).trim_end_matches('=')))
 }
 
 pub async fn results(
@@ -129,13 +153,27 @@ async fn answer(
     if job.state != JobState::Done {
         return Ok(answer);
     }
-    fill(&job, &mut answer, max, params, format)?;
+    fill(&job, &mut answer, max, params, format, call)?;
     Ok(answer)
 }
 
-fn fill(job: &Job, answer: &mut Value, max: Option<usize>, params: &Params, format: Timestamps) -> ApiResult<()> {
-    answer["totalBytesProcessed"] = json!(job.bytes_processed.to_string());
+fn fill(
+    job: &Job,
+    answer: &mut Value,
+    max: Option<usize>,
+    params: &Params,
+    format: Timestamps,
+    call: Call,
+) -> ApiResult<()> {
+    answer["totalBytesProcessed"] = json!(job.bytes_processed());
     answer["cacheHit"] = json!(false);
+    if call == Call::Query {
+        for key in ["statementType", "totalBytesBilled"] {
+            if let Some(value) = job.statistics.get(key) {
+                answer[key] = value.clone();
+            }
+        }
+    }
     for key in ["numDmlAffectedRows", "dmlStats"] {
         if let Some(value) = job.statistics.get(key) {
             answer[key] = value.clone();
@@ -147,6 +185,9 @@ fn fill(job: &Job, answer: &mut Value, max: Option<usize>, params: &Params, form
             answer["totalRows"] = json!(version.rows.to_string());
             // `maxResults=0` asks for everything but rows.
             let page = read_page(version, params, max, format)?;
+            if call == Call::Query {
+                answer["pageRowCount"] = json!(page.rows.len().to_string());
+            }
             if !page.rows.is_empty() {
                 answer["rows"] = Value::Array(page.rows);
             }

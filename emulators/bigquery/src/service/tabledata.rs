@@ -60,6 +60,10 @@ pub async fn list(
     Path((project, dataset, table)): Path<(String, String, String)>,
     params: Params,
 ) -> ApiResult<Json<Value>> {
+    let (table, partition) = match table.split_once('$') {
+        Some((table, partition)) => (table.to_owned(), Some(partition.to_owned())),
+        None => (table, None),
+    };
     let path = TablePath { project, dataset, table };
     let version = {
         let store = app.store.lock();
@@ -70,6 +74,12 @@ pub async fn list(
             Ok(entry) => entry.current().clone(),
             Err(_) => return Err(ApiError::not_found(texts::table_gone(&path))),
         }
+    };
+    let version = match partition {
+        Some(partition) => Arc::new(version.only(&partition).ok_or_else(|| {
+            ApiError::invalid(format!("Invalid partition decorator ${partition} for table {}", path.table))
+        })?),
+        None => version,
     };
     let version = match params.text("selectedFields") {
         Some(fields) if !fields.is_empty() => select_fields(&version, fields),
@@ -135,7 +145,7 @@ pub async fn insert_all(
     }
     let now = app.ctx.clock.now();
     let mut store = app.store.lock();
-    let entry = store.table_mut(&path).map_err(|_| ApiError::not_found(texts::table_gone(&path)))?;
+    let entry = store.entry(&path).map_err(|_| ApiError::not_found(texts::table_gone(&path)))?;
     if !matches!(entry.kind, TableKind::Table | TableKind::Clone { .. }) {
         return Err(ApiError::invalid(format!("Cannot add rows to a table of type {}.", entry.kind.name())));
     }

@@ -1,5 +1,6 @@
 //! tables.*.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::jobs::ddl::{check_layout, table_reference};
 use crate::texts;
 
 /// Fields that the service makes or keeps elsewhere; the rest of a body is the table's metadata.
-const COMPUTED: [&str; 21] = [
+const COMPUTED: [&str; 22] = [
     "kind",
     "etag",
     "id",
@@ -47,6 +48,7 @@ const COMPUTED: [&str; 21] = [
     "location",
     "streamingBuffer",
     "materializedView",
+    "partitionDefinition",
 ];
 
 /// A table reference of a job's configuration, and the partition that its id names.
@@ -118,7 +120,7 @@ fn tag(entry: &TableEntry) -> String {
 }
 
 /// The full REST resource.
-pub fn resource(base: &str, entry: &TableEntry) -> Value {
+pub fn resource(base: &str, entry: &TableEntry, now: Timestamp) -> Value {
     let version = entry.current();
     let path = &version.path;
     let bytes = version.logical_bytes().to_string();
@@ -141,10 +143,12 @@ pub fn resource(base: &str, entry: &TableEntry) -> Value {
         "numLongTermLogicalBytes": "0",
     });
     describe_layout(&mut resource, entry);
-    if let Some(oldest) =
-        entry.stream.oldest.filter(|_| version.segments.iter().any(|segment| segment.buffered_until.is_some()))
-    {
-        resource["streamingBuffer"] = json!({"estimatedRows": entry.stream.rows.to_string(), "estimatedBytes": "0", "oldestEntryTime": oldest.as_millis().to_string()});
+    if let Some((rows, bytes, oldest)) = version.streaming_buffer(now) {
+        resource["streamingBuffer"] = json!({
+            "estimatedRows": rows.to_string(),
+            "estimatedBytes": bytes.to_string(),
+            "oldestEntryTime": oldest.as_millis().to_string(),
+        });
     }
     for (key, value) in &entry.metadata {
         resource[key] = value.clone();
@@ -173,6 +177,11 @@ fn describe_layout(resource: &mut Value, entry: &TableEntry) {
             resource["rangePartitioning"] = json!({"field": column, "range": {"start": start.to_string(), "end": end.to_string(), "interval": interval.to_string()}});
         }
         None => {}
+    }
+    if let (Some(column), TableKind::Table | TableKind::Clone { .. }) =
+        (shape.partitioning.as_ref().and_then(Partitioning::column), &entry.kind)
+    {
+        resource["partitionDefinition"] = json!({"partitionedColumn": [{"field": column}]});
     }
     if shape.require_partition_filter {
         resource["requirePartitionFilter"] = json!(true);
@@ -270,7 +279,7 @@ pub async fn insert(
     let new = NewTable { shape, kind, expires: expiration(&body), metadata };
     let mut store = app.store.lock();
     store.create_table(now, &path, new, Vec::new(), false).map_err(gone)?;
-    Ok(Json(resource(&caller.base, store.table(&path)?)))
+    Ok(Json(resource(&caller.base, store.table(&path)?, now)))
 }
 
 pub async fn get(
@@ -279,9 +288,10 @@ pub async fn get(
     caller: Caller,
 ) -> ApiResult<Response> {
     let path = table_path(project, dataset, &table);
+    let now = app.ctx.clock.now();
     let store = app.store.lock();
     let entry = store.table(&path).map_err(gone)?;
-    Ok(caller.answer(resource(&caller.base, entry)))
+    Ok(caller.answer(resource(&caller.base, entry, now)))
 }
 
 pub async fn delete(
@@ -293,12 +303,12 @@ pub async fn delete(
     let path = table_path(project, dataset, &table);
     let mut store = app.store.lock();
     match decorated {
-        None => drop(store.drop_table(&path).map_err(gone)?),
+        None => store.drop_table(now, &path).map_err(gone)?,
         Some(partition) => {
             let shape = store.table(&path).map_err(gone)?.current().shape.clone();
             let id = shape.partitioning.as_ref().and_then(|partitioning| partitioning.parse(&partition));
             let id = id.ok_or_else(|| ApiError::invalid(format!("Invalid partition decorator ${partition}")))?;
-            store.write(now, &path, Vec::new(), crate::engine::store::WriteMode::Truncate, Some(id))?;
+            store.write(now, &path, None, Vec::new(), crate::engine::store::WriteMode::Truncate, Some(id))?;
         }
     }
     Ok(StatusCode::NO_CONTENT)
@@ -376,7 +386,7 @@ fn change(
         }
     }
     entry.modified = now;
-    Ok(Json(resource(&caller.base, entry)))
+    Ok(Json(resource(&caller.base, entry, now)))
 }
 
 /// A schema may grow at its end and be relaxed; everything else is refused as the service does.
@@ -425,12 +435,14 @@ pub async fn list(
     let store = app.store.lock();
     let tables = &store.dataset(&path).map_err(gone)?.tables;
     let total = tables.len();
-    let from =
-        params.text("pageToken").filter(|token| !token.is_empty()).map(super::read_token).transpose()?.unwrap_or(0);
+    let after = params.text("pageToken").filter(|token| !token.is_empty()).map(super::read_name_token).transpose()?;
     let count = params.number("maxResults")?.unwrap_or(1_000).min(1_000);
-    let items: Vec<Value> = tables
-        .values()
-        .skip(from)
+    let mut rest = tables
+        .range::<String, _>((after.as_ref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+        .map(|(_, entry)| entry)
+        .peekable();
+    let items: Vec<Value> = rest
+        .by_ref()
         .take(count)
         .map(|entry| {
             let own = &entry.current().path;
@@ -452,11 +464,12 @@ pub async fn list(
         .collect();
     let mut list =
         json!({"kind": "bigquery#tableList", "etag": etag(&format!("{dataset}{}", store.seq())), "totalItems": total});
+    let last = items.last().and_then(|item| item["tableReference"]["tableId"].as_str()).map(str::to_owned);
     if !items.is_empty() {
         list["tables"] = Value::Array(items);
     }
-    if from + count < total {
-        list["nextPageToken"] = json!(super::write_token(from + count));
+    if let (Some(_), Some(last)) = (rest.peek(), last) {
+        list["nextPageToken"] = json!(super::write_name_token(&last));
     }
     Ok(Json(list))
 }

@@ -1,0 +1,92 @@
+//! OPTIONS(…) of data definition statements.
+
+use scrimmage_core::Timestamp;
+use scrimmage_googlesql::value::Numeric;
+use scrimmage_googlesql::{Type, Value};
+use serde_json::{Map, Value as Json, json};
+
+/// Table and view options in the forms that REST keeps them in.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub expires: Option<Timestamp>,
+    pub partition_expiration_days: Option<f64>,
+    pub require_partition_filter: Option<bool>,
+    pub metadata: Map<String, Json>,
+}
+
+impl Settings {
+    pub fn read(options: &[(String, Value, Type)]) -> Settings {
+        let mut settings = Settings::default();
+        for (name, value, _) in options {
+            match (name.as_str(), value) {
+                ("expiration_timestamp", Value::Timestamp(micros)) => {
+                    settings.expires = Some(Timestamp::from_micros(*micros))
+                }
+                ("partition_expiration_days", value) => settings.partition_expiration_days = number(value),
+                ("require_partition_filter", Value::Bool(yes)) => settings.require_partition_filter = Some(*yes),
+                ("friendly_name", Value::String(text)) => {
+                    drop(settings.metadata.insert("friendlyName".into(), json!(&**text)))
+                }
+                ("description", Value::String(text)) => {
+                    drop(settings.metadata.insert("description".into(), json!(&**text)))
+                }
+                ("labels", value) => drop(settings.metadata.insert("labels".into(), labels(value))),
+                _ => {}
+            }
+        }
+        settings
+    }
+
+    pub fn set(self, entry: &mut crate::engine::dataset::TableEntry, now: Timestamp) {
+        if self.expires.is_some() {
+            entry.expires = self.expires;
+        }
+        entry.metadata.extend(self.metadata);
+        entry.modified = now;
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int64(number) => Some(*number as f64),
+        Value::Float64(number) => Some(*number),
+        Value::Numeric(number) => Some(Numeric::to_f64(*number)),
+        _ => None,
+    }
+}
+
+/// `[("key", "value")]`
+fn labels(value: &Value) -> Json {
+    let mut map = Map::new();
+    if let Value::Array(items) = value {
+        for item in items.iter() {
+            if let Value::Struct(pair) = item
+                && let (Some(Value::String(key)), Some(Value::String(value))) = (pair.first(), pair.get(1))
+            {
+                map.insert(key.to_string(), json!(&**value));
+            }
+        }
+    }
+    Json::Object(map)
+}
+
+/// A dataset's options, likewise.
+pub(super) fn dataset_settings(options: &[(String, Value, Type)]) -> Map<String, Json> {
+    let mut metadata = Map::new();
+    for (name, value, _) in options {
+        let (key, value) = match (name.as_str(), value) {
+            ("description", Value::String(text)) => ("description", json!(&**text)),
+            ("friendly_name", Value::String(text)) => ("friendlyName", json!(&**text)),
+            ("location", Value::String(text)) => ("location", json!(&**text)),
+            ("labels", value) => ("labels", labels(value)),
+            ("default_table_expiration_days", value) => match number(value) {
+                // The cast saturates, whatever the number.
+                Some(days) => ("defaultTableExpirationMs", json!(((days * 86_400_000.0) as u64).to_string())),
+                None => continue,
+            },
+            _ => continue,
+        };
+        metadata.insert(key.into(), value);
+    }
+    metadata
+}
