@@ -1,0 +1,17 @@
+//! BigQuery through its REST API, over a real port, on a clock that only moves when told to.
+
+mod ddl;
+mod dml;
+mod errors;
+mod fuzz;
+mod information_schema;
+mod jobs;
+mod lifecycle;
+mod loads;
+mod partitions;
+mod resources;
+mod scan_costs;
+mod streaming;
+mod support;
+mod time_travel;
+mod wildcard;
