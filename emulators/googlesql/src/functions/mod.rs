@@ -29,6 +29,7 @@ use crate::value::Value;
 pub mod resolve;
 pub mod signature;
 
+mod aggregates;
 mod args;
 mod arrays;
 mod dates;
@@ -47,13 +48,14 @@ pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar}
 /// The rooms' scalar tables.
 static SCALARS: &[&[&[ScalarFunction]]] = &[
     &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, ranges::TABLE],
+    &aggregates::SCALARS,
     &dates::TABLES,
     &json::TABLES,
     &strings::TABLES,
 ];
 
 /// The rooms' aggregate tables.
-static AGGREGATES: &[&[AggregateFunction]] = &[];
+static AGGREGATES: &[&[AggregateFunction]] = &aggregates::TABLES;
 
 /// The scalar function or operator of that name, in lower case (`substr`, `net.host`, `$add`).
 pub fn scalar(name: &str) -> Option<&'static ScalarFunction> {
