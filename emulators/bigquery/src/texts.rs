@@ -118,8 +118,16 @@ pub fn json_load_failed(rows: u64, errors: u64) -> String {
     )
 }
 
-pub fn csv_load_failed(rows: u64, errors: u64) -> String {
+/// The summary of a load job that gave up on a bad CSV row.
+pub fn csv_load_failed(rows: u64, errors: u64, max_bad: usize) -> String {
     format!(
-        "Error while reading data, error message: CSV table encountered too many errors, giving up. Rows: {rows}; errors: {errors}. Please look into the errors[] collection for more details."
+        "Error while reading data, error message: CSV processing encountered too many errors, giving up. Rows: {rows}; errors: {errors}; max bad: {max_bad}; error percent: 0"
+    )
+}
+
+/// A bad CSV row; `at` names its column, or is empty.
+pub fn csv_row(what: &str, line: usize, offset: usize, at: &str) -> String {
+    format!(
+        "Error while reading data, error message: {what}; line_number: {line} byte_offset_to_start_of_line: {offset}{at}"
     )
 }

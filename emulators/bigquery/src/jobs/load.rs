@@ -149,7 +149,7 @@ fn load(app: &App, spec: LoadSpec, bytes: &[u8]) -> Result<Done, Failed> {
         let count = errors.len() as u64;
         let text = match spec.format {
             Format::Json => texts::json_load_failed(rows, count),
-            Format::Csv => texts::csv_load_failed(rows, count),
+            Format::Csv => texts::csv_load_failed(rows, count, spec.options.max_bad_records),
         };
         (ApiError::invalid(text), errors.into_iter().map(|error| ApiError::invalid(error.message)).collect())
     })?;

@@ -116,7 +116,7 @@ fn column(name: &str, guess: &Guess) -> ColumnDef {
 /// CSV: types by column, names from the first row where it is text and the rest is not (or where it is skipped anyway).
 pub fn csv(bytes: &[u8], options: &CsvOptions) -> (Schema, usize) {
     let text = String::from_utf8_lossy(bytes);
-    let rows = csv::cut(&text, options);
+    let rows: Vec<Vec<csv::Cell>> = csv::cut(&text, options).into_iter().map(|record| record.cells).collect();
     let Some(first) = rows.first() else { return (Schema::default(), 0) };
     let width = rows.iter().take(SAMPLE).map(Vec::len).max().unwrap_or(0);
     let types = |rows: &[Vec<csv::Cell>]| -> Vec<Option<Type>> {

@@ -4,6 +4,7 @@ use scrimmage_googlesql::catalog::{Mode, Schema};
 use scrimmage_googlesql::{Type, Value};
 
 use super::{LoadFailed, LoadOptions, Loaded, RowError, Rows, coerce};
+use crate::texts;
 
 /// How the file is written; defaults are BigQuery's.
 #[derive(Clone, Debug)]
@@ -34,18 +35,34 @@ impl Default for CsvOptions {
 /// A cell and whether it was quoted.
 pub type Cell = (String, bool);
 
+/// A row of cells, and where it begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// From 1.
+    pub line: usize,
+    /// In bytes from the file's start.
+    pub offset: usize,
+    pub cells: Vec<Cell>,
+}
+
 /// Cuts a file into rows of cells. A quoted cell may hold delimiters, doubled quotes and line ends.
-pub fn cut(text: &str, options: &CsvOptions) -> Vec<Vec<Cell>> {
-    let mut rows = Vec::new();
-    let mut row: Vec<Cell> = Vec::new();
+pub fn cut(text: &str, options: &CsvOptions) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut cells: Vec<Cell> = Vec::new();
     let mut cell = String::new();
     let mut quoted = false;
     let mut inside = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let (mut line, mut first_line, mut offset) = (1, 1, 0);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let line_end = c == '\n' || c == '\r';
+        let mut end = at + c.len_utf8();
+        if line_end {
+            line += 1;
+        }
         if inside {
             if Some(c) == options.quote {
-                if chars.peek() == Some(&c) {
+                if chars.peek().is_some_and(|(_, next)| *next == c) {
                     chars.next();
                     cell.push(c);
                 } else {
@@ -53,31 +70,40 @@ pub fn cut(text: &str, options: &CsvOptions) -> Vec<Vec<Cell>> {
                 }
             } else {
                 cell.push(c);
+                // Both characters of a line end are kept, and count as one.
+                if c == '\r' && chars.peek().is_some_and(|(_, next)| *next == '\n') {
+                    chars.next();
+                    cell.push('\n');
+                }
             }
         } else if Some(c) == options.quote && cell.is_empty() && !quoted {
             inside = true;
             quoted = true;
         } else if c == options.delimiter {
-            row.push((std::mem::take(&mut cell), quoted));
+            cells.push((std::mem::take(&mut cell), quoted));
             quoted = false;
-        } else if c == '\n' || c == '\r' {
-            if c == '\r' && chars.peek() == Some(&'\n') {
+        } else if line_end {
+            if c == '\r' && chars.peek().is_some_and(|(_, next)| *next == '\n') {
                 chars.next();
+                end += 1;
             }
-            row.push((std::mem::take(&mut cell), quoted));
+            cells.push((std::mem::take(&mut cell), quoted));
             quoted = false;
-            rows.push(std::mem::take(&mut row));
+            records.push(Record { line: first_line, offset, cells: std::mem::take(&mut cells) });
+            (first_line, offset) = (line, end);
         } else {
             cell.push(c);
         }
     }
-    if !cell.is_empty() || quoted || !row.is_empty() {
-        row.push((cell, quoted));
-        rows.push(row);
+    if !cell.is_empty() || quoted || !cells.is_empty() {
+        cells.push((cell, quoted));
+        records.push(Record { line: first_line, offset, cells });
     }
     // A line with nothing on it is no row.
-    rows.retain(|row| row.len() > 1 || row.first().is_some_and(|(text, quoted)| !text.is_empty() || *quoted));
-    rows
+    records.retain(|record| {
+        record.cells.len() > 1 || record.cells.first().is_some_and(|(text, quoted)| !text.is_empty() || *quoted)
+    });
+    records
 }
 
 pub fn read(bytes: &[u8], schema: &Schema, csv: &CsvOptions, options: &LoadOptions) -> Result<Loaded, LoadFailed> {
@@ -85,18 +111,12 @@ pub fn read(bytes: &[u8], schema: &Schema, csv: &CsvOptions, options: &LoadOptio
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut rows = Rows::new(schema);
     let mut skipped = Vec::new();
-    let mut count = 0;
-    for cells in cut(text, csv).into_iter().skip(csv.skip_leading_rows) {
-        count += 1;
-        match read_row(&cells, schema, csv, options) {
+    for (record, count) in cut(text, csv).into_iter().skip(csv.skip_leading_rows).zip(1..) {
+        match read_row(&record.cells, schema, csv, options) {
             Ok(row) => rows.push(row),
-            Err(message) => {
-                skipped.push(RowError {
-                    message: format!(
-                        "Error while reading data, error message: {message}; line_number: {}",
-                        count as usize + csv.skip_leading_rows
-                    ),
-                });
+            Err(misfit) => {
+                skipped
+                    .push(RowError { message: texts::csv_row(&misfit.what, record.line, record.offset, &misfit.at) });
                 if skipped.len() > options.max_bad_records {
                     return Err(LoadFailed { rows: count, errors: skipped });
                 }
@@ -106,32 +126,44 @@ pub fn read(bytes: &[u8], schema: &Schema, csv: &CsvOptions, options: &LoadOptio
     Ok(Loaded { batch: rows.finish(), skipped })
 }
 
-fn read_row(cells: &[Cell], schema: &Schema, csv: &CsvOptions, options: &LoadOptions) -> Result<Vec<Value>, String> {
-    if cells.len() > schema.columns.len() && !options.ignore_unknown_values {
-        return Err(format!(
-            "Too many values in row. Found {} column(s) while expected {}",
-            cells.len(),
-            schema.columns.len()
-        ));
+/// What is wrong with a row, and with which of its cells.
+struct Misfit {
+    what: String,
+    /// Column, type and value as the service lists them; empty where it is the row as a whole.
+    at: String,
+}
+
+fn cell_text(schema: &Schema, index: usize, value: Option<&str>) -> String {
+    let Some(column) = schema.columns.get(index) else { return String::new() };
+    let value = value.map_or(String::new(), |value| format!(" value: \"{value}\""));
+    format!(" column_index: {index} column_name: \"{}\" column_type: {}{value}", column.name, column.ty)
+}
+
+fn read_row(cells: &[Cell], schema: &Schema, csv: &CsvOptions, options: &LoadOptions) -> Result<Vec<Value>, Misfit> {
+    let wanted = schema.columns.len();
+    if cells.len() > wanted && !options.ignore_unknown_values {
+        let what = format!("Too many values in line. Found {} column(s) while expected {wanted}.", cells.len());
+        return Err(Misfit { what, at: String::new() });
     }
-    if cells.len() < schema.columns.len() && !csv.allow_jagged_rows {
-        return Err(format!(
-            "Too few values in row. Found {} column(s) while expected {}",
-            cells.len(),
-            schema.columns.len()
-        ));
+    if cells.len() < wanted && !csv.allow_jagged_rows {
+        let index = cells.len();
+        let what =
+            format!("CSV table references column position {index}, but line contains only {} columns.", cells.len());
+        return Err(Misfit { what, at: cell_text(schema, index, None) });
     }
-    let mut values = Vec::with_capacity(schema.columns.len());
+    let mut values = Vec::with_capacity(wanted);
     for (index, column) in schema.columns.iter().enumerate() {
         let value = match cells.get(index) {
             None => Value::Null,
             // Without a null marker of its own that is an empty cell, unless it is quoted.
             Some((text, false)) if *text == csv.null_marker => Value::Null,
             Some((text, _)) if text.is_empty() && column.ty != Type::String => Value::Null,
-            Some((text, _)) => coerce::scalar(&column.ty, text, &column.name).map_err(|misfit| misfit.to_string())?,
+            Some((text, _)) => coerce::scalar(&column.ty, text, &column.name)
+                .map_err(|_| Misfit { what: "Unable to parse".into(), at: cell_text(schema, index, Some(text)) })?,
         };
         if value.is_null() && column.mode == Mode::Required {
-            return Err(format!("Required column value for column index: {index} is missing"));
+            let what = format!("Required column value for column index: {index} is missing");
+            return Err(Misfit { what, at: cell_text(schema, index, None) });
         }
         values.push(value);
     }
@@ -146,7 +178,9 @@ mod tests {
     fn cells_are_cut_with_quotes_and_line_ends() {
         let rows = cut("a,\"b,\"\"c\"\"\"\r\n1,\"x\ny\"\n\n2,\n", &CsvOptions::default());
         let plain: Vec<Vec<&str>> =
-            rows.iter().map(|row| row.iter().map(|(text, _)| text.as_str()).collect()).collect();
+            rows.iter().map(|row| row.cells.iter().map(|(text, _)| text.as_str()).collect()).collect();
         assert_eq!(plain, [vec!["a", "b,\"c\""], vec!["1", "x\ny"], vec!["2", ""]]);
+        let places: Vec<(usize, usize)> = rows.iter().map(|row| (row.line, row.offset)).collect();
+        assert_eq!(places, [(1, 0), (2, 13), (5, 22)]);
     }
 }
