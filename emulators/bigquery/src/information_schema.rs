@@ -18,7 +18,7 @@ use crate::engine::table::{Segment, Shape, TableVersion, plain_column};
 use crate::texts;
 
 /// The views that there are; others answer `Not found`.
-const VIEWS: [(&str, fn(&Scan) -> Rows); 9] = [
+const VIEWS: [(&str, View); 9] = [
     ("SCHEMATA", schemata),
     ("SCHEMATA_OPTIONS", options::of_schemata),
     ("TABLES", tables),
@@ -29,6 +29,9 @@ const VIEWS: [(&str, fn(&Scan) -> Rows); 9] = [
     ("VIEWS", views),
     ("ROUTINES", routines),
 ];
+
+/// Makes a view's rows.
+type View = fn(&Scan) -> Rows;
 
 /// What a view reads: the datasets in its scope.
 struct Scan<'a> {

@@ -185,11 +185,11 @@ impl Partitioning {
 
     /// Whether the value's partition has room for no other value.
     pub fn holds_only(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Partitioning::Time { unit: TimeUnit::Day, .. }, Value::Date(_)) => true,
-            (Partitioning::Range { interval: 1, .. }, Value::Int64(_)) => true,
-            _ => false,
-        }
+        matches!(
+            (self, value),
+            (Partitioning::Time { unit: TimeUnit::Day, .. }, Value::Date(_))
+                | (Partitioning::Range { interval: 1, .. }, Value::Int64(_))
+        )
     }
 
     /// Whether a column of this type may partition a table so.

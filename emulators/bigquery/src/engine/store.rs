@@ -110,7 +110,8 @@ impl Store {
 
     pub fn delete_dataset(&mut self, path: &DatasetPath, with_contents: bool) -> Result<()> {
         let dataset = self.dataset(path)?;
-        if !with_contents && !(dataset.tables.is_empty() && dataset.routines.is_empty()) {
+        let is_empty = dataset.tables.is_empty() && dataset.routines.is_empty();
+        if !with_contents && !is_empty {
             return Err(EngineError::DatasetInUse { project: path.project.clone(), dataset: path.dataset.clone() });
         }
         self.datasets.remove(path);

@@ -65,9 +65,12 @@ impl Destination {
             .get("schemaUpdateOptions")
             .and_then(Json::as_array)
             .map_or_else(Vec::new, |list| list.iter().filter_map(Json::as_str).collect());
-        if !options.is_empty()
-            && !(write == Disposition::Append || (write == Disposition::Truncate && partition.is_some()))
-        {
+        let extends = match write {
+            Disposition::Append => true,
+            Disposition::Truncate => partition.is_some(),
+            Disposition::Empty => false,
+        };
+        if !options.is_empty() && !extends {
             return Err(ApiError::invalid(texts::SCHEMA_UPDATE_DISPOSITION));
         }
         Ok(Some(Destination {

@@ -1,5 +1,7 @@
 //! BigQuery through its REST API, over a real port, on a clock that only moves when told to.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its helpers fail")]
+
 mod ddl;
 mod dml;
 mod errors;

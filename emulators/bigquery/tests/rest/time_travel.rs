@@ -122,3 +122,16 @@ async fn a_copy_job_brings_back_a_dropped_table() {
     let job = server.job(copy("u")).await;
     assert_eq!(job["status"]["errorResult"]["reason"], "notFound");
 }
+
+#[tokio::test]
+async fn versions_follow_one_another_as_they_were_committed() {
+    let server = Server::with(&["CREATE TABLE d.t AS SELECT 1 AS a"]).await;
+    let slow = server.begin_dml("UPDATE d.t SET a = 10 WHERE a = 1");
+    server.advance(MINUTE);
+    server.run("INSERT INTO d.t (a) VALUES (2)").await;
+    server.advance(MINUTE);
+    slow.commit().expect("an INSERT is no conflict");
+    assert_eq!(server.rows("SELECT a FROM d.t ORDER BY a").await, [["2"], ["10"]]);
+    let between = "FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:01:30+00'";
+    assert_eq!(server.rows(&format!("SELECT a FROM d.t {between} ORDER BY a")).await, [["1"], ["2"]]);
+}
