@@ -46,17 +46,35 @@ impl Analyzer<'_> {
     }
 
     fn function_not_found(&self, call: &ast::Call) -> SqlError {
-        let parts = &call.name.parts;
-        let spelled = parts
+        // Names that were written in one pair of backticks stay in it.
+        let mut groups: Vec<(String, bool, Pos)> = Vec::new();
+        for part in &call.name.parts {
+            let end = part.pos + part.name.len() as Pos;
+            match groups.last_mut() {
+                Some((name, true, last)) if part.quoted && part.pos == *last + 1 => {
+                    name.push('.');
+                    name.push_str(&part.name);
+                    *last = end;
+                }
+                _ => groups.push((part.name.clone(), part.quoted, end)),
+            }
+        }
+        let spelled = groups
             .iter()
-            .map(|part| {
-                let plain = part.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-                    && !part.name.starts_with(|c: char| c.is_ascii_digit());
-                if plain { part.name.clone() } else { format!("`{}`", part.name) }
+            .map(|(name, _, _)| {
+                let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                    && !name.starts_with(|c: char| c.is_ascii_digit());
+                if plain { name.clone() } else { format!("`{name}`") }
             })
             .collect::<Vec<_>>()
             .join(".");
-        SqlError::analysis(format!("Function not found: {spelled}")).at(call.pos)
+        let hint = match call.name.parts.as_slice() {
+            [only] => super::suggest::closest(&only.name, crate::functions::names())
+                .map(|near| format!("; Did you mean {near}?"))
+                .unwrap_or_default(),
+            _ => String::new(),
+        };
+        SqlError::analysis(format!("Function not found: {spelled}{hint}")).at(call.pos)
     }
 
     pub(super) fn no_aggregate_modifiers(&self, call: &ast::Call) -> Result<()> {

@@ -202,12 +202,10 @@ impl Analyzer<'_> {
         if let Some(assert) = &update.assert_rows {
             return Err(SqlError::unsupported("ASSERT_ROWS_MODIFIED is not supported").at(assert.pos));
         }
-        let start = self.column_mark();
         let target = self.target(&update.table, update.alias.as_ref())?;
         let Some(filter) = &update.filter else {
             return Err(SqlError::analysis("UPDATE must have a WHERE clause").at(update.table.pos));
         };
-        let middle = self.column_mark();
         let mut target = target;
         let mut rel = std::mem::replace(&mut target.rel, Rel::SingleRow);
         let joined;
@@ -233,7 +231,6 @@ impl Analyzer<'_> {
             }
             None => &target.names,
         };
-        let _ = (start, middle);
         let scope = Scope::new(names, None);
         let predicate = self.condition(filter, &Cx::plain(&scope, "WHERE clause"), "WHERE clause")?;
         rel = Rel::Filter { input: Box::new(rel), predicate };

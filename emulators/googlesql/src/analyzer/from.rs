@@ -38,15 +38,9 @@ impl Analyzer<'_> {
             TableExprKind::Path { path, as_of, with_offset } => {
                 self.path_table(path, as_of.as_deref(), with_offset.as_ref(), table.alias.as_ref(), left, outer)?
             }
-            TableExprKind::Unnest { arrays, mode, with_offset } => self.unnest(
-                arrays,
-                mode.as_deref(),
-                with_offset.as_ref(),
-                table.alias.as_ref(),
-                left,
-                outer,
-                table.pos,
-            )?,
+            TableExprKind::Unnest { arrays, mode, with_offset } => {
+                self.unnest(arrays, mode.as_deref(), with_offset.as_ref(), table.alias.as_ref(), left, outer)?
+            }
             TableExprKind::Subquery { query, lateral } => {
                 let scope = Scope::new(left, outer);
                 let query = self.query(query, if *lateral { Some(&scope) } else { outer })?;
@@ -125,7 +119,7 @@ impl Analyzer<'_> {
                 return self.array_path(path, with_offset, alias, left, outer);
             }
         }
-        let (rel, names) = self.table_path(path, as_of, outer)?;
+        let (rel, names) = self.table_path(path, as_of)?;
         if let Some(offset) = with_offset {
             return Err(SqlError::analysis("WITH OFFSET can only be used with array scans").at(offset.pos));
         }
@@ -162,7 +156,7 @@ impl Analyzer<'_> {
             let text = format!("Values referenced in FROM clause must be arrays. {} has type {}", last.name, array.ty);
             return Err(SqlError::analysis(text).at(path.pos));
         }
-        self.unnested(vec![(array, None)], false, with_offset, Some(alias.unwrap_or(last)), path.pos)
+        self.unnested(vec![(array, None)], false, with_offset, Some(alias.unwrap_or(last)))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -174,7 +168,6 @@ impl Analyzer<'_> {
         alias: Option<&ast::Ident>,
         left: &NameList,
         outer: Option<&Scope>,
-        pos: Pos,
     ) -> Result<Source> {
         let scope = Scope::new(left, outer);
         let cx = Cx::plain(&scope, "UNNEST");
@@ -211,7 +204,7 @@ impl Analyzer<'_> {
                 }
             }
         }
-        self.unnested(resolved, strict, with_offset, alias, pos)
+        self.unnested(resolved, strict, with_offset, alias)
     }
 
     fn unnested(
@@ -220,7 +213,6 @@ impl Analyzer<'_> {
         strict: bool,
         with_offset: Option<&ast::WithOffset>,
         alias: Option<&ast::Ident>,
-        pos: Pos,
     ) -> Result<Source> {
         let mut names = NameList::default();
         let mut columns = Vec::with_capacity(arrays.len());
@@ -252,18 +244,11 @@ impl Analyzer<'_> {
             names.columns.push(NamedColumn::new(name, id, Type::Int64));
             id
         });
-        let _ = pos;
         Ok((Rel::Unnest { arrays: columns, offset, strict }, names))
     }
 
     /// A CTE, table or view by name; no alias applied.
-    pub(super) fn table_path(
-        &self,
-        path: &ast::Path,
-        as_of: Option<&ast::Expr>,
-        outer: Option<&Scope>,
-    ) -> Result<Source> {
-        let _ = outer;
+    pub(super) fn table_path(&self, path: &ast::Path, as_of: Option<&ast::Expr>) -> Result<Source> {
         if let [only] = path.parts.as_slice() {
             if let Some(source) = self.cte_ref(&only.name, as_of) {
                 return source;

@@ -17,9 +17,12 @@ use super::{Analyzer, Calls, Cx, column};
 /// More grouping sets than this are refused, as BigQuery does.
 const MAX_SETS: usize = 4096;
 
+#[derive(Default)]
 pub(super) struct Grouping {
     pub keys: Vec<(ColumnId, Expr)>,
     pub sets: Option<Vec<Vec<usize>>>,
+    /// Select items that are keys themselves, by ordinal, alias or GROUP BY ALL: `(item, key)`.
+    pub items: Vec<(usize, usize)>,
 }
 
 impl Analyzer<'_> {
@@ -31,10 +34,10 @@ impl Analyzer<'_> {
         scope: &Scope,
         calls: &Calls,
     ) -> Result<Grouping> {
-        let mut keys = Keys { analyzer: self, items, aliases, scope, calls, keys: Vec::new() };
+        let mut keys = Keys { analyzer: self, items, aliases, scope, calls, keys: Vec::new(), chosen: Vec::new() };
         match group_by {
             GroupBy::All(pos) => {
-                for item in items {
+                for (index, item) in items.iter().enumerate() {
                     if keys.is_computed(&item.expr) || is_constant(&item.expr) {
                         continue;
                     }
@@ -43,9 +46,10 @@ impl Analyzer<'_> {
                     }) {
                         continue;
                     }
-                    keys.add(item.expr.clone(), *pos)?;
+                    let key = keys.add(item.expr.clone(), *pos)?;
+                    keys.chosen.push((index, key));
                 }
-                Ok(Grouping { keys: keys.keys, sets: None })
+                Ok(Grouping { keys: keys.keys, sets: None, items: keys.chosen })
             }
             GroupBy::Items(group_items) => {
                 let plain = group_items.iter().all(|item| matches!(item, GroupItem::Expr { .. }));
@@ -59,10 +63,10 @@ impl Analyzer<'_> {
                             keys.item(expr)?;
                         }
                     }
-                    return Ok(Grouping { keys: keys.keys, sets: None });
+                    return Ok(Grouping { keys: keys.keys, sets: None, items: keys.chosen });
                 }
                 if let [GroupItem::Empty(_)] = group_items.as_slice() {
-                    return Ok(Grouping { keys: Vec::new(), sets: None });
+                    return Ok(Grouping::default());
                 }
                 // The product of what the items stand for.
                 let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
@@ -89,7 +93,7 @@ impl Analyzer<'_> {
                     }
                     sets = product;
                 }
-                Ok(Grouping { keys: keys.keys, sets: Some(sets) })
+                Ok(Grouping { keys: keys.keys, sets: Some(sets), items: keys.chosen })
             }
         }
     }
@@ -113,6 +117,7 @@ struct Keys<'k, 'a> {
     scope: &'k Scope<'k>,
     calls: &'k Calls<'k>,
     keys: Vec<(ColumnId, Expr)>,
+    chosen: Vec<(usize, usize)>,
 }
 
 impl Keys<'_, '_> {
@@ -122,7 +127,9 @@ impl Keys<'_, '_> {
         if let Some(number) = ordinal(expr) {
             let item = ordinal_item(number, self.items, "GROUP BY", pos)?;
             self.no_calls(&item.expr, &number.to_string(), pos)?;
-            return self.add(item.expr.clone(), pos);
+            let key = self.add(item.expr.clone(), pos)?;
+            self.chosen.push((number as usize - 1, key));
+            return Ok(key);
         }
         if matches!(expr.kind, A::String(_) | A::Float(_) | A::Bool(_) | A::Null | A::Bytes(_)) {
             return Err(SqlError::analysis("Cannot GROUP BY literal values").at(pos));
@@ -136,6 +143,15 @@ impl Keys<'_, '_> {
                     let is_range = !fields.is_empty() && matches!(self.scope.find(&name.name), Some(Target::Range(_)));
                     if !is_range {
                         self.no_calls(&value, &name.name, pos)?;
+                        if fields.is_empty() {
+                            let named = |item: &Item| {
+                                item.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(&name.name))
+                            };
+                            let index = self.items.iter().position(named);
+                            let key = self.add(value, pos)?;
+                            self.chosen.extend(index.map(|index| (index, key)));
+                            return Ok(key);
+                        }
                         for field in fields {
                             value = self.analyzer.field(value, field)?;
                         }

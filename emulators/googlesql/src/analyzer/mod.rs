@@ -21,10 +21,13 @@ mod query;
 mod routine;
 mod scope;
 mod select;
+mod sessionize;
 mod setop;
 mod special;
 mod subquery;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod tidy;
 mod types;
 pub(crate) mod visit;

@@ -191,7 +191,7 @@ impl Analyzer<'_> {
                 }
             }
             Type::Struct(fields) => {
-                let (from, safe) = accessor.unwrap_or((IndexBase::Offset, false));
+                let (from, _) = accessor.unwrap_or((IndexBase::Offset, false));
                 let index = self.expr(index, cx)?;
                 let ExprKind::Literal(Value::Int64(number)) = index.kind else {
                     let text = "Field element access is only supported for literal integer positions";
@@ -202,7 +202,6 @@ impl Analyzer<'_> {
                 match position.filter(|position| *position < fields.fields.len()) {
                     Some(position) => Ok(struct_field(base, position)),
                     None => {
-                        let _ = safe;
                         let text = format!("Field ordinal {} is out of bounds in {}", number.unwrap_or(0), base.ty);
                         Err(SqlError::analysis(text).at(index_pos))
                     }

@@ -284,7 +284,7 @@ impl Analyzer<'_> {
         let mut resolved = self.select_list(&list, names, &cx, true)?;
         // Keys may carry aliases of their own; they come first in the result.
         let mut key_names: Vec<(String, Option<ast::OrderItem>, Pos)> = Vec::new();
-        let mut grouping = Grouping { keys: Vec::new(), sets: None };
+        let mut grouping = Grouping::default();
         let mut key_of_item: Vec<usize> = Vec::new();
         if let Some(group_by) = group_by {
             let stripped = match group_by {

@@ -13,6 +13,21 @@ impl Analyzer<'_> {
     /// The statement's own query, with the checks that only make sense on the outside.
     pub(super) fn top_query(&self, query: &ast::Query) -> Result<Query> {
         let resolved = self.query(query, None)?;
+        let mut seen = std::collections::HashSet::new();
+        let mut twice: Vec<&str> = Vec::new();
+        for name in resolved.columns.iter().filter_map(|out| out.name.as_deref()) {
+            if !seen.insert(name.to_lowercase()) && !twice.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                twice.push(name);
+            }
+        }
+        if !twice.is_empty() {
+            let text = format!(
+                "Duplicate column names in the result are not supported when a destination table is present. Found \
+                 duplicate(s): {}",
+                twice.join(", ")
+            );
+            return Err(SqlError::analysis(text));
+        }
         // A value table of structs leaves as its fields.
         match resolved.columns.as_slice() {
             [crate::plan::OutputColumn { ty: Type::Struct(fields), .. }]
@@ -60,7 +75,7 @@ impl Analyzer<'_> {
                 self.tail(resolved, tail, outer)
             }
             QueryBody::Table(path) => {
-                let (rel, names) = self.table_path(path, None, outer)?;
+                let (rel, names) = self.table_path(path, None)?;
                 let query = self.query_of(rel, &names);
                 self.tail(query, tail, outer)
             }

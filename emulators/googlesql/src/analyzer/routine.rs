@@ -15,6 +15,9 @@ use super::visit::walk_expr_mut;
 use super::with::CteEntry;
 use super::{Analyzer, Cx};
 
+/// How deep views and functions may be nested within each other; BigQuery allows views 16 levels.
+const MAX_INLINED: usize = 16;
+
 impl Analyzer<'_> {
     /// A view's query in the place of its name.
     pub(super) fn view(&self, key: &str, sql: &str, pos: Pos) -> Result<Source> {
@@ -33,6 +36,9 @@ impl Analyzer<'_> {
             return Err(SqlError::analysis(format!("{key} refers to itself")).at(pos));
         }
         let _deeper = self.deeper(pos)?;
+        if self.inlining.borrow().len() >= MAX_INLINED {
+            return Err(SqlError::analysis("Views and functions are nested too deeply").at(pos));
+        }
         self.inlining.borrow_mut().push(key.to_owned());
         // Positions of two texts must not meet in one map.
         let spelled = std::mem::take(&mut *self.spelled.borrow_mut());
@@ -180,6 +186,9 @@ impl Analyzer<'_> {
     pub(super) fn table_function(&self, call: &ast::Call, left: &NameList, outer: Option<&Scope>) -> Result<Source> {
         let name = call.name.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(".");
         let pos = call.pos;
+        if name.eq_ignore_ascii_case("RANGE_SESSIONIZE") {
+            return self.range_sessionize(call, outer);
+        }
         let found = self.routine(&call.name, false).filter(|routine| routine.kind == RoutineKind::TableFunction);
         let Some(routine) = found else {
             return Err(SqlError::analysis(format!("Table-valued function not found: {name}")).at(pos));
@@ -231,8 +240,20 @@ impl Analyzer<'_> {
         targets: Vec<(Rc<str>, Target)>,
         pos: Pos,
     ) -> Result<Query> {
+        self.over_tables(name, &routine.body, tables, targets, pos)
+    }
+
+    /// A query's text with tables and values put under the names that it uses.
+    pub(super) fn over_tables(
+        &self,
+        name: &str,
+        sql: &str,
+        tables: Vec<(String, Query)>,
+        targets: Vec<(Rc<str>, Target)>,
+        pos: Pos,
+    ) -> Result<Query> {
         self.inlined(name, pos, || {
-            let parsed = crate::parser::parse_query(&routine.body)?;
+            let parsed = crate::parser::parse_query(sql)?;
             let names = NameList::of_targets(targets);
             let scope = Scope::new(&names, None);
             self.behind_wall(|| {
@@ -263,10 +284,10 @@ impl Analyzer<'_> {
         })
     }
 
-    fn table_argument(&self, arg: &ast::Expr, outer: Option<&Scope>) -> Result<Query> {
+    pub(super) fn table_argument(&self, arg: &ast::Expr, outer: Option<&Scope>) -> Result<Query> {
         match &arg.kind {
             A::TableArgument(path) => {
-                let (rel, names) = self.table_path(path, None, outer)?;
+                let (rel, names) = self.table_path(path, None)?;
                 Ok(self.query_of(rel, &names))
             }
             A::ScalarSubquery(query) => self.query(query, outer),

@@ -191,7 +191,7 @@ impl Analyzer<'_> {
         let mut having = having;
         let mut qualify = qualify;
         if grouped {
-            let grouping = grouping.take().unwrap_or_else(|| Grouping { keys: Vec::new(), sets: None });
+            let grouping = grouping.take().unwrap_or_default();
             let mut marks = Vec::new();
             for (id, expr) in calls.grouping.borrow().iter() {
                 // In ORDER BY the argument may be a select alias.
@@ -204,6 +204,11 @@ impl Analyzer<'_> {
                         let text = "GROUPING must have an argument that exists within the group-by expression list";
                         return Err(SqlError::analysis(text).at(expr.pos));
                     }
+                }
+            }
+            for (item, key) in &grouping.items {
+                if let (Some(item), Some((id, key))) = (items.get_mut(*item), grouping.keys.get(*key)) {
+                    item.expr = column(*id, key.ty.clone(), item.expr.pos);
                 }
             }
             let regroup = Regroup::new(self, &grouping.keys, start..from_end, names);
@@ -361,7 +366,14 @@ impl Analyzer<'_> {
                     .columns
                     .iter()
                     .find(|named| named.id == id && !named.name.is_empty())
-                    .map(|named| named.name.to_string());
+                    .map(|named| named.name.to_string())
+                    .or_else(|| {
+                        let pseudo = names
+                            .extra
+                            .iter()
+                            .find(|(_, target)| matches!(target, Target::Column { id: known, .. } if *known == id));
+                        pseudo.map(|(name, _)| name.to_string())
+                    });
             }
             found.is_some()
         });

@@ -16,7 +16,7 @@ pub(super) fn plan(plan: &mut Plan, filters: &[RequiredFilter]) -> Result<()> {
     match plan {
         Plan::Query(query) => {
             query.columns.iter().for_each(|out| needed.add(out.id));
-            finish(&mut query.rel, needed, filters, None)?;
+            finish(&mut query.rel, needed, filters)?;
         }
         Plan::Insert(insert) => {
             for value in &mut insert.values {
@@ -28,17 +28,17 @@ pub(super) fn plan(plan: &mut Plan, filters: &[RequiredFilter]) -> Result<()> {
                     }
                 }
             }
-            finish(&mut insert.query, needed, filters, None)?;
+            finish(&mut insert.query, needed, filters)?;
         }
         Plan::Update(update) => {
             needed.add(update.row_id);
             update.columns.iter().for_each(|id| needed.add(*id));
             assignments(&mut update.assignments, &mut needed);
-            finish(&mut update.input, needed, filters, None)?;
+            finish(&mut update.input, needed, filters)?;
         }
         Plan::Delete(delete) => {
             needed.add(delete.row_id);
-            finish(&mut delete.input, needed, filters, None)?;
+            finish(&mut delete.input, needed, filters)?;
         }
         Plan::Merge(merge) => {
             needed.add(merge.row_id);
@@ -61,17 +61,19 @@ pub(super) fn plan(plan: &mut Plan, filters: &[RequiredFilter]) -> Result<()> {
                     MergeAction::Delete => {}
                 }
             }
-            let on = merge.on.clone();
-            let mut both = Needed { ids: needed.ids.clone(), ..Needed::default() };
-            std::mem::swap(&mut both.cte, &mut needed.cte);
-            finish(&mut merge.target, both, filters, Some(&on))?;
-            finish(&mut merge.source, needed, &[], None)?;
+            super::push::filters(&mut merge.source);
+            let mut conjuncts = vec![merge.on.clone()];
+            collect_filters(&mut merge.source, &mut conjuncts);
+            check_filters(&conjuncts, filters)?;
+            let target = Needed { ids: needed.ids.clone(), ..Needed::default() };
+            finish(&mut merge.target, target, &[])?;
+            finish(&mut merge.source, needed, &[])?;
         }
         Plan::Truncate { .. } => {}
         Plan::Ddl(ddl) => {
             if let Some(query) = &mut ddl.query {
                 query.columns.iter().for_each(|out| needed.add(out.id));
-                finish(&mut query.rel, needed, filters, None)?;
+                finish(&mut query.rel, needed, filters)?;
             }
             ddl.options.iter_mut().for_each(|(_, option)| expr(option));
         }
@@ -93,9 +95,13 @@ pub(super) fn expr(expr: &mut Expr) {
     correlate_expr(expr, None);
 }
 
-fn finish(rel: &mut Rel, mut needed: Needed, filters: &[RequiredFilter], on: Option<&Expr>) -> Result<()> {
+fn finish(rel: &mut Rel, mut needed: Needed, filters: &[RequiredFilter]) -> Result<()> {
     super::push::filters(rel);
-    check_filters(rel, filters, on)?;
+    if !filters.is_empty() {
+        let mut conjuncts = Vec::new();
+        collect_filters(rel, &mut conjuncts);
+        check_filters(&conjuncts, filters)?;
+    }
     needed.prune(rel);
     shrink_ctes(rel, &needed.cte);
     correlate(rel, None);
@@ -383,15 +389,7 @@ pub(super) fn made_by(rel: &Rel, note: &mut dyn FnMut(ColumnId)) {
 }
 
 /// Every table that demands a partition filter must have one: a conjunct over its partitioning column and constants.
-fn check_filters(rel: &mut Rel, filters: &[RequiredFilter], on: Option<&Expr>) -> Result<()> {
-    if filters.is_empty() {
-        return Ok(());
-    }
-    let mut conjuncts: Vec<Expr> = Vec::new();
-    collect_filters(rel, &mut conjuncts);
-    if let Some(on) = on {
-        conjuncts.push(on.clone());
-    }
+fn check_filters(conjuncts: &[Expr], filters: &[RequiredFilter]) -> Result<()> {
     for required in filters {
         let filtered = conjuncts.iter().any(|conjunct| restricts(conjunct, &required.ids));
         if !filtered {

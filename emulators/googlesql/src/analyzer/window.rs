@@ -96,7 +96,7 @@ impl Analyzer<'_> {
             order_by.push(self.ordering(item, expr)?);
         }
         if let (true, Some(first)) = (call.distinct, spec.order_by.first()) {
-            let text = format!("Window ORDER BY is not allowed if DISTINCT is specified");
+            let text = "Window ORDER BY is not allowed if DISTINCT is specified";
             return Err(SqlError::analysis(text).at(first.pos));
         }
 
@@ -123,11 +123,11 @@ impl Analyzer<'_> {
                     return Err(SqlError::analysis(text).at(call.pos));
                 }
                 if let Some(first) = call.order_by.first() {
-                    let text = format!("ORDER BY in arguments is not supported on analytic functions");
+                    let text = "ORDER BY in arguments is not supported on analytic functions";
                     return Err(SqlError::analysis(text).at(first.pos));
                 }
                 if let Some(limit) = &call.limit {
-                    let text = format!("LIMIT in arguments is not supported on analytic functions");
+                    let text = "LIMIT in arguments is not supported on analytic functions";
                     return Err(SqlError::analysis(text).at(limit.pos));
                 }
                 // Aggregates may be arguments here, so the call's own arguments are resolved in the window's context.
@@ -135,7 +135,7 @@ impl Analyzer<'_> {
                 (WindowFunction::Aggregate(aggregate), resolved.args, resolved.ty)
             }
         };
-        self.check_window(function, name, &spec, call.pos, over.pos)?;
+        self.check_window(function, name, &spec, call.pos)?;
         let frame = match spec.frame {
             Some(frame) => Some(self.frame(frame, &order_by, &inner)?),
             None => None,
@@ -197,7 +197,7 @@ impl Analyzer<'_> {
         Ok(spec)
     }
 
-    fn check_window(&self, function: WindowFunction, name: &str, spec: &Spec, pos: Pos, _over: Pos) -> Result<()> {
+    fn check_window(&self, function: WindowFunction, name: &str, spec: &Spec, pos: Pos) -> Result<()> {
         use WindowFunction as W;
         let (needs_order, allows_order, allows_frame) = match function {
             W::RowNumber => (false, true, false),
