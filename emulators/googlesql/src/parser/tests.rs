@@ -114,6 +114,15 @@ fn syntax_errors_read_like_googlesql() {
 }
 
 #[test]
+fn clauses_that_break_off_are_refused() {
+    assert_eq!(fail("CREATE TABLE t (a INT64 OPTIONS"), "Syntax error: Expected \"(\" but got end of script at [1:32]");
+    assert_eq!(
+        fail("CREATE VIEW v OPTIONS x AS SELECT 1"),
+        "Syntax error: Expected \"(\" but got identifier \"x\" at [1:23]"
+    );
+}
+
+#[test]
 fn reserved_words_need_backticks_except_behind_dots() {
     ok("SELECT `select`, a.from, a.`b c` FROM t.order");
     ok("SELECT date, timestamp, value, offset, language, replace FROM t AS view");

@@ -105,10 +105,9 @@ impl Parser<'_> {
 
     /// `OPTIONS (name = value, …)`, or nothing.
     pub(super) fn options(&mut self) -> Result<Vec<OptionEntry>> {
-        if !self.is_kw(Kw::Options) || !self.is_ahead(1, Sym::Open) {
+        if !self.eat_kw(Kw::Options) {
             return Ok(Vec::new());
         }
-        self.advance();
         self.option_entries()
     }
 

@@ -136,6 +136,16 @@ pub fn run_parsed<H: Host>(
     host: &mut H,
 ) -> Result<Finished<H::Done>> {
     check::script(&script.statements).map_err(|error| error.locate(text))?;
+    if let [statement] = script.statements.as_slice()
+        && !environment.session
+        && matches!(
+            statement.kind,
+            StatementKind::BeginTransaction | StatementKind::CommitTransaction | StatementKind::RollbackTransaction
+        )
+    {
+        let refusal = "Transaction control statements are supported only in scripts or sessions";
+        return Err(SqlError::analysis(refusal).at(statement.pos).locate(text));
+    }
     let child = is_script(&script.statements);
     let runner = runner::Runner::new(text, parameters, environment, host, child);
     if is_flat(&script.statements) {

@@ -626,10 +626,6 @@ impl<'a, H: Host> Runner<'a, H> {
     }
 
     fn transaction(&mut self, statement: &Statement) -> Outcome<()> {
-        if !self.child && !self.environment.session {
-            let text = "Transaction control statements are supported only in scripts or sessions";
-            return Err(self.failed(SqlError::analysis(text).at(statement.pos)));
-        }
         let (wrong, result) = match &statement.kind {
             StatementKind::BeginTransaction if self.in_transaction => {
                 (Some("BEGIN TRANSACTION is not allowed: there is already an active transaction"), Ok(()))
