@@ -91,20 +91,20 @@ impl<'p> Run<'p> {
             None => None,
         };
         let mut len = frame.len;
-        if let (true, Some(first)) = (drops_nulls(call), args.first()) {
-            if !first.has_no_nulls() {
-                let kept: Vec<u32> = (0..len as u32).filter(|row| !first.is_null(*row as usize)).collect();
-                if kept.len() < len {
-                    let gather = |column: &Arc<Column>| Arc::new(column.gather(&kept));
-                    args = args.iter().map(gather).collect();
-                    order = order.iter().map(gather).collect();
-                    having = having.as_ref().map(gather);
-                    len = kept.len();
-                    rows = Some(match rows {
-                        None => kept,
-                        Some(rows) => kept.iter().filter_map(|at| rows.get(*at as usize).copied()).collect(),
-                    });
-                }
+        if let (true, Some(first)) = (drops_nulls(call), args.first())
+            && !first.has_no_nulls()
+        {
+            let kept: Vec<u32> = (0..len as u32).filter(|row| !first.is_null(*row as usize)).collect();
+            if kept.len() < len {
+                let gather = |column: &Arc<Column>| Arc::new(column.gather(&kept));
+                args = args.iter().map(gather).collect();
+                order = order.iter().map(gather).collect();
+                having = having.as_ref().map(gather);
+                len = kept.len();
+                rows = Some(match rows {
+                    None => kept,
+                    Some(rows) => kept.iter().filter_map(|at| rows.get(*at as usize).copied()).collect(),
+                });
             }
         }
         Ok(CallRows { rows, len, args, order, having })

@@ -42,11 +42,11 @@ impl Bitmap {
     /// Does nothing past the end.
     #[inline]
     pub fn set(&mut self, index: usize, value: bool) {
-        if index < self.len {
-            if let Some(word) = self.words.get_mut(index / 64) {
-                let bit = 1u64 << (index % 64);
-                *word = if value { *word | bit } else { *word & !bit };
-            }
+        if index < self.len
+            && let Some(word) = self.words.get_mut(index / 64)
+        {
+            let bit = 1u64 << (index % 64);
+            *word = if value { *word | bit } else { *word & !bit };
         }
     }
 

@@ -1,7 +1,15 @@
 //! Columns and batches: what tables store and operators pass on.
 
+mod batch;
+mod build;
+mod store;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use batch::Batch;
+pub use build::ColumnBuilder;
+pub use store::{Blobs, Dictionary, Primitive, Strings};
 
 use crate::exec::bitmap::Bitmap;
 use crate::types::Type;
@@ -9,44 +17,6 @@ use crate::value::{Numeric, Value};
 
 /// Stands for "no row" in [`Column::gather`]: the missing side of an outer join.
 pub const NO_ROW: u32 = u32::MAX;
-
-/// Rows, column by column; all columns have `len` entries.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    pub len: usize,
-    pub columns: Vec<Arc<Column>>,
-}
-
-/// Fixed-size values with an optional validity; a NULL's slot holds the type's default.
-#[derive(Clone, Debug, Default)]
-pub struct Primitive<T> {
-    pub values: Vec<T>,
-    /// `None`: no NULL.
-    pub valid: Option<Bitmap>,
-}
-
-/// Strings end to end: row `i` is `data[offsets[i]..offsets[i + 1]]`.
-#[derive(Clone, Debug)]
-pub struct Strings {
-    offsets: Vec<u32>,
-    data: String,
-    valid: Option<Bitmap>,
-}
-
-/// Byte strings, as [`Strings`].
-#[derive(Clone, Debug)]
-pub struct Blobs {
-    offsets: Vec<u32>,
-    data: Vec<u8>,
-    valid: Option<Bitmap>,
-}
-
-/// Strings of which few are distinct: `codes` point into `values`; [`NO_ROW`] is NULL.
-#[derive(Clone, Debug)]
-pub struct Dictionary {
-    pub codes: Vec<u32>,
-    pub values: Arc<Vec<Arc<str>>>,
-}
 
 /// An immutable column of one type. The variants are the executor's own affair; others build a column
 /// with [`Column::from_values`] or a [`ColumnBuilder`] and read it with [`Column::get`] or [`Column::str_at`].
@@ -73,99 +43,6 @@ impl Default for Column {
     /// No rows.
     fn default() -> Column {
         Column::Constant(Value::Null, 0)
-    }
-}
-
-impl<T: Copy + Default> Primitive<T> {
-    pub fn new(values: Vec<T>) -> Primitive<T> {
-        Primitive { values, valid: None }
-    }
-
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<T> {
-        match &self.valid {
-            Some(valid) if !valid.get(index) => None,
-            _ => self.values.get(index).copied(),
-        }
-    }
-
-    #[inline]
-    pub fn is_valid(&self, index: usize) -> bool {
-        self.valid.as_ref().is_none_or(|valid| valid.get(index))
-    }
-
-    fn gather(&self, rows: &[u32]) -> Primitive<T> {
-        Primitive {
-            values: rows.iter().map(|row| self.values.get(*row as usize).copied().unwrap_or_default()).collect(),
-            valid: gather_valid(self.valid.as_ref(), self.values.len(), rows),
-        }
-    }
-
-    fn slice(&self, from: usize, to: usize) -> Primitive<T> {
-        Primitive {
-            values: self.values.get(from..to).unwrap_or_default().to_vec(),
-            valid: self.valid.as_ref().map(|valid| (from..to).map(|index| valid.get(index)).collect()),
-        }
-    }
-
-    fn memory(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.valid.as_ref().map_or(0, Bitmap::memory)
-    }
-}
-
-/// A row outside of the column (also [`NO_ROW`]) is NULL.
-fn gather_valid(valid: Option<&Bitmap>, len: usize, rows: &[u32]) -> Option<Bitmap> {
-    match valid {
-        Some(valid) => Some(rows.iter().map(|row| valid.get(*row as usize)).collect()),
-        None if rows.iter().any(|row| *row as usize >= len) => {
-            Some(rows.iter().map(|row| (*row as usize) < len).collect())
-        }
-        None => None,
-    }
-}
-
-impl Strings {
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<&str> {
-        if self.valid.as_ref().is_some_and(|valid| !valid.get(index)) {
-            return None;
-        }
-        let (from, to) = (*self.offsets.get(index)?, *self.offsets.get(index + 1)?);
-        self.data.get(from as usize..to as usize)
-    }
-
-    pub fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Blobs {
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<&[u8]> {
-        if self.valid.as_ref().is_some_and(|valid| !valid.get(index)) {
-            return None;
-        }
-        let (from, to) = (*self.offsets.get(index)?, *self.offsets.get(index + 1)?);
-        self.data.get(from as usize..to as usize)
-    }
-
-    pub fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Dictionary {
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<&Arc<str>> {
-        self.values.get(*self.codes.get(index)? as usize)
     }
 }
 
@@ -338,7 +215,7 @@ impl Column {
     pub fn gather(&self, rows: &[u32]) -> Column {
         map_primitive!(self, p => p.gather(rows),
             Column::String(s) => {
-                let mut out = StringsBuilder::with_capacity(rows.len());
+                let mut out = store::StringsBuilder::with_capacity(rows.len());
                 for row in rows {
                     out.push(s.get(*row as usize));
                 }
@@ -349,7 +226,7 @@ impl Column {
                 values: d.values.clone(),
             }),
             Column::Bytes(b) => {
-                let mut out = BlobsBuilder::default();
+                let mut out = store::BlobsBuilder::default();
                 for row in rows {
                     out.push(b.get(*row as usize));
                 }
@@ -412,7 +289,7 @@ impl Column {
                 return Column::Dictionary(Dictionary { codes, values: first.values.clone() });
             }
         }
-        let mut builder = ColumnBuilder { data: Data::Untyped(0) };
+        let mut builder = ColumnBuilder::untyped();
         for column in columns {
             builder.extend(column);
         }
@@ -432,7 +309,7 @@ impl Column {
             Column::Timestamp(_) => Type::Timestamp,
             Column::String(_) | Column::Dictionary(_) => Type::String,
             Column::Bytes(_) => Type::Bytes,
-            Column::Constant(value, _) => return scalar_type(value),
+            Column::Constant(value, _) => return build::scalar_type(value),
             Column::Any(_) => return None,
         })
     }
@@ -504,436 +381,11 @@ pub fn value_memory(value: &Value) -> usize {
             Value::BigNumeric(_) => 48,
             Value::Interval(_) => 40,
             Value::Json(_) => 128,
-            Value::Geography(points) => points.points.len() * 16 + 40,
+            Value::Geography(shape) => shape.vertices().count() * 16 + 40,
             Value::Range(_) => 64,
             Value::Array(items) | Value::Struct(items) => 40 + items.iter().map(value_memory).sum::<usize>(),
             _ => 0,
         }
-}
-
-#[derive(Debug, Default)]
-struct StringsBuilder {
-    offsets: Vec<u32>,
-    data: String,
-    valid: Option<Bitmap>,
-}
-
-impl StringsBuilder {
-    fn with_capacity(rows: usize) -> StringsBuilder {
-        StringsBuilder { offsets: Vec::with_capacity(rows + 1), ..StringsBuilder::default() }
-    }
-
-    #[inline]
-    fn push(&mut self, text: Option<&str>) {
-        let row = self.offsets.len();
-        self.offsets.push(self.data.len() as u32);
-        mark(&mut self.valid, row, text.is_some());
-        self.data.push_str(text.unwrap_or_default());
-    }
-
-    /// Whether offsets of 32 bits reach so much further.
-    #[inline]
-    fn fits(&self, more: usize) -> bool {
-        self.data.len() + more <= u32::MAX as usize
-    }
-
-    /// `None` where offsets of 32 bits do not reach.
-    fn finish(mut self) -> Option<Strings> {
-        let end = u32::try_from(self.data.len()).ok()?;
-        self.offsets.push(end);
-        Some(Strings { offsets: self.offsets, data: self.data, valid: self.valid })
-    }
-}
-
-#[derive(Debug, Default)]
-struct BlobsBuilder {
-    offsets: Vec<u32>,
-    data: Vec<u8>,
-    valid: Option<Bitmap>,
-}
-
-impl BlobsBuilder {
-    #[inline]
-    fn fits(&self, more: usize) -> bool {
-        self.data.len() + more <= u32::MAX as usize
-    }
-
-    #[inline]
-    fn push(&mut self, bytes: Option<&[u8]>) {
-        let row = self.offsets.len();
-        self.offsets.push(self.data.len() as u32);
-        mark(&mut self.valid, row, bytes.is_some());
-        self.data.extend_from_slice(bytes.unwrap_or_default());
-    }
-
-    fn finish(mut self) -> Option<Blobs> {
-        let end = u32::try_from(self.data.len()).ok()?;
-        self.offsets.push(end);
-        Some(Blobs { offsets: self.offsets, data: self.data, valid: self.valid })
-    }
-}
-
-/// Records row `row`'s validity; the bitmap appears with the first NULL.
-#[inline]
-fn mark(valid: &mut Option<Bitmap>, row: usize, is_valid: bool) {
-    match valid {
-        Some(valid) => valid.push(is_valid),
-        None if is_valid => {}
-        None => {
-            let mut bits = Bitmap::filled(true, row);
-            bits.push(false);
-            *valid = Some(bits);
-        }
-    }
-}
-
-impl<T: Copy + Default> Primitive<T> {
-    #[inline]
-    pub fn push(&mut self, value: Option<T>) {
-        mark(&mut self.valid, self.values.len(), value.is_some());
-        self.values.push(value.unwrap_or_default());
-    }
-
-    fn extend(&mut self, other: &Primitive<T>) {
-        match (&mut self.valid, &other.valid) {
-            (None, None) => {}
-            (valid, theirs) => {
-                let valid = valid.get_or_insert_with(|| Bitmap::filled(true, self.values.len()));
-                match theirs {
-                    Some(theirs) => theirs.iter().for_each(|bit| valid.push(bit)),
-                    None => valid.push_many(true, other.values.len()),
-                }
-            }
-        }
-        self.values.extend_from_slice(&other.values);
-    }
-}
-
-impl<T: Copy + Default> FromIterator<Option<T>> for Primitive<T> {
-    fn from_iter<I: IntoIterator<Item = Option<T>>>(values: I) -> Primitive<T> {
-        let values = values.into_iter();
-        let mut out = Primitive { values: Vec::with_capacity(values.size_hint().0), valid: None };
-        for value in values {
-            out.push(value);
-        }
-        out
-    }
-}
-
-/// Collects the values of one column.
-#[derive(Debug)]
-pub struct ColumnBuilder {
-    data: Data,
-}
-
-#[derive(Debug)]
-enum Data {
-    /// No type known yet: so many NULLs.
-    Untyped(usize),
-    Bool(Primitive<bool>),
-    Int64(Primitive<i64>),
-    Float64(Primitive<f64>),
-    Numeric(Primitive<Numeric>),
-    Date(Primitive<i32>),
-    Time(Primitive<i64>),
-    Datetime(Primitive<i64>),
-    Timestamp(Primitive<i64>),
-    String(StringsBuilder),
-    Bytes(BlobsBuilder),
-    Any(Vec<Value>),
-}
-
-impl ColumnBuilder {
-    pub fn new(ty: &Type) -> ColumnBuilder {
-        ColumnBuilder::with_capacity(ty, 0)
-    }
-
-    pub fn with_capacity(ty: &Type, rows: usize) -> ColumnBuilder {
-        fn primitive<T>(rows: usize) -> Primitive<T> {
-            Primitive { values: Vec::with_capacity(rows), valid: None }
-        }
-        let data = match ty {
-            Type::Bool => Data::Bool(primitive(rows)),
-            Type::Int64 => Data::Int64(primitive(rows)),
-            Type::Float64 => Data::Float64(primitive(rows)),
-            Type::Numeric => Data::Numeric(primitive(rows)),
-            Type::Date => Data::Date(primitive(rows)),
-            Type::Time => Data::Time(primitive(rows)),
-            Type::Datetime => Data::Datetime(primitive(rows)),
-            Type::Timestamp => Data::Timestamp(primitive(rows)),
-            Type::String => Data::String(StringsBuilder::with_capacity(rows)),
-            Type::Bytes => Data::Bytes(BlobsBuilder::default()),
-            _ => Data::Any(Vec::with_capacity(rows)),
-        };
-        ColumnBuilder { data }
-    }
-
-    pub fn len(&self) -> usize {
-        match &self.data {
-            Data::Untyped(len) => *len,
-            Data::Bool(p) => p.values.len(),
-            Data::Int64(p) | Data::Time(p) | Data::Datetime(p) | Data::Timestamp(p) => p.values.len(),
-            Data::Float64(p) => p.values.len(),
-            Data::Numeric(p) => p.values.len(),
-            Data::Date(p) => p.values.len(),
-            Data::String(s) => s.offsets.len(),
-            Data::Bytes(b) => b.offsets.len(),
-            Data::Any(values) => values.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A value of another type than the column's is kept as it is; the column then takes more space.
-    #[inline]
-    pub fn push(&mut self, value: Value) {
-        match (&mut self.data, value) {
-            (Data::Bool(p), Value::Bool(v)) => p.push(Some(v)),
-            (Data::Int64(p), Value::Int64(v)) => p.push(Some(v)),
-            (Data::Float64(p), Value::Float64(v)) => p.push(Some(v)),
-            (Data::Numeric(p), Value::Numeric(v)) => p.push(Some(v)),
-            (Data::Date(p), Value::Date(v)) => p.push(Some(v)),
-            (Data::Time(p), Value::Time(v)) => p.push(Some(v)),
-            (Data::Datetime(p), Value::Datetime(v)) => p.push(Some(v)),
-            (Data::Timestamp(p), Value::Timestamp(v)) => p.push(Some(v)),
-            (Data::String(s), Value::String(v)) if s.fits(v.len()) => s.push(Some(&v)),
-            (Data::Bytes(b), Value::Bytes(v)) if b.fits(v.len()) => b.push(Some(&v)),
-            (Data::Any(values), value) => values.push(value),
-            (_, Value::Null) => self.push_null(),
-            (_, value) => self.push_other(value),
-        }
-    }
-
-    pub fn push_null(&mut self) {
-        match &mut self.data {
-            Data::Untyped(len) => *len += 1,
-            Data::Bool(p) => p.push(None),
-            Data::Int64(p) | Data::Time(p) | Data::Datetime(p) | Data::Timestamp(p) => p.push(None),
-            Data::Float64(p) => p.push(None),
-            Data::Numeric(p) => p.push(None),
-            Data::Date(p) => p.push(None),
-            Data::String(s) => s.push(None),
-            Data::Bytes(b) => b.push(None),
-            Data::Any(values) => values.push(Value::Null),
-        }
-    }
-
-    /// A string without making a value of it first.
-    pub fn push_str(&mut self, text: &str) {
-        match &mut self.data {
-            Data::String(s) if s.fits(text.len()) => s.push(Some(text)),
-            _ => self.push(Value::string(text)),
-        }
-    }
-
-    fn push_other(&mut self, value: Value) {
-        if let Data::Untyped(nulls) = self.data {
-            if let Some(ty) = scalar_type(&value) {
-                *self = ColumnBuilder::new(&ty);
-                (0..nulls).for_each(|_| self.push_null());
-                self.push(value);
-                return;
-            }
-        }
-        self.push_other_any(value);
-    }
-
-    /// Goes over to one value a row.
-    fn push_other_any(&mut self, value: Value) {
-        if !matches!(self.data, Data::Any(_)) {
-            let column = std::mem::replace(&mut self.data, Data::Untyped(0)).into_column();
-            self.data = Data::Any((0..column.len()).map(|index| column.get(index)).collect());
-        }
-        if let Data::Any(values) = &mut self.data {
-            values.push(value);
-        }
-    }
-
-    /// Row `index` of `column`.
-    pub fn push_from(&mut self, column: &Column, index: usize) {
-        match (&mut self.data, column) {
-            (Data::Bool(to), Column::Bool(from)) => to.push(from.get(index)),
-            (Data::Int64(to), Column::Int64(from)) => to.push(from.get(index)),
-            (Data::Float64(to), Column::Float64(from)) => to.push(from.get(index)),
-            (Data::Numeric(to), Column::Numeric(from)) => to.push(from.get(index)),
-            (Data::Date(to), Column::Date(from)) => to.push(from.get(index)),
-            (Data::Time(to), Column::Time(from))
-            | (Data::Datetime(to), Column::Datetime(from))
-            | (Data::Timestamp(to), Column::Timestamp(from)) => to.push(from.get(index)),
-            (Data::String(to), Column::String(from)) if to.fits(from.data.len()) => to.push(from.get(index)),
-            (Data::String(to), Column::Dictionary(from)) => match from.get(index) {
-                Some(text) if !to.fits(text.len()) => self.push(Value::String(text.clone())),
-                text => to.push(text.map(|text| &**text)),
-            },
-            (Data::Bytes(to), Column::Bytes(from)) if to.fits(from.data.len()) => to.push(from.get(index)),
-            _ => self.push(column.get(index)),
-        }
-    }
-
-    /// All rows of `column`.
-    pub fn extend(&mut self, column: &Column) {
-        if let Data::Untyped(nulls) = self.data {
-            if nulls == 0 {
-                match column {
-                    Column::String(_) | Column::Dictionary(_) => self.data = Data::String(StringsBuilder::default()),
-                    Column::Bytes(_) => self.data = Data::Bytes(BlobsBuilder::default()),
-                    Column::Any(_) | Column::Constant(..) => {}
-                    _ => {
-                        if let Some(data) = Data::from_primitive(column) {
-                            self.data = data;
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-        match (&mut self.data, column) {
-            (Data::Bool(to), Column::Bool(from)) => to.extend(from),
-            (Data::Int64(to), Column::Int64(from)) => to.extend(from),
-            (Data::Float64(to), Column::Float64(from)) => to.extend(from),
-            (Data::Numeric(to), Column::Numeric(from)) => to.extend(from),
-            (Data::Date(to), Column::Date(from)) => to.extend(from),
-            (Data::Time(to), Column::Time(from))
-            | (Data::Datetime(to), Column::Datetime(from))
-            | (Data::Timestamp(to), Column::Timestamp(from)) => to.extend(from),
-            (Data::Any(to), Column::Any(from)) => to.extend_from_slice(from),
-            (Data::Untyped(nulls), Column::Constant(Value::Null, len)) => *nulls += len,
-            (Data::Untyped(0), Column::Any(from)) => self.data = Data::Any(from.clone()),
-            _ => (0..column.len()).for_each(|index| self.push_from(column, index)),
-        }
-    }
-
-    pub fn finish(self) -> Column {
-        self.data.into_column()
-    }
-
-    /// As [`ColumnBuilder::finish`] and [`Column::compact`].
-    pub fn finish_compact(self) -> Column {
-        self.finish().compact()
-    }
-}
-
-impl Data {
-    fn from_primitive(column: &Column) -> Option<Data> {
-        Some(match column {
-            Column::Bool(p) => Data::Bool(p.clone()),
-            Column::Int64(p) => Data::Int64(p.clone()),
-            Column::Float64(p) => Data::Float64(p.clone()),
-            Column::Numeric(p) => Data::Numeric(p.clone()),
-            Column::Date(p) => Data::Date(p.clone()),
-            Column::Time(p) => Data::Time(p.clone()),
-            Column::Datetime(p) => Data::Datetime(p.clone()),
-            Column::Timestamp(p) => Data::Timestamp(p.clone()),
-            _ => return None,
-        })
-    }
-
-    fn into_column(self) -> Column {
-        match self {
-            Data::Untyped(len) => Column::nulls(len),
-            Data::Bool(p) => Column::Bool(p),
-            Data::Int64(p) => Column::Int64(p),
-            Data::Float64(p) => Column::Float64(p),
-            Data::Numeric(p) => Column::Numeric(p),
-            Data::Date(p) => Column::Date(p),
-            Data::Time(p) => Column::Time(p),
-            Data::Datetime(p) => Column::Datetime(p),
-            Data::Timestamp(p) => Column::Timestamp(p),
-            // `fits` was asked before each push, so the offsets reach.
-            Data::String(s) => s.finish().map_or(Column::Any(Vec::new()), Column::String),
-            Data::Bytes(b) => b.finish().map_or(Column::Any(Vec::new()), Column::Bytes),
-            Data::Any(values) => Column::Any(values),
-        }
-    }
-}
-
-/// The type of a scalar value that has a typed column; `None` for the others.
-fn scalar_type(value: &Value) -> Option<Type> {
-    Some(match value {
-        Value::Bool(_) => Type::Bool,
-        Value::Int64(_) => Type::Int64,
-        Value::Float64(_) => Type::Float64,
-        Value::Numeric(_) => Type::Numeric,
-        Value::Date(_) => Type::Date,
-        Value::Time(_) => Type::Time,
-        Value::Datetime(_) => Type::Datetime,
-        Value::Timestamp(_) => Type::Timestamp,
-        Value::String(_) => Type::String,
-        Value::Bytes(_) => Type::Bytes,
-        _ => return None,
-    })
-}
-
-impl Batch {
-    pub fn new(columns: Vec<Arc<Column>>, len: usize) -> Batch {
-        Batch { len, columns }
-    }
-
-    /// Builds a batch from rows; `types` are the columns'.
-    pub fn from_rows(types: &[Type], rows: impl IntoIterator<Item = Vec<Value>>) -> Batch {
-        let mut builders: Vec<ColumnBuilder> = types.iter().map(ColumnBuilder::new).collect();
-        let mut len = 0;
-        for row in rows {
-            len += 1;
-            let mut row = row.into_iter();
-            for builder in &mut builders {
-                builder.push(row.next().unwrap_or_default());
-            }
-        }
-        Batch { len, columns: builders.into_iter().map(|builder| Arc::new(builder.finish_compact())).collect() }
-    }
-
-    pub fn row(&self, index: usize) -> Vec<Value> {
-        self.columns.iter().map(|column| column.get(index)).collect()
-    }
-
-    pub fn rows(&self) -> impl Iterator<Item = Vec<Value>> + '_ {
-        (0..self.len).map(|index| self.row(index))
-    }
-
-    /// The rows at `rows`, in that order; [`NO_ROW`] gives NULLs.
-    pub fn gather(&self, rows: &[u32]) -> Batch {
-        Batch { len: rows.len(), columns: self.columns.iter().map(|column| Arc::new(column.gather(rows))).collect() }
-    }
-
-    pub fn filter(&self, keep: &Bitmap) -> Batch {
-        if keep.len() == self.len && keep.all() {
-            return self.clone();
-        }
-        self.gather(&keep.ones())
-    }
-
-    pub fn slice(&self, from: usize, len: usize) -> Batch {
-        let to = (from + len).min(self.len);
-        let from = from.min(to);
-        if (from, to) == (0, self.len) {
-            return self.clone();
-        }
-        let columns = self.columns.iter().map(|column| Arc::new(column.slice(from, to - from))).collect();
-        Batch { len: to - from, columns }
-    }
-
-    /// One batch of all rows. The batches have the same columns; none gives an empty batch without columns.
-    pub fn concat(batches: &[Batch]) -> Batch {
-        match batches {
-            [] => Batch::default(),
-            [only] => only.clone(),
-            [first, ..] => {
-                let columns = (0..first.columns.len()).map(|index| {
-                    let parts: Vec<&Column> =
-                        batches.iter().filter_map(|batch| batch.columns.get(index).map(|column| &**column)).collect();
-                    Arc::new(Column::concat(&parts))
-                });
-                Batch { columns: columns.collect(), len: batches.iter().map(|batch| batch.len).sum() }
-            }
-        }
-    }
-
-    pub fn memory(&self) -> usize {
-        self.columns.iter().map(|column| column.memory()).sum::<usize>() + size_of::<Batch>()
-    }
 }
 
 #[cfg(test)]

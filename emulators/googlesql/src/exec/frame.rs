@@ -29,10 +29,6 @@ impl Layout {
         self.index.get(&id.0).map(|position| *position as usize)
     }
 
-    pub fn contains(&self, id: ColumnId) -> bool {
-        self.index.contains_key(&id.0)
-    }
-
     /// The position of a column that the plan promises.
     pub fn require(&self, id: ColumnId) -> Result<usize> {
         self.position(id).ok_or_else(|| missing(id))

@@ -82,8 +82,11 @@ struct Coder {
     others: FastMap<GroupKey, u32>,
     next: u32,
     /// The last dictionary seen and what its codes became; `NO_ROW` where not yet asked.
-    dictionary: Option<(Arc<Vec<Arc<str>>>, Vec<u32>)>,
+    dictionary: Option<KnownDictionary>,
 }
+
+/// A dictionary's values and what their codes became.
+type KnownDictionary = (Arc<Vec<Arc<str>>>, Vec<u32>);
 
 #[derive(Debug)]
 enum CodeMap {

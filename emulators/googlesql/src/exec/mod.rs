@@ -15,6 +15,8 @@ mod node;
 mod ops;
 mod order;
 mod refs;
+#[cfg(test)]
+mod sql_tests;
 mod subquery;
 #[cfg(test)]
 mod tests;

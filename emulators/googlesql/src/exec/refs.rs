@@ -70,7 +70,7 @@ pub(super) fn rel_ids(rel: &Rel, ids: &mut Ids) {
     inputs(rel, &mut |input| rel_ids(input, ids));
 }
 
-pub(super) fn aggregate_exprs<'a>(call: &'a AggregateCall) -> impl Iterator<Item = &'a Expr> {
+pub(super) fn aggregate_exprs(call: &AggregateCall) -> impl Iterator<Item = &Expr> {
     call.args
         .iter()
         .chain(call.order_by.iter().map(|key| &key.expr))
@@ -78,7 +78,7 @@ pub(super) fn aggregate_exprs<'a>(call: &'a AggregateCall) -> impl Iterator<Item
         .chain(call.filter.as_deref())
 }
 
-pub(super) fn window_exprs<'a>(call: &'a WindowCall) -> impl Iterator<Item = &'a Expr> {
+pub(super) fn window_exprs(call: &WindowCall) -> impl Iterator<Item = &Expr> {
     let bounds = call.frame.iter().flat_map(|frame| [&frame.start, &frame.end]).filter_map(|bound| match bound {
         Bound::Preceding(expr) | Bound::Following(expr) => Some(&**expr),
         _ => None,

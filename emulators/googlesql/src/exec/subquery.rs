@@ -128,10 +128,8 @@ impl<'p> Run<'p> {
         env: &Env<'_>,
     ) -> Result<Rc<Answer>> {
         let key = group_key(values);
-        if fixed {
-            if let Some(known) = subquery.memo.borrow().get(&key) {
-                return Ok(known.clone());
-            }
+        if fixed && let Some(known) = subquery.memo.borrow().get(&key) {
+            return Ok(known.clone());
         }
         let env = Env::within(env, correlated, &key.0);
         let answer = Rc::new(self.run_subquery(&subquery.node, kind, column, tested_type, &env)?);

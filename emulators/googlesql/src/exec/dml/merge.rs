@@ -65,7 +65,7 @@ impl<'p> Run<'p> {
         let source_node = Node::compile_filtered(&merge.source, Vec::new(), &seen(&source_ids))?;
         let (source, _source_held) = self.collect_one(&source_node, &Env::ROOT)?;
         let target_node = Node::compile_filtered(&merge.target, early, &seen(&target_ids))?;
-        let (target, _target_held) = if never && !by_source || source.len == 0 && !by_source {
+        let (target, _target_held) = if (never || source.len == 0) && !by_source {
             (crate::exec::ops::empty(target_node.layout.ids.len()), self.hold(0)?)
         } else {
             self.collect_one(&target_node, &Env::ROOT)?
@@ -252,11 +252,11 @@ impl<'p> Run<'p> {
             };
             let mut found: Vec<(Vec<u32>, Vec<u32>)> = vec![Default::default(); updates.len()];
             for (row, id) in row_ids(ids, batch.len)?.into_iter().enumerate() {
-                if let Some((clause, place)) = places.get(&id) {
-                    if let Some((rows, values)) = found.get_mut(*clause as usize) {
-                        rows.push(row as u32);
-                        values.push(*place);
-                    }
+                if let Some((clause, place)) = places.get(&id)
+                    && let Some((rows, values)) = found.get_mut(*clause as usize)
+                {
+                    rows.push(row as u32);
+                    values.push(*place);
                 }
             }
             for (update, (rows, places)) in updates.iter().zip(found) {

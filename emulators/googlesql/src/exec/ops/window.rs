@@ -15,6 +15,9 @@ use crate::exec::node::Node;
 use crate::exec::order::SortRows;
 use crate::plan::{WindowCall, WindowGroup};
 
+/// For each row of a partition the first of its peers and the one behind the last.
+type Peers = Vec<(u32, u32)>;
+
 /// One partition's rows in order, and what its calls share.
 pub(super) struct Partition<'w> {
     /// Positions in the whole batch, in the window's order.
@@ -61,7 +64,7 @@ impl<'p> Run<'p> {
         let sort = SortRows::new(&group.order_by, &order);
         let buckets = Buckets::new(&ids, grouper.groups());
         let _held = self.hold(grouper.memory() + buckets.memory() + sort.memory() + len * 16)?;
-        let mut partitions: Vec<(Vec<u32>, Vec<(u32, u32)>)> = Vec::with_capacity(grouper.groups());
+        let mut partitions: Vec<(Vec<u32>, Peers)> = Vec::with_capacity(grouper.groups());
         let mut sequence = Vec::with_capacity(len);
         for id in 0..grouper.groups() {
             let mut rows = buckets.rows(id as u32).to_vec();
@@ -97,7 +100,7 @@ impl<'p> Run<'p> {
 }
 
 /// Without ORDER BY all rows are peers.
-fn peers(rows: &[u32], sort: &SortRows) -> Vec<(u32, u32)> {
+fn peers(rows: &[u32], sort: &SortRows) -> Peers {
     let mut out = Vec::with_capacity(rows.len());
     let mut from = 0;
     while from < rows.len() {

@@ -126,12 +126,8 @@ fn distance_of(value: &Value) -> Result<Distance> {
         Value::BigNumeric(value) => Distance::Big(**value),
         Value::Interval(interval) => {
             let Interval { months, days, micros } = **interval;
-            if months != 0 {
-                return Err(SqlError::unsupported(
-                    "RANGE frames with an INTERVAL of months or years are not supported",
-                ));
-            }
-            Distance::Int(i128::from(days) * DAY + i128::from(micros))
+            let micros = i128::from(days) * DAY + i128::from(micros);
+            if months == 0 { Distance::Int(micros) } else { Distance::Months(months, micros) }
         }
         Value::Null => return Err(SqlError::evaluation("Window frame offset must not be NULL")),
         _ => return Err(SqlError::internal("a window frame's offset is no number")),

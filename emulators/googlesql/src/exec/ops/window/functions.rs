@@ -204,14 +204,14 @@ impl<'p> Run<'p> {
         let mut last: Option<((usize, usize), Value)> = None;
         for (at, frame) in frames.into_iter().enumerate() {
             self.tick(at)?;
-            if let Some((known, value)) = &last {
-                if *known == frame {
-                    out.push(value.clone());
-                    continue;
-                }
+            if let Some((known, value)) = &last
+                && *known == frame
+            {
+                out.push(value.clone());
+                continue;
             }
             // A frame that only grows at its end goes on with the same accumulator.
-            let grows = frame.0 == fed.0 && frame.1 >= fed.1 && !prepared.call.distinct;
+            let grows = frame.0 == fed.0 && frame.1 >= fed.1 && !prepared.call.distinct && keeps_totals(function.name);
             if !grows || last.is_none() {
                 accumulator = self.accumulator(prepared, function);
                 fed = (frame.0, frame.0);
@@ -264,6 +264,25 @@ impl<'p> Run<'p> {
         }
         Ok(())
     }
+}
+
+/// Functions whose accumulators hold totals and can say their result again and again; those that collect
+/// values give them away with their result.
+fn keeps_totals(name: &str) -> bool {
+    matches!(
+        name,
+        "sum"
+            | "avg"
+            | "min"
+            | "max"
+            | "any_value"
+            | "countif"
+            | "logical_and"
+            | "logical_or"
+            | "bit_and"
+            | "bit_or"
+            | "bit_xor"
+    ) || ["var", "stddev", "covar", "corr"].iter().any(|family| name.starts_with(family))
 }
 
 /// COUNT, and SUM, MIN and MAX of integers, without an accumulator a frame. False where it is none of these.
