@@ -308,7 +308,7 @@ impl Accumulator for Extreme {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(std::mem::take(&mut self.best))
+        Ok(self.best.clone())
     }
 }
 
@@ -333,7 +333,7 @@ impl Accumulator for ExtremeBy {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(std::mem::take(&mut self.best))
+        Ok(self.best.clone())
     }
 }
 
@@ -353,7 +353,7 @@ impl Accumulator for Fold {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(self.value.take().unwrap_or_default())
+        Ok(self.value.clone().unwrap_or_default())
     }
 }
 
