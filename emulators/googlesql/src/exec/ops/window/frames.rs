@@ -70,15 +70,26 @@ enum Key {
     Int(i128),
     Big(BigNumeric),
     Float(f64),
+    /// Below or above every finite number of the kind; infinities lie further out.
+    Beyond {
+        above: bool,
+    },
 }
 
 impl Key {
-    /// This plus a distance of the same kind, kept within what the kind can hold.
+    /// This plus a distance of the same kind.
     fn plus(self, distance: &Distance) -> Key {
         match (self, distance) {
-            (Key::Int(key), Distance::Int(distance)) => Key::Int(key.saturating_add(*distance)),
-            (Key::Big(key), Distance::Big(distance)) => Key::Big(key.saturating_add(*distance)),
-            (Key::Float(key), Distance::Float(distance)) => Key::Float(key + distance),
+            (Key::Int(key), Distance::Int(distance)) => {
+                key.checked_add(*distance).map_or(Key::Beyond { above: *distance > 0 }, Key::Int)
+            }
+            (Key::Big(key), Distance::Big(distance)) => {
+                key.checked_add(*distance).map_or(Key::Beyond { above: !distance.is_negative() }, Key::Big)
+            }
+            (Key::Float(key), Distance::Float(distance)) => match key + distance {
+                sum if sum.is_infinite() && key.is_finite() => Key::Beyond { above: sum > 0.0 },
+                sum => Key::Float(sum),
+            },
             (Key::Int(key), Distance::Months(months, micros)) => {
                 let (day, time) = (key.div_euclid(DAY), key.rem_euclid(DAY));
                 let moved = i32::try_from(day).ok().and_then(|day| civil::add_months(day.into(), *months));
@@ -93,8 +104,19 @@ impl Key {
         match (self, other) {
             (Key::Int(a), Key::Int(b)) => a < b,
             (Key::Big(a), Key::Big(b)) => a < b,
-            (Key::Float(a), Key::Float(b)) => a < b,
-            _ => false,
+            (Key::Float(a), Key::Float(b)) if a.is_finite() && b.is_finite() => a < b,
+            (a, b) => a.place() < b.place(),
+        }
+    }
+
+    /// Where the key lies among finite numbers, what is beyond them, and infinities.
+    fn place(self) -> i8 {
+        match self {
+            Key::Float(f64::NEG_INFINITY) => -2,
+            Key::Beyond { above: false } => -1,
+            Key::Beyond { above: true } => 1,
+            Key::Float(f64::INFINITY) => 2,
+            _ => 0,
         }
     }
 
