@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::End;
+use super::{End, say};
 use crate::SetupError;
 use crate::figures::{Figure, measure};
 use crate::layout::Layout;
@@ -49,7 +49,7 @@ pub(crate) async fn figures(arguments: Arguments) -> Result<End, SetupError> {
 fn show(figure: &Figure) {
     let limit = figure.limit.map(|limit| format!("at most {limit} {}", figure.unit)).unwrap_or_default();
     let mark = if figure.is_within() { "" } else { "  OVER" };
-    println!("{:45} {:10.2} {:5}  {limit}{mark}", figure.name, figure.value, figure.unit);
+    say(&format!("{:45} {:10.2} {:5}  {limit}{mark}", figure.name, figure.value, figure.unit));
 }
 
 /// Every scenario, healthy and with each defect it catches.

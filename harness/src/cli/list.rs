@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::End;
+use super::{End, say};
 use crate::SetupError;
 use crate::invariants::CATALOGUE;
 use crate::layout::Layout;
@@ -18,16 +18,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn list(arguments: &Arguments) -> Result<End, SetupError> {
     let layout = Layout::find()?;
-    println!("Scenarios");
+    say("Scenarios");
     for scenario in all(&layout)? {
-        println!("  {:30} {} ({})", scenario.name, scenario.title, scenario.incident);
-        println!("  {:30} catches {}", "", scenario.catches.join(", "));
+        say(&format!("  {:30} {} ({})", scenario.name, scenario.title, scenario.incident));
+        say(&format!("  {:30} catches {}", "", scenario.catches.join(", ")));
     }
     let pipeline = Pipeline::read(&layout, &arguments.pipeline)?;
-    println!("\nDefects of pipeline `{}`\n  {}", pipeline.name, pipeline.defects.known.join("\n  "));
-    println!("\nInvariants");
+    say(&format!("\nDefects of pipeline `{}`\n  {}", pipeline.name, pipeline.defects.known.join("\n  ")));
+    say("\nInvariants");
     for invariant in CATALOGUE {
-        println!("  {:30} {}", invariant.name, invariant.holds_when);
+        say(&format!("  {:30} {}", invariant.name, invariant.holds_when));
     }
     Ok(End::Held)
 }

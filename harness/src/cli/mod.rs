@@ -7,6 +7,7 @@ mod run;
 mod up;
 
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::SetupError;
@@ -91,6 +92,11 @@ async fn dispatch(command: Command) -> Result<End, SetupError> {
         Command::List(arguments) => list::list(&arguments),
         Command::Figures(arguments) => figures::figures(arguments).await,
     }
+}
+
+/// Prints a line; a reader that has gone away, such as `head`, is no error.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Returns on SIGINT or SIGTERM.

@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::End;
+use super::{End, say};
 use crate::SetupError;
 use crate::layout::Layout;
 use crate::report::{Widths, grid, line, summary, to_json, to_junit};
@@ -90,7 +90,7 @@ pub(crate) async fn matrix(arguments: MatrixArguments) -> Result<End, SetupError
         cells.extend([None].into_iter().chain(defects).map(|defect| (scenario.clone(), defect)));
     }
     let outcomes = play(layout, cells, &arguments.common).await?;
-    print!("{}", grid(&outcomes));
+    say(grid(&outcomes).trim_end());
     Ok(end(&outcomes))
 }
 
@@ -112,10 +112,10 @@ async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<O
     let mut outcomes: Vec<Outcome> = Vec::new();
     while let Some(outcome) = runs.next().await {
         let outcome = outcome?;
-        println!("{}", line(&outcome, widths));
+        say(&line(&outcome, widths));
         outcomes.push(outcome);
     }
-    println!("{}", summary(&outcomes, begun.elapsed().as_secs_f64()));
+    say(&summary(&outcomes, begun.elapsed().as_secs_f64()));
     if let Some(file) = &common.json {
         write(file, &to_json(&outcomes))?;
     }

@@ -108,7 +108,7 @@ fn row(tables: &TableSet, table: usize, index: usize) -> Value {
         (_, "INT64") => json!(index),
         (_, "FLOAT64") => json!(index as f64 + 0.25),
         (_, "NUMERIC") => json!("1.5"),
-        (_, "BOOLEAN") => json!(index % 2 == 0),
+        (_, "BOOLEAN") => json!(index.is_multiple_of(2)),
         (_, "TIMESTAMP") => json!("2026-01-01T12:00:00Z"),
         (_, "JSON") => json!({ "index": index }),
         (name, _) => json!(format!("{name}_{table}")),
