@@ -10,6 +10,7 @@ use scrimmage_googlesql::catalog::{Catalog, Relation, Routine, Table, TablePath}
 use crate::engine::Store;
 use crate::engine::dataset::TableKind;
 use crate::engine::store::DatasetPath;
+use crate::engine::transaction::Transaction;
 use crate::engine::wildcard::WildcardTable;
 use crate::information_schema;
 use crate::texts;
@@ -50,16 +51,26 @@ pub struct Snapshot {
     pub temp: Option<Arc<TempObjects>>,
     /// The statement makes a temporary object: its single name is not looked for anywhere else.
     pub creates_temp: bool,
+    /// The open transaction, whose own changes are seen.
+    pub transaction: Option<SharedTransaction>,
     /// The commit; what later ones write is not seen.
     pub seq: u64,
     pub now: Timestamp,
+}
+
+/// A transaction that a script's statements share. Locked after the store where both are.
+pub type SharedTransaction = Arc<Mutex<Transaction>>;
+
+/// The transaction, for as long as one operation takes.
+pub fn lock_transaction(transaction: &SharedTransaction) -> MutexGuard<'_, Transaction> {
+    transaction.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Snapshot {
     /// The newest state, for a statement that starts now.
     pub fn take(store: &SharedStore, scope: NameScope, now: Timestamp) -> Snapshot {
         let seq = store.lock().seq();
-        Snapshot { store: store.clone(), scope, temp: None, creates_temp: false, seq, now }
+        Snapshot { store: store.clone(), scope, temp: None, creates_temp: false, transaction: None, seq, now }
     }
 
     /// Fills in what a name leaves out; temporary objects come first.
@@ -133,7 +144,10 @@ impl Catalog for Snapshot {
             TableKind::Table | TableKind::Snapshot { .. } | TableKind::Clone { .. } => {
                 let version = match as_of {
                     Some(at) => store.version_as_of(self.now, &path, Timestamp::from_micros(at))?,
-                    None => store.version_at(&path, self.seq)?,
+                    None => match self.transaction.as_ref().and_then(|own| lock_transaction(own).version(&path)) {
+                        Some(own) => own,
+                        None => store.version_at(&path, self.seq)?,
+                    },
                 };
                 Ok(Relation::Table(version))
             }

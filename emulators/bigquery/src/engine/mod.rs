@@ -13,6 +13,7 @@ mod segments;
 pub mod store;
 pub mod stream;
 pub mod table;
+pub mod transaction;
 pub mod wildcard;
 
 pub use error::EngineError;

@@ -80,7 +80,7 @@ impl Store {
         self.next_seq();
     }
 
-    fn next_seq(&mut self) -> u64 {
+    pub(super) fn next_seq(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
@@ -368,25 +368,7 @@ impl Store {
             return Err(EngineError::Conflict(path));
         }
         let current = entry.current().clone();
-        let buffered = |segment: &Segment| segment.buffered_until.is_some_and(|until| until > now);
-
-        let mut removed: HashMap<u64, Vec<u32>> = HashMap::new();
-        let mut touched: HashSet<PartitionId> = HashSet::new();
-        if change.truncate {
-            if read.segments.iter().any(|segment| buffered(segment)) {
-                return Err(EngineError::Invalid(texts::truncate_streaming_buffer(&path)));
-            }
-            touched.extend(read.segments.iter().map(|segment| segment.partition));
-        }
-        for row in &change.removed {
-            let (index, within) = TableVersion::locate(*row);
-            let segment = read.segments.get(index).ok_or_else(|| EngineError::Conflict(path.clone()))?;
-            if buffered(segment) {
-                return Err(EngineError::StreamingBuffer(path));
-            }
-            touched.insert(segment.partition);
-            removed.entry(segment.id).or_default().push(within);
-        }
+        let Removed { rows: removed, partitions: touched } = Removed::by(change, &read, now)?;
         if touched.iter().any(|partition| entry.mutated.get(partition).is_some_and(|last| *last > base)) {
             return Err(EngineError::Conflict(path));
         }
@@ -452,7 +434,7 @@ impl Store {
         self.due
     }
 
-    fn expect(&mut self, due: Option<Timestamp>) {
+    pub(super) fn expect(&mut self, due: Option<Timestamp>) {
         self.due = self.due.into_iter().chain(due).min();
     }
 
@@ -473,8 +455,39 @@ impl Store {
     }
 }
 
+/// What a change takes away: rows by segment, and the partitions that they are of.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    pub rows: HashMap<u64, Vec<u32>>,
+    pub partitions: HashSet<PartitionId>,
+}
+
+impl Removed {
+    /// `read` is the version that the change was computed on. Rows in the streaming buffer cannot go.
+    pub fn by(change: &TableChange, read: &TableVersion, now: Timestamp) -> Result<Removed> {
+        let buffered = |segment: &Segment| segment.buffered_until.is_some_and(|until| until > now);
+        let mut removed = Removed::default();
+        if change.truncate {
+            if read.segments.iter().any(|segment| buffered(segment)) {
+                return Err(EngineError::Invalid(texts::truncate_streaming_buffer(&read.path)));
+            }
+            removed.partitions.extend(read.segments.iter().map(|segment| segment.partition));
+        }
+        for row in &change.removed {
+            let (index, within) = TableVersion::locate(*row);
+            let segment = read.segments.get(index).ok_or_else(|| EngineError::Conflict(read.path.clone()))?;
+            if buffered(segment) {
+                return Err(EngineError::StreamingBuffer(read.path.clone()));
+            }
+            removed.partitions.insert(segment.partition);
+            removed.rows.entry(segment.id).or_default().push(within);
+        }
+        Ok(removed)
+    }
+}
+
 /// When the table or its oldest partition goes.
-fn due(entry: &TableEntry) -> Option<Timestamp> {
+pub(super) fn due(entry: &TableEntry) -> Option<Timestamp> {
     let current = entry.current();
     let oldest = current.shape.partitioning.as_ref().and_then(|partitioning| {
         let lifetime = partitioning.lifetime()?;
@@ -499,7 +512,7 @@ fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) {
     }
 }
 
-fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) {
+pub(super) fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) {
     // A statement that began earlier may commit later: time travel reads versions in the order of commits.
     version.at = version.at.max(entry.current().at);
     let version = compact(entry, version);

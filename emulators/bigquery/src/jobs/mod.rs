@@ -205,6 +205,7 @@ pub fn view_schema(
         cancel: Arc::default(),
         dry_run: true,
         temp: None,
+        transaction: None,
         max_bytes_billed: None,
     };
     let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));

@@ -54,6 +54,7 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         cancel,
         dry_run: spec.dry_run,
         temp: None,
+        transaction: None,
         max_bytes_billed: spec.max_bytes_billed,
     };
     let outcome = execute(app, cell, &runner, &spec);

@@ -1,6 +1,6 @@
 //! What the engine's script runner asks of BigQuery: statements as child jobs, temporary objects, system variables.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use scrimmage_googlesql::ast::Statement;
 use scrimmage_googlesql::catalog::{Catalog, QueryResult};
@@ -16,6 +16,7 @@ use super::statement::{Runner, StatementDone, Surroundings};
 use super::{Job, JobKind, JobState};
 use crate::catalog::TempObjects;
 use crate::engine::store::DatasetPath;
+use crate::engine::transaction::Transaction;
 use crate::limits;
 use crate::service::App;
 use crate::service::error::ApiError;
@@ -178,6 +179,28 @@ impl Host for ScriptHost<'_> {
 
     fn now(&self) -> i64 {
         self.app.ctx.clock.now().as_micros()
+    }
+
+    fn begin_transaction(&mut self) -> Result<(), SqlError> {
+        let transaction = Transaction::begin(&self.app.store.lock());
+        self.runner.transaction = Some(Arc::new(Mutex::new(transaction)));
+        Ok(())
+    }
+
+    fn commit_transaction(&mut self) -> Result<(), SqlError> {
+        let own = self.runner.transaction.take().and_then(Arc::into_inner);
+        let own = own.ok_or_else(|| SqlError::internal("The transaction is in use"))?;
+        let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.app.store.lock().commit(self.app.ctx.clock.now(), own)?)
+    }
+
+    fn rollback_transaction(&mut self) -> Result<(), SqlError> {
+        self.runner.transaction = None;
+        Ok(())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.runner.transaction.is_some()
     }
 
     fn system_variable(&self, name: &str) -> Option<Value> {

@@ -16,7 +16,7 @@ use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 use super::costs::Costs;
 use super::ddl::{self, DdlDone};
 use super::gate::DmlGate;
-use crate::catalog::{NameScope, SharedStore, Snapshot, TempObjects};
+use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
 use crate::{limits, texts};
 
 /// What the statements of one job share.
@@ -32,6 +32,8 @@ pub struct Runner {
     pub dry_run: bool,
     /// The running script's own objects.
     pub temp: Option<Arc<TempObjects>>,
+    /// The script's open transaction.
+    pub transaction: Option<SharedTransaction>,
     /// `maximumBytesBilled`: a statement that would cost more is refused.
     pub max_bytes_billed: Option<u64>,
 }
@@ -70,7 +72,9 @@ impl Runner {
     /// Names and time as of now.
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now());
-        Snapshot { temp: self.temp.clone(), ..snapshot }
+        let transaction = self.transaction.clone();
+        let seq = transaction.as_ref().map_or(snapshot.seq, |own| lock_transaction(own).base);
+        Snapshot { temp: self.temp.clone(), transaction, seq, ..snapshot }
     }
 
     /// What functions see: one moment for the whole statement.
@@ -145,7 +149,12 @@ impl Runner {
                 Outcome::Dml(change) => {
                     let path = change.table.path().clone();
                     let now = self.ctx.clock.now();
-                    let applied = self.store.lock().apply(now, &change, base);
+                    let mut store = self.store.lock();
+                    let applied = match &self.transaction {
+                        Some(own) => store.apply_within(now, &change, &mut lock_transaction(own)),
+                        None => store.apply(now, &change, base),
+                    };
+                    drop(store);
                     match applied {
                         Ok(stats) => {
                             let dml = Some((stats, path));

@@ -16,4 +16,5 @@ mod scan_costs;
 mod streaming;
 mod support;
 mod time_travel;
+mod transactions;
 mod wildcard;

@@ -254,6 +254,10 @@ pub struct Pending<'a> {
 }
 
 impl Pending<'_> {
+    pub fn change(&self) -> &TableChange {
+        &self.change
+    }
+
     pub fn commit(self) -> Result<DmlStats, EngineError> {
         self.server.app.store.lock().apply(self.server.clock.now(), &self.change, self.base)
     }
