@@ -87,7 +87,7 @@ impl Key {
                 key.checked_add(*distance).map_or(Key::Beyond { above: !distance.is_negative() }, Key::Big)
             }
             (Key::Float(key), Distance::Float(distance)) => match key + distance {
-                sum if sum.is_infinite() && key.is_finite() => Key::Beyond { above: sum > 0.0 },
+                sum if sum.is_infinite() && key.is_finite() && distance.is_finite() => Key::Beyond { above: sum > 0.0 },
                 sum => Key::Float(sum),
             },
             (Key::Int(key), Distance::Months(months, micros)) => {
