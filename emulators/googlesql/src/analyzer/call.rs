@@ -183,6 +183,15 @@ impl Analyzer<'_> {
             let text = format!("Function {name} is not supported");
             return Err(SqlError::unsupported(text).at(pos));
         };
+        let mut args = args;
+        let compares =
+            matches!(name, "$equal" | "$not_equal" | "$less" | "$less_or_equal" | "$greater" | "$greater_or_equal");
+        if compares && args.iter().any(|arg| matches!(arg.kind, ExprKind::MakeStruct(_))) {
+            // NULL fields of constructors take their peers' types; where that fails, the overloads say why.
+            if let Some(ty) = self.common_type(&args) {
+                args = args.into_iter().map(|arg| self.convert(arg, &ty)).collect::<Result<Vec<_>>>()?;
+            }
+        }
         let args = args.into_iter().map(|expr| Arg { name: None, expr }).collect();
         self.resolved_scalar(function, args, false, pos)
     }

@@ -1,7 +1,7 @@
 //! Implicit conversion: whether an expression may become another type, and the node that does it.
 
 use crate::coercion::{self, Origin};
-use crate::error::{Result, SqlError};
+use crate::error::{Pos, Result, SqlError};
 use crate::functions::resolve::ArgInfo;
 use crate::plan::{Expr, ExprKind};
 use crate::types::{Type, TypeParams};
@@ -36,7 +36,7 @@ fn origin(expr: &Expr) -> Origin {
 
 /// A literal, or a constructor of literals.
 pub(super) fn is_literal(expr: &Expr) -> bool {
-    origin(expr) == Origin::Literal
+    origin(expr) == Origin::Literal || matches!(expr.kind, ExprKind::MakeStruct(_)) && super::visit::is_constant(expr)
 }
 
 fn coercible(expr: &Expr, ty: &Type) -> bool {
@@ -148,7 +148,7 @@ impl Analyzer<'_> {
         }
         match expr.kind {
             ExprKind::Literal(Value::Null) => Ok(literal(Value::Null, ty.clone(), pos)),
-            ExprKind::Literal(value) => match self.cast_value(&value, &expr.ty, ty) {
+            ExprKind::Literal(value) => match self.cast_literal(&value, &expr.ty, ty, pos) {
                 Ok(value) => Ok(literal(value, ty.clone(), pos)),
                 Err(_) => {
                     let text = format!("Could not cast literal {} to type {ty}", literal_text(&value));
@@ -182,6 +182,15 @@ impl Analyzer<'_> {
                 Ok(implicit_cast(expr, ty))
             }
         }
+    }
+
+    fn cast_literal(&self, value: &Value, from: &Type, to: &Type, pos: Pos) -> Result<Value> {
+        if let (Value::Float64(_), Type::Numeric | Type::BigNumeric) = (value, to) {
+            if let Some(text) = self.digits.borrow().get(&pos) {
+                return self.cast_value(&Value::string(text), &Type::String, to);
+            }
+        }
+        self.cast_value(value, from, to)
     }
 
     /// Converts all to the one type they share. The inner `Err`: there is none.

@@ -20,7 +20,7 @@ impl Analyzer<'_> {
             A::Null => Ok(literal(Value::Null, Type::Int64, pos)),
             A::Bool(value) => Ok(literal(Value::Bool(*value), Type::Bool, pos)),
             A::Int(text) => int_literal(text, false, pos),
-            A::Float(text) => float_literal(text, pos),
+            A::Float(text) => self.float(text, pos),
             A::String(text) => Ok(literal(Value::string(text), Type::String, pos)),
             A::Bytes(bytes) => Ok(literal(Value::bytes(bytes), Type::Bytes, pos)),
             A::TypedLiteral { ty, text } => self.typed_literal(ty, text, pos),
@@ -110,6 +110,13 @@ impl Analyzer<'_> {
         }
     }
 
+    fn float(&self, text: &str, pos: Pos) -> Result<Expr> {
+        if text.len() > 15 {
+            self.digits.borrow_mut().insert(pos, text.to_owned());
+        }
+        float_literal(text, pos)
+    }
+
     fn named_parameter(&self, name: &str, pos: Pos) -> Result<Expr> {
         let parameters = &self.ctx.parameters.named;
         let found = parameters
@@ -160,7 +167,7 @@ impl Analyzer<'_> {
         no_null_operand(operand, spelled)?;
         match (op, &operand.kind) {
             (UnaryOp::Minus, A::Int(text)) => return int_literal(text, true, pos),
-            (UnaryOp::Minus, A::Float(text)) => return float_literal(&format!("-{text}"), pos),
+            (UnaryOp::Minus, A::Float(text)) => return self.float(&format!("-{text}"), pos),
             _ => {}
         }
         let resolved = self.expr(operand, cx)?;

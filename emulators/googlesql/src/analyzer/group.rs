@@ -268,6 +268,10 @@ impl Keys<'_, '_> {
     }
 }
 
+fn reads_column(expr: &Expr) -> bool {
+    any(expr, &mut |part| matches!(part.kind, ExprKind::Column(_)))
+}
+
 /// Rewrites what stands above the grouping: keys become the key columns, other columns of the FROM clause are errors.
 pub(super) struct Regroup<'g, 'a> {
     analyzer: &'g Analyzer<'a>,
@@ -298,6 +302,15 @@ impl<'g, 'a> Regroup<'g, 'a> {
         Regroup { analyzer, plain, complex, below, names }
     }
 
+    /// Whether all columns that it reads are keys themselves: such an expression is computed from them, which
+    /// differs from a key of its own where a grouping set leaves one out.
+    fn readable(&self, expr: &Expr) -> bool {
+        !any(
+            expr,
+            &mut |part| matches!(part.kind, ExprKind::Column(id) if self.below.contains(&id.0) && !self.plain.contains_key(&id)),
+        )
+    }
+
     /// `whole`: keys that are no plain columns are recognised too (ORDER BY does not do that, only by alias).
     pub fn rewrite(&self, expr: &mut Expr, clause: &str, whole: bool) -> Result<()> {
         match &expr.kind {
@@ -316,10 +329,11 @@ impl<'g, 'a> Regroup<'g, 'a> {
             }
             _ => {}
         }
-        let matched = self
-            .complex
-            .iter()
-            .find(|(key, _)| (whole || matches!(key.kind, ExprKind::StructField { .. })) && same(key, expr));
+        let matched = self.complex.iter().find(|(key, _)| {
+            (whole || matches!(key.kind, ExprKind::StructField { .. }))
+                && same(key, expr)
+                && !(reads_column(expr) && self.readable(expr))
+        });
         if let Some((key, id)) = matched {
             *expr = column(*id, key.ty.clone(), expr.pos);
             return Ok(());

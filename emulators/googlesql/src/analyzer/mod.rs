@@ -92,6 +92,8 @@ struct Analyzer<'a> {
     inlining: RefCell<Vec<String>>,
     /// How qualified column references were written, by position: for messages about grouping.
     spelled: RefCell<HashMap<Pos, String>>,
+    /// Floating point literals with more digits than FLOAT64 keeps, by position: NUMERIC and BIGNUMERIC take them all.
+    digits: RefCell<HashMap<Pos, String>>,
     /// Tables that demand a filter on their partitioning column, with the column's id in their scan.
     filters: RefCell<Vec<from::RequiredFilter>>,
 }
@@ -157,6 +159,7 @@ impl<'a> Analyzer<'a> {
             ctes: RefCell::default(),
             inlining: RefCell::default(),
             spelled: RefCell::default(),
+            digits: RefCell::default(),
             filters: RefCell::default(),
         }
     }

@@ -16,6 +16,7 @@ use super::{Analyzer, Calls, Cx, Inside, column, literal, string};
 
 impl Analyzer<'_> {
     pub(super) fn pivot(&self, rel: Rel, names: NameList, pivot: &ast::Pivot, outer: Option<&Scope>) -> Result<Source> {
+        let (rel, names) = self.apart(rel, names);
         let scope = Scope::new(&names, outer);
         let input = self.expr(&pivot.input, &Cx::plain(&scope, "PIVOT FOR clause"))?;
         if !groupable(&input.ty) {
@@ -107,6 +108,8 @@ impl Analyzer<'_> {
                 }));
                 let name = match alias {
                     Some(alias) => format!("{alias}_{label}"),
+                    // A name cannot begin with a digit.
+                    None if label.starts_with(|first: char| first.is_ascii_digit()) => format!("_{label}"),
                     None => label.clone(),
                 };
                 let id = self.new_column();
@@ -116,6 +119,28 @@ impl Analyzer<'_> {
         }
         let rel = Rel::Aggregate { input: Box::new(rel), keys, sets: None, grouping: Vec::new(), calls };
         Ok((rel, aliased(NameList::of_columns(out), pivot.alias.as_ref())))
+    }
+
+    /// Columns that are one and the same get ids of their own, so that one can be read and the other grouped by.
+    fn apart(&self, rel: Rel, names: NameList) -> Source {
+        let mut seen: HashSet<ColumnId> = HashSet::new();
+        let mut copies: Vec<(ColumnId, Expr)> = Vec::new();
+        let mut columns = names.columns.clone();
+        for named in &mut columns {
+            if !seen.insert(named.id) {
+                let id = self.new_column();
+                copies.push((id, column(named.id, named.ty.clone(), 0)));
+                named.id = id;
+            }
+        }
+        if copies.is_empty() {
+            return (rel, names);
+        }
+        let mut apart = NameList::of_columns(columns);
+        if let [(alias, _)] = names.ranges.as_slice() {
+            apart = apart.with_alias(alias);
+        }
+        (Rel::Compute { input: Box::new(rel), columns: copies }, apart)
     }
 
     /// The name of a pivot column from its value, where it has no alias.
@@ -134,9 +159,6 @@ impl Analyzer<'_> {
             },
         };
         let mut label = String::with_capacity(text.len() + 1);
-        if text.starts_with(|first: char| first.is_ascii_digit()) {
-            label.push('_');
-        }
         for letter in text.chars() {
             match letter {
                 '-' if label.is_empty() && value.ty.is_numeric() => label.push_str("minus_"),

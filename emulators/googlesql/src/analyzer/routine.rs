@@ -42,8 +42,10 @@ impl Analyzer<'_> {
         self.inlining.borrow_mut().push(key.to_owned());
         // Positions of two texts must not meet in one map.
         let spelled = std::mem::take(&mut *self.spelled.borrow_mut());
+        let digits = std::mem::take(&mut *self.digits.borrow_mut());
         let result = inner();
         *self.spelled.borrow_mut() = spelled;
+        *self.digits.borrow_mut() = digits;
         self.inlining.borrow_mut().pop();
         result.map_err(|error| SqlError { pos: Some(pos), location: None, ..error })
     }

@@ -8,7 +8,7 @@ use crate::plan::{ColumnId, Expr, ExprKind, OutputColumn, Query, Rel, SortKey};
 use crate::types::Type;
 
 use super::aggregate::{groupable, kind_name};
-use super::group::{Grouping, Regroup};
+use super::group::Regroup;
 use super::path::struct_field;
 use super::query::{alias_names, ordinal, ordinal_item};
 use super::scope::{NameList, NamedColumn, RangeVariable, Scope, Target};
