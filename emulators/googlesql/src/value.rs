@@ -7,11 +7,13 @@ use crate::value::json::Json;
 pub mod civil;
 pub mod compare;
 pub mod float;
+pub mod geography;
 pub mod interval;
 pub mod json;
 pub mod numeric;
 
 pub use compare::{GroupKey, group_equal, group_hash, group_key, sql_cmp, sql_equal, sql_less};
+pub use geography::Geography;
 
 /// NUMERIC: scaled by 10^9, at most 38 digits (29 before the point).
 ///
@@ -62,18 +64,11 @@ pub enum Value {
     Timestamp(i64),
     Interval(Arc<Interval>),
     Json(Arc<Json>),
-    /// Points first.
     Geography(Arc<Geography>),
     Range(Arc<RangeValue>),
     Array(Arc<Vec<Value>>),
     /// In the order of the type's fields.
     Struct(Arc<Vec<Value>>),
-}
-
-/// A geography: for now a set of points in degrees, `(longitude, latitude)`; empty is `GEOMETRYCOLLECTION EMPTY`.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Geography {
-    pub points: Vec<(f64, f64)>,
 }
 
 impl Value {

@@ -208,7 +208,7 @@ fn value_bytes(value: &Value) -> u64 {
 }
 
 fn geography_points(geography: &scrimmage_googlesql::value::Geography) -> usize {
-    geography.points.len()
+    geography.vertices().count()
 }
 
 fn json_bytes(json: &scrimmage_googlesql::value::json::Json) -> u64 {

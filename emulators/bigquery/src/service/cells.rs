@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use scrimmage_googlesql::exec::column::Batch;
-use scrimmage_googlesql::value::{Geography, civil, numeric};
+use scrimmage_googlesql::value::{civil, numeric};
 use scrimmage_googlesql::{Type, Value};
 use serde_json::{Value as Json, json};
 
@@ -92,20 +92,9 @@ fn text(value: &Value) -> String {
         Value::BigNumeric(number) => numeric::big::to_text(number),
         Value::Interval(interval) => interval.to_string(),
         Value::Json(json) => json.to_string(),
-        Value::Geography(geography) => well_known_text(geography),
+        Value::Geography(geography) => geography.to_string(),
         // The cases that have a type beside them are `cell`'s.
         Value::Null | Value::Timestamp(_) | Value::Range(_) | Value::Array(_) | Value::Struct(_) => String::new(),
-    }
-}
-
-/// WKT, as the service writes it: `POINT(1 2)`.
-fn well_known_text(geography: &Geography) -> String {
-    let pairs: Vec<String> =
-        geography.points.iter().map(|(longitude, latitude)| format!("{longitude} {latitude}")).collect();
-    match pairs.as_slice() {
-        [] => "GEOMETRYCOLLECTION EMPTY".into(),
-        [one] => format!("POINT({one})"),
-        many => format!("MULTIPOINT({})", many.join(", ")),
     }
 }
 

@@ -295,9 +295,16 @@ fn parse_int(text: &str) -> Option<i64> {
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
 }
 
-/// Decimal, `inf`, `infinity` or `nan` in any case, blanks around it allowed; out of range is refused.
+/// Decimal, hexadecimal, `inf`, `infinity` or `nan` in any case, blanks around it allowed; out of range is refused.
 pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        return Some(sign * u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with(['+', '-']))? as f64);
+    }
     let value: f64 = text.parse().ok()?;
     let named = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
     (value.is_finite() || named).then_some(value)
@@ -403,8 +410,8 @@ fn decimal_limit(precision: u32, scale: u32) -> String {
 
 fn out_of_range(ty: &str, precision: u32, scale: Option<u32>, limit: &str) -> SqlError {
     let name = match scale {
-        Some(scale) => format!("{ty}({precision}, {scale})"),
-        None => format!("{ty}({precision})"),
+        Some(scale) if scale > 0 => format!("{ty}({precision}, {scale})"),
+        _ => format!("{ty}({precision})"),
     };
     SqlError::evaluation(format!(
         "{name} has precision {precision} and scale {} but got a value that is not in range of [-{limit}, {limit}]",

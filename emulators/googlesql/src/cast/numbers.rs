@@ -199,7 +199,7 @@ fn render(value: &Value, picture: &Picture) -> Option<String> {
         let number: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let digits = if upper { format!("{number:X}") } else { format!("{number:x}") };
         let width = picture.whole.len();
-        let zeros = picture.whole.iter().any(|c| *c == '0');
+        let zeros = picture.whole.contains(&'0');
         let body = if digits.len() > width {
             "#".repeat(width)
         } else if zeros {

@@ -35,7 +35,6 @@ getters! {
     numeric -> Numeric, Numeric, copy;
     date -> i32, Date, copy;
     time -> i64, Time, copy;
-    datetime -> i64, Datetime, copy;
     timestamp -> i64, Timestamp, copy;
 }
 

@@ -617,7 +617,7 @@ mod tests {
     #[test]
     fn rounding_of_floats() {
         assert_eq!(scaled(2.5, 0, f64::round), 3.0);
-        assert_eq!(scaled(3.14159, 2, f64::round), 3.14);
+        assert_eq!(scaled(2.34567, 2, f64::round), 2.35);
         assert_eq!(scaled(1234.5, -2, f64::round), 1200.0);
         assert_eq!(scaled(1e308, 300, f64::round), 1e308);
         assert_eq!(scaled(-3.79, 1, f64::trunc), -3.7);

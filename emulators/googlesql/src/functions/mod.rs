@@ -5,10 +5,10 @@
 //!
 //! The notation of a signature: `(STRING, INT64, [INT64]) -> STRING`. Types by name; `T` and `U` stand
 //! for any type (the same everywhere in the signature); `ARRAY<T>`, `RANGE<T>`; `[X]` may be left out;
-//! `X...` may repeat any number of times (also none); `name => X` is a named argument; `LAMBDA(T) -> U`;
-//! `STRUCT` any struct; `ORDERABLE<T>`/`GROUPABLE<T>` demand that of T. A result of `?` is computed by
-//! the entry's `result` function.
-
+//! `X...` may repeat any number of times (also none); `name => X` is a named argument;
+//! `STRUCT` any struct;
+//! `ORDERABLE<T>`, `GROUPABLE<T>` and `COMPARABLE<T>` demand that of T. `ANY` is a type of its own each time. A result
+//! of `?` is computed by the entry's `result` function. With `~` in front a signature matches without being listed.
 //!
 //! Operators are entries too: `$add $subtract $multiply $divide $unary_minus $equal $not_equal $less
 //! $less_or_equal $greater $greater_or_equal $concat_op $not $like $in $in_array $is_null $is_true $is_false
@@ -50,6 +50,7 @@ static SCALARS: &[&[&[ScalarFunction]]] = &[
     &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, ranges::TABLE],
     &aggregates::SCALARS,
     &dates::TABLES,
+    &geography::TABLES,
     &json::TABLES,
     &strings::TABLES,
 ];

@@ -146,7 +146,9 @@ fn parse_pattern(text: &str) -> Option<Pattern> {
 
 /// The parsed signatures of a table entry; parsed on first use, then kept for the program's life.
 pub fn parsed(notations: &'static [&'static str]) -> &'static [Signature] {
-    static CACHE: OnceLock<Mutex<HashMap<(usize, usize), &'static [Signature]>>> = OnceLock::new();
+    /// By the address and length of the table's slice, which is static.
+    type Known = HashMap<(usize, usize), &'static [Signature]>;
+    static CACHE: OnceLock<Mutex<Known>> = OnceLock::new();
     let cache = CACHE.get_or_init(Mutex::default);
     let mut cache = cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     // A table's slice is static, so its address names it; two equal slices may share one.

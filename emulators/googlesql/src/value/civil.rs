@@ -187,7 +187,7 @@ pub fn timestamp_text(micros: i64, zone: &TimeZone) -> String {
 pub fn offset_text(seconds: i32) -> String {
     let sign = if seconds < 0 { '-' } else { '+' };
     let minutes = seconds.unsigned_abs() / 60;
-    if minutes % 60 == 0 {
+    if minutes.is_multiple_of(60) {
         format!("{sign}{:02}", minutes / 60)
     } else {
         format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn order_puts_null_then_nan_first() {
         let mut values =
-            vec![Value::Float64(1.0), Value::Null, Value::Float64(f64::NAN), Value::Float64(f64::NEG_INFINITY)];
+            [Value::Float64(1.0), Value::Null, Value::Float64(f64::NAN), Value::Float64(f64::NEG_INFINITY)];
         values.sort_by(sql_cmp);
         assert!(matches!(
             values[..],

@@ -10,6 +10,8 @@ pub const MAX_DAYS: i64 = 3_660_000;
 pub const MAX_MICROS: i64 = 87_840_000 * 3_600 * 1_000_000;
 const DAY_MICROS: i64 = 86_400_000_000;
 
+// `add` and its kin are checked, which the operators' traits cannot be.
+#[allow(clippy::should_implement_trait)]
 impl Interval {
     /// Checks the bounds of the three parts.
     pub fn checked(months: i64, days: i64, micros: i64) -> Result<Interval> {
@@ -312,7 +314,7 @@ mod tests {
     #[test]
     fn texts_have_three_signed_parts() {
         let show = |months, days, micros| Interval { months, days, micros }.to_string();
-        assert_eq!(show(14, 3, 14706_789_000), "1-2 3 4:5:6.789");
+        assert_eq!(show(14, 3, 14_706_789_000), "1-2 3 4:5:6.789");
         assert_eq!(show(-14, -3, -1), "-1-2 -3 -0:0:0.000001");
         assert_eq!(show(0, 0, 0), "0-0 0 0:0:0");
     }

@@ -49,6 +49,8 @@ fn to_big(value: I512) -> Option<BigNumeric> {
     (value <= max && value >= min).then(|| value.as_::<I256>())
 }
 
+// `add` and its kin answer `Option`, which the operators' traits cannot.
+#[allow(clippy::should_implement_trait)]
 impl Numeric {
     pub const MAX: Numeric = Numeric(NUMERIC_MAX);
     pub const MIN: Numeric = Numeric(-NUMERIC_MAX);

@@ -104,12 +104,13 @@ impl Accumulator for Quantiles {
 
     fn finish(&mut self) -> Result<Value> {
         let Some(count) = self.count else { return Ok(Value::Null) };
-        self.values.sort_by(sql_cmp);
-        let last = self.values.len() - 1;
+        let mut values = self.values.clone();
+        values.sort_by(sql_cmp);
+        let last = values.len().saturating_sub(1);
         let items = (0..=count)
             .map(|index| {
                 let at = (index as f64 / count as f64 * last as f64).round() as usize;
-                self.values.get(at.min(last)).cloned().unwrap_or_default()
+                values.get(at.min(last)).cloned().unwrap_or_default()
             })
             .collect();
         Ok(Value::array(items))
@@ -159,9 +160,9 @@ impl Accumulator for Top {
     fn finish(&mut self) -> Result<Value> {
         let Some(count) = self.count else { return Ok(Value::Null) };
         // Stable: among equals the first seen stays first. A NULL weight comes last.
-        self.order.sort_by(|a, b| sql_cmp(&b.1, &a.1));
-        self.order.truncate(count);
-        let items = std::mem::take(&mut self.order).into_iter().map(|(value, sum)| Value::structure(vec![value, sum]));
+        let mut order = self.order.clone();
+        order.sort_by(|a, b| sql_cmp(&b.1, &a.1));
+        let items = order.into_iter().take(count).map(|(value, sum)| Value::structure(vec![value, sum]));
         Ok(Value::array(items.collect()))
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct Total {
     int: i128,
     float: f64,
     lost: f64,
+    /// The same sum with its addends made small, for when the other overflows on its way to a sum that does not.
+    small: f64,
     /// An addend was infinite or NaN, so an infinite sum is no overflow.
     special: bool,
     decimal: DecimalSum,
@@ -161,6 +163,7 @@ impl Total {
                     (value - sum) + self.float
                 };
                 self.float = sum;
+                self.small += value * SMALL;
             }
             Value::Numeric(value) => self.decimal.add_numeric(*value),
             Value::BigNumeric(value) => self.decimal.add_big(value),
@@ -174,9 +177,15 @@ impl Total {
     }
 
     fn float_sum(&self) -> f64 {
-        if self.lost.is_finite() { self.float + self.lost } else { self.float }
+        if self.special || self.float.is_finite() && self.lost.is_finite() {
+            return if self.lost.is_finite() { self.float + self.lost } else { self.float };
+        }
+        self.small / SMALL
     }
 }
+
+/// A power of two, so that multiplying by it loses nothing.
+const SMALL: f64 = 1.0 / (1u64 << 60) as f64;
 
 fn part(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

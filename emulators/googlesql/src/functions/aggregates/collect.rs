@@ -43,7 +43,7 @@ pub(crate) static TABLE: &[AggregateFunction] = &[
         "ANY_VALUE",
         Allows {
             ignores_nulls: true,
-            distinct: false,
+            distinct: true,
             order_by: false,
             limit: false,
             null_modifier: true,
@@ -67,7 +67,7 @@ impl Accumulator for ArrayAgg {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(if self.any { Value::array(std::mem::take(&mut self.items)) } else { Value::Null })
+        Ok(if self.any { Value::array(self.items.clone()) } else { Value::Null })
     }
 }
 
@@ -86,7 +86,7 @@ impl Accumulator for ArrayConcatAgg {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(if self.any { Value::array(std::mem::take(&mut self.items)) } else { Value::Null })
+        Ok(if self.any { Value::array(self.items.clone()) } else { Value::Null })
     }
 }
 
@@ -116,7 +116,7 @@ impl Accumulator for StringAgg {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(match self.text.take() {
+        Ok(match self.text.clone() {
             None => Value::Null,
             Some(bytes) if self.is_bytes => Value::bytes(bytes),
             Some(text) => Value::string(String::from_utf8_lossy(&text)),
@@ -133,6 +133,6 @@ impl Accumulator for AnyValue {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        Ok(self.0.take().unwrap_or_default())
+        Ok(self.0.clone().unwrap_or_default())
     }
 }

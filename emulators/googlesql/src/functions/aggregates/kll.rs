@@ -245,7 +245,8 @@ impl Accumulator for Builder {
     }
 
     fn finish(&mut self) -> Result<Value> {
-        let Some(mut sketch) = self.sketch.take() else { return Ok(Value::Null) };
+        let Some(known) = &self.sketch else { return Ok(Value::Null) };
+        let mut sketch = Sketch { tag: known.tag, entries: known.entries.clone() };
         let fits = self.name.ends_with("PARTIAL") || self.name.ends_with("INT64") == (sketch.tag == b'i');
         if !fits {
             return Err(invalid(self.name));

@@ -82,8 +82,18 @@ struct Moments {
     yy: f64,
     xy: f64,
     special: bool,
+    /// The squared differences again over values made small, for when the others overflow.
+    small: [f64; 5],
     exact: Option<(Exact, u32)>,
 }
+
+/// A power of two that brings the square of any FLOAT64 into range.
+const SMALL: f64 = 1.0
+    / (1u128 << 100) as f64
+    / (1u128 << 100) as f64
+    / (1u128 << 100) as f64
+    / (1u128 << 100) as f64
+    / (1u128 << 120) as f64;
 
 /// The scaled integer of a decimal.
 fn scaled(value: &Value) -> Option<(I1024, u32)> {
@@ -100,7 +110,18 @@ fn to_float(value: I1024) -> f64 {
 
 impl Moments {
     fn new(measure: Measure) -> Moments {
-        Moments { measure, count: 0, mean_x: 0.0, mean_y: 0.0, xx: 0.0, yy: 0.0, xy: 0.0, special: false, exact: None }
+        Moments {
+            measure,
+            count: 0,
+            mean_x: 0.0,
+            mean_y: 0.0,
+            xx: 0.0,
+            yy: 0.0,
+            xy: 0.0,
+            special: false,
+            small: [0.0; 5],
+            exact: None,
+        }
     }
 
     fn is_pair(&self) -> bool {
@@ -151,6 +172,14 @@ impl Accumulator for Moments {
         self.xx += dx * (x - self.mean_x);
         self.yy += dy * (y - self.mean_y);
         self.xy += dx * (y - self.mean_y);
+        let [mean_x, mean_y, xx, yy, xy] = &mut self.small;
+        let (x, y) = (x * SMALL, y * SMALL);
+        let (dx, dy) = (x - *mean_x, y - *mean_y);
+        *mean_x += dx / count;
+        *mean_y += dy / count;
+        *xx += dx * (x - *mean_x);
+        *yy += dy * (y - *mean_y);
+        *xy += dx * (y - *mean_y);
         Ok(())
     }
 
@@ -163,11 +192,16 @@ impl Accumulator for Moments {
             return Ok(Value::Float64(f64::NAN));
         }
         let divisor = self.count as f64 - if sample { 1.0 } else { 0.0 };
-        let (xx, yy, xy) = self.differences();
+        let (mut xx, mut yy, mut xy) = self.differences();
+        let mut unit = 1.0;
+        if self.exact.is_none() && ![xx, yy, xy].iter().all(|sum| sum.is_finite()) {
+            [_, _, xx, yy, xy] = self.small;
+            unit = SMALL;
+        }
         let result = match self.measure {
-            Measure::VarPop | Measure::VarSamp => xx / divisor,
-            Measure::DevPop | Measure::DevSamp => (xx / divisor).sqrt(),
-            Measure::CovarPop | Measure::CovarSamp => xy / divisor,
+            Measure::VarPop | Measure::VarSamp => xx / divisor / unit / unit,
+            Measure::DevPop | Measure::DevSamp => (xx / divisor).sqrt() / unit,
+            Measure::CovarPop | Measure::CovarSamp => xy / divisor / unit / unit,
             // Without spread in one of them there is no correlation.
             Measure::Corr => (xy / (xx.sqrt() * yy.sqrt())).clamp(-1.0, 1.0),
         };

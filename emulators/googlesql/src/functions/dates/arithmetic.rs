@@ -10,12 +10,6 @@ use crate::functions::dates::parts::Part;
 use crate::value::civil::{self, DAY_MICROS};
 use crate::value::{Interval, Value};
 
-/// The zone named by an argument, or the statement's.
-pub(crate) fn zone(call: &Call, name: Option<&str>) -> Result<TimeZone> {
-    let name = name.unwrap_or(&call.ctx.time_zone);
-    civil::time_zone(name).ok_or_else(|| SqlError::evaluation(format!("Invalid time zone: {name}")))
-}
-
 /// What a value is called in overflow messages.
 fn describe(value: &Value) -> String {
     match value {

@@ -257,7 +257,17 @@ fn date(call: &Call, args: &[Value]) -> Result<Value> {
         }
         Value::Datetime(micros) => Ok(Value::Date(micros.div_euclid(DAY_MICROS) as i32)),
         Value::Date(days) => Ok(Value::Date(*days)),
-        _ => from_text(string(args, 0)?, &Type::Date, call.ctx),
+        // A text may say a moment too, whose day counts.
+        _ => {
+            let text = string(args, 0)?;
+            match civil::parse_timestamp(text, &default_zone(call.ctx)?) {
+                Some(micros) if civil::parse_date(text).is_none() => {
+                    let local = civil::to_civil(&default_zone(call.ctx)?, micros);
+                    Ok(Value::Date(local.div_euclid(DAY_MICROS) as i32))
+                }
+                _ => from_text(text, &Type::Date, call.ctx),
+            }
+        }
     }
 }
 

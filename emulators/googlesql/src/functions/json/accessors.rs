@@ -97,8 +97,7 @@ fn json_int(value: &Json) -> Result<Value> {
         Json::Int(value) => Ok(Value::Int64(*value)),
         Json::Uint(_) => Err(refuse()),
         Json::Float(number) => {
-            let fits =
-                number.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(number);
+            let fits = number.fract() == 0.0 && (i64::MIN as f64..-(i64::MIN as f64)).contains(number);
             if fits { Ok(Value::Int64(*number as i64)) } else { Err(refuse()) }
         }
         _ => fail("The provided JSON input is not an integer"),

@@ -130,7 +130,7 @@ const MAX_PADDING: usize = 1_000_000;
 
 /// How many arguments are pairs, and the flag behind them; `None` for a NULL flag, which makes the result NULL.
 fn pairs_and_flag(call: &Call, args: &[Value], default: bool) -> (usize, Option<bool>) {
-    let odd = args.len() % 2 == 0;
+    let odd = args.len().is_multiple_of(2);
     if odd && call.arg_types.last() == Some(&Type::Bool) {
         let flag = match args.last() {
             Some(Value::Bool(value)) => Some(*value),

@@ -177,7 +177,7 @@ fn scalar_string(value: &Value) -> String {
         Value::Datetime(micros) => civil::datetime_text(*micros, 'T'),
         Value::Timestamp(micros) => format!("{}Z", civil::datetime_text(*micros, 'T')),
         Value::Interval(interval) => iso_interval(interval),
-        Value::Geography(geography) => crate::functions::geography::to_text(geography),
+        Value::Geography(geography) => geography.to_string(),
         _ => String::new(),
     }
 }
@@ -185,7 +185,7 @@ fn scalar_string(value: &Value) -> String {
 /// ISO 8601: `P1Y2M3DT4H5M6.5S`.
 fn iso_interval(interval: &Interval) -> String {
     let mut text = String::from("P");
-    let mut push = |amount: i64, unit: char, text: &mut String| {
+    let push = |amount: i64, unit: char, text: &mut String| {
         if amount != 0 {
             text.push_str(&format!("{amount}{unit}"));
         }

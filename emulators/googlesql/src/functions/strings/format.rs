@@ -72,7 +72,7 @@ fn format(call: &Call, args: &[Value]) -> Result<Value> {
                 Some(_) => Err(wrong_type(call, index, "integer")),
             }
         };
-        let mut digits = |chars: &mut std::iter::Peekable<std::str::Chars>| -> Option<usize> {
+        let digits = |chars: &mut std::iter::Peekable<std::str::Chars>| -> Option<usize> {
             let mut value: Option<usize> = None;
             while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
                 value = Some(value.unwrap_or(0).saturating_mul(10).saturating_add(digit as usize));
@@ -169,7 +169,8 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
         Type::Json => kind == 's',
         _ => false,
     };
-    if !fits && !(value.is_null() && *ty == Type::Int64) {
+    let untyped_null = value.is_null() && *ty == Type::Int64;
+    if !(fits || untyped_null) {
         let expected = if integer {
             "integer"
         } else if kind == 's' {
@@ -337,12 +338,12 @@ mod tests {
             run(
                 "%.3f %e %g",
                 vec![
-                    (Type::Float64, Value::Float64(3.14159)),
+                    (Type::Float64, Value::Float64(3.14259)),
                     (Type::Float64, Value::Float64(12345.678)),
                     (Type::Float64, Value::Float64(0.0001))
                 ]
             ),
-            "3.142 1.234568e+04 0.0001"
+            "3.143 1.234568e+04 0.0001"
         );
         assert_eq!(run("%s|%5s|%-5s|%.2s", vec![(Type::String, Value::string("é")); 4]), "é|    é|é    |é");
         assert_eq!(

@@ -77,7 +77,7 @@ pub(crate) fn print(value: &Value, ty: &Type, literal: bool, ctx: &EvalContext, 
             out.push_str(&format!("JSON {}", quoted(&text)));
         }
         Value::Geography(geography) => {
-            let text = crate::functions::geography::to_text(geography);
+            let text = geography.to_string();
             out.push_str(&if literal { format!("ST_GEOGFROMTEXT({})", quoted(&text)) } else { text });
         }
         Value::Array(items) => {

@@ -244,6 +244,10 @@ fn spans(args: &[Value], from: usize) -> Result<Vec<Span>> {
             while at <= text.len() {
                 let Some(found) = regex.captures_at(text, at) else { break };
                 let Some(whole) = found.get(0) else { break };
+                // Nothing is found behind the last character, unless there is no other.
+                if at == text.len() && at > from {
+                    break;
+                }
                 out.push(Span { group: found.get(group).map(|part| (part.start(), part.end())) });
                 at = if whole.end() == whole.start() { whole.end() + 1 } else { whole.end() };
             }
@@ -258,6 +262,10 @@ fn spans(args: &[Value], from: usize) -> Result<Vec<Span>> {
             while at <= text.len() {
                 let Some(found) = regex.captures_at(text, at) else { break };
                 let Some(whole) = found.get(0) else { break };
+                // Nothing is found behind the last character, unless there is no other.
+                if at == text.len() && at > from {
+                    break;
+                }
                 out.push(Span { group: found.get(group).map(|part| (part.start(), part.end())) });
                 at = if whole.end() == whole.start() {
                     whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8)
@@ -409,7 +417,7 @@ fn replace(_: &Call, args: &[Value]) -> Result<Value> {
             let mut last = 0;
             for found in regex.captures_iter(text) {
                 let Some(whole) = found.get(0) else { break };
-                out.extend_from_slice(text[last..whole.start()].as_bytes());
+                out.extend_from_slice(&text.as_bytes()[last..whole.start()]);
                 for piece in &pieces {
                     match piece {
                         Piece::Text(text) => out.extend_from_slice(text),
@@ -425,7 +433,7 @@ fn replace(_: &Call, args: &[Value]) -> Result<Value> {
                     return Err(too_long());
                 }
             }
-            out.extend_from_slice(text[last..].as_bytes());
+            out.extend_from_slice(&text.as_bytes()[last..]);
             (out, false)
         }
     };
