@@ -1,5 +1,9 @@
-//! Forty read-modify-write transactions on one document, all overlapping, each retried as the
-//! Python client does: at once, with the age of its first attempt, up to thirty times.
+//! Forty read-modify-write transactions on one document, all overlapping, each with up to thirty
+//! attempts that keep the age of the first.
+//!
+//! Of transactions that overlap entirely one commits a round, so forty that retry at once (the Python
+//! client's way) need up to forty attempts. These pause for a random few milliseconds before they try
+//! again, as the other clients do for longer: that spreads them out and thirty attempts are plenty.
 
 use firestore::gcloud_sdk::google::firestore::v1 as proto;
 use firestore::gcloud_sdk::tonic::{Code, Status};
@@ -7,9 +11,10 @@ use proto::batch_get_documents_request::ConsistencySelector;
 use proto::batch_get_documents_response::Result as Found;
 use proto::transaction_options::{Mode, ReadWrite};
 use proto::value::ValueType;
+use scrimmage_core::Rng;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 
 use super::{Figure, stage};
@@ -18,6 +23,8 @@ use crate::clients::Clients;
 
 const TRANSACTIONS: usize = 40;
 const ATTEMPTS: usize = 30;
+/// The longest pause before another attempt.
+const PAUSE: Duration = Duration::from_millis(8);
 
 pub(super) async fn figures() -> Result<Vec<Figure>, SetupError> {
     let (stage, clients) = stage().await?;
@@ -27,9 +34,10 @@ pub(super) async fn figures() -> Result<Vec<Figure>, SetupError> {
     created.map_err(|status| failed(&status))?;
     let together = Arc::new(Barrier::new(TRANSACTIONS));
     let begun = Instant::now();
-    let tasks = (0..TRANSACTIONS).map(|_| {
+    let tasks = (0..TRANSACTIONS as u64).map(|number| {
+        let rng = Rng::seeded(number);
         let (clients, counter, together) = (clients.clone(), counter.clone(), Arc::clone(&together));
-        tokio::spawn(async move { count_up(&clients, &counter, &together).await })
+        tokio::spawn(async move { count_up(&clients, &counter, &together, rng).await })
     });
     let (mut applied, mut attempts) = (0, 0);
     for ended in futures::future::join_all(tasks).await {
@@ -52,9 +60,12 @@ pub(super) async fn figures() -> Result<Vec<Figure>, SetupError> {
 }
 
 /// One transaction with its retries; whether it was applied, and after how many attempts.
-async fn count_up(clients: &Clients, counter: &str, together: &Barrier) -> Result<(bool, usize), Status> {
+async fn count_up(clients: &Clients, counter: &str, together: &Barrier, mut rng: Rng) -> Result<(bool, usize), Status> {
     let mut first: Option<Vec<u8>> = None;
     for attempt in 1..=ATTEMPTS {
+        if attempt > 1 {
+            tokio::time::sleep(PAUSE.mul_f64(rng.unit())).await;
+        }
         let transaction = begin(clients, first.as_deref()).await?;
         first.get_or_insert_with(|| transaction.clone());
         let value = match read(clients, counter, Some(&transaction)).await {
