@@ -60,15 +60,15 @@ impl Analyzer<'_> {
             let text = format!("IGNORE NULLS and RESPECT NULLS are not supported on aggregate function {name}");
             return Err(SqlError::analysis(text).at(call.pos));
         }
-        if let Some(first) = call.order_by.first() {
-            if !function.allows_order_by {
-                refuse("ORDER BY", first.pos)?;
-            }
+        if let Some(first) = call.order_by.first()
+            && !function.allows_order_by
+        {
+            refuse("ORDER BY", first.pos)?;
         }
-        if let Some(limit) = &call.limit {
-            if !function.allows_limit {
-                refuse("LIMIT", limit.pos)?;
-            }
+        if let Some(limit) = &call.limit
+            && !function.allows_limit
+        {
+            refuse("LIMIT", limit.pos)?;
         }
         let star = matches!(call.args.as_slice(), [ast::Expr { kind: ast::ExprKind::Star, .. }]);
         let function = match crate::functions::aggregate("$count_star") {
@@ -91,10 +91,9 @@ impl Analyzer<'_> {
         if call.distinct {
             for key in &order_by {
                 if !args.iter().any(|arg| same(arg, &key.expr)) {
-                    let text = format!(
-                        "An aggregate function that has both DISTINCT and ORDER BY arguments can only ORDER BY \
+                    let text = "An aggregate function that has both DISTINCT and ORDER BY arguments can only ORDER BY \
                          expressions that are arguments to the function"
-                    );
+                        .to_string();
                     return Err(SqlError::analysis(text).at(key.expr.pos));
                 }
             }

@@ -32,7 +32,15 @@ impl Analyzer<'_> {
         }
         if let Some(function) = crate::functions::scalar(&name) {
             self.no_aggregate_modifiers(call)?;
-            let args = self.function_args(function.signatures, &call.args, cx)?;
+            let spelled_modes;
+            let given = match name.as_str() {
+                "normalize" | "normalize_and_casefold" => {
+                    spelled_modes = with_mode(&call.args);
+                    &spelled_modes
+                }
+                _ => &call.args,
+            };
+            let args = self.function_args(function.signatures, given, cx)?;
             return self.resolved_scalar(function, args, safe, call.pos);
         }
         if super::window::window_function(&name).is_some() {
@@ -239,15 +247,30 @@ fn no_match(error: NoMatch, places: &[Pos], pos: Pos) -> SqlError {
     SqlError::analysis(error.message).at(at)
 }
 
+/// NORMALIZE's mode is a bare word; the registry takes it as a string.
+fn with_mode(args: &[ast::Expr]) -> Vec<ast::Expr> {
+    let mut args = args.to_vec();
+    if let Some(mode) = args.get_mut(1)
+        && let A::Name(name) = &mode.kind
+    {
+        let upper = name.name.to_ascii_uppercase();
+        if matches!(upper.as_str(), "NFC" | "NFKC" | "NFD" | "NFKD") {
+            mode.kind = A::String(upper);
+        }
+    }
+    args
+}
+
 /// The registry's name of what was written, and whether SAFE stood before it.
 pub(super) fn function_name(path: &ast::Path) -> (String, bool) {
     let mut parts = path.parts.as_slice();
     let mut safe = false;
-    if let [first, rest @ ..] = parts {
-        if !rest.is_empty() && first.name.eq_ignore_ascii_case("SAFE") {
-            safe = true;
-            parts = rest;
-        }
+    if let [first, rest @ ..] = parts
+        && !rest.is_empty()
+        && first.name.eq_ignore_ascii_case("SAFE")
+    {
+        safe = true;
+        parts = rest;
     }
     let name = parts.iter().map(|part| part.name.to_lowercase()).collect::<Vec<_>>().join(".");
     (name, safe)

@@ -185,20 +185,21 @@ impl Analyzer<'_> {
     }
 
     fn cast_literal(&self, value: &Value, from: &Type, to: &Type, pos: Pos) -> Result<Value> {
-        if let (Value::Float64(_), Type::Numeric | Type::BigNumeric) = (value, to) {
-            if let Some(text) = self.digits.borrow().get(&pos) {
-                return self.cast_value(&Value::string(text), &Type::String, to);
-            }
+        if let (Value::Float64(_), Type::Numeric | Type::BigNumeric) = (value, to)
+            && let Some(text) = self.digits.borrow().get(&pos)
+        {
+            return self.cast_value(&Value::string(text), &Type::String, to);
         }
         self.cast_value(value, from, to)
     }
 
     /// Converts all to the one type they share. The inner `Err`: there is none.
     pub(super) fn unify(&self, exprs: &mut Vec<Expr>) -> Result<Result<Type, ()>> {
-        if let Some((first, rest)) = exprs.split_first() {
-            if !self.is_untyped(first) && rest.iter().all(|expr| expr.ty == first.ty && !self.is_untyped(expr)) {
-                return Ok(Ok(first.ty.clone()));
-            }
+        if let Some((first, rest)) = exprs.split_first()
+            && !self.is_untyped(first)
+            && rest.iter().all(|expr| expr.ty == first.ty && !self.is_untyped(expr))
+        {
+            return Ok(Ok(first.ty.clone()));
         }
         let Some(ty) = self.common_type(exprs) else { return Ok(Err(())) };
         let converted =
@@ -245,10 +246,10 @@ impl Analyzer<'_> {
             return Some(ty);
         }
         let fits = |ty: &Type| exprs.iter().all(|expr| coercible(expr, ty));
-        if let Some(ty) = found {
-            if fits(&ty) {
-                return Some(ty);
-            }
+        if let Some(ty) = found
+            && fits(&ty)
+        {
+            return Some(ty);
         }
         typed.iter().map(|expr| &expr.ty).find(|ty| fits(ty)).cloned()
     }

@@ -192,13 +192,13 @@ impl Analyzer<'_> {
             }
             self.converted(resolved, schema)?;
         }
-        if let Some(resolved) = &mut query {
-            if resolved.value_table {
-                let opened = self.opened(resolved, create.name.pos)?;
-                *resolved = opened;
-                let names: Vec<Option<String>> = resolved.columns.iter().map(|out| out.name.clone()).collect();
-                schema = Some(self.schema_of(resolved, &names, "CREATE TABLE", create.name.pos)?);
-            }
+        if let Some(resolved) = &mut query
+            && resolved.value_table
+        {
+            let opened = self.opened(resolved, create.name.pos)?;
+            *resolved = opened;
+            let names: Vec<Option<String>> = resolved.columns.iter().map(|out| out.name.clone()).collect();
+            schema = Some(self.schema_of(resolved, &names, "CREATE TABLE", create.name.pos)?);
         }
         if let Some(like) = &create.like {
             schema = Some(self.schema_of_table(like)?);
@@ -293,12 +293,12 @@ impl Analyzer<'_> {
     /// The columns of a query as a table has them.
     fn schema_of(&self, query: &Query, names: &[Option<String>], what: &str, pos: Pos) -> Result<Schema> {
         let mut columns: Vec<ColumnDef> = Vec::with_capacity(query.columns.len());
-        if query.value_table {
-            if let [crate::plan::OutputColumn { ty: Type::Struct(_), .. }] = query.columns.as_slice() {
-                let opened = self.opened(query, pos)?;
-                let names: Vec<Option<String>> = opened.columns.iter().map(|out| out.name.clone()).collect();
-                return self.schema_of(&opened, &names, what, pos);
-            }
+        if query.value_table
+            && let [crate::plan::OutputColumn { ty: Type::Struct(_), .. }] = query.columns.as_slice()
+        {
+            let opened = self.opened(query, pos)?;
+            let names: Vec<Option<String>> = opened.columns.iter().map(|out| out.name.clone()).collect();
+            return self.schema_of(&opened, &names, what, pos);
         }
         for (index, (out, name)) in query.columns.iter().zip(names).enumerate() {
             let Some(name) = name else {

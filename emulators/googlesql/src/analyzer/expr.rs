@@ -143,10 +143,10 @@ impl Analyzer<'_> {
         let name = path.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(".");
         let key = name.to_lowercase();
         for spelling in [format!("@@{key}"), key.clone()] {
-            if spelling.starts_with("@@") {
-                if let Some((ty, value)) = self.ctx.variables.get(&spelling) {
-                    return Ok(fixed(ty, value, pos));
-                }
+            if spelling.starts_with("@@")
+                && let Some((ty, value)) = self.ctx.variables.get(&spelling)
+            {
+                return Ok(fixed(ty, value, pos));
             }
         }
         let text = |value: &str| Ok(fixed(&Type::String, &Value::string(value), pos));

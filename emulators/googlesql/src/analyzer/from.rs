@@ -94,10 +94,10 @@ impl Analyzer<'_> {
         let percent = self
             .implicit(size, &Type::Float64)?
             .map_err(|_| SqlError::analysis("TABLESAMPLE size must be a number").at(size_pos))?;
-        if let ExprKind::Literal(Value::Float64(size)) = percent.kind {
-            if !(0.0..=100.0).contains(&size) {
-                return Err(SqlError::analysis("PERCENT value must be in the range [0, 100]").at(size_pos));
-            }
+        if let ExprKind::Literal(Value::Float64(size)) = percent.kind
+            && !(0.0..=100.0).contains(&size)
+        {
+            return Err(SqlError::analysis("PERCENT value must be in the range [0, 100]").at(size_pos));
         }
         Ok(Rel::Sample { input: Box::new(rel), percent })
     }
@@ -232,11 +232,9 @@ impl Analyzer<'_> {
             }
             names.columns.push(named);
         }
-        if !single {
-            if let Some(alias) = alias {
-                let text = "Array alias is not allowed when UNNEST has several arrays";
-                return Err(SqlError::analysis(text).at(alias.pos));
-            }
+        if !single && let Some(alias) = alias {
+            let text = "Array alias is not allowed when UNNEST has several arrays";
+            return Err(SqlError::analysis(text).at(alias.pos));
         }
         let offset = with_offset.map(|offset| {
             let id = self.new_column();
@@ -249,10 +247,10 @@ impl Analyzer<'_> {
 
     /// A CTE, table or view by name; no alias applied.
     pub(super) fn table_path(&self, path: &ast::Path, as_of: Option<&ast::Expr>) -> Result<Source> {
-        if let [only] = path.parts.as_slice() {
-            if let Some(source) = self.cte_ref(&only.name, as_of) {
-                return source;
-            }
+        if let [only] = path.parts.as_slice()
+            && let Some(source) = self.cte_ref(&only.name, as_of)
+        {
+            return source;
         }
         let parts: Vec<String> = path.parts.iter().map(|part| part.name.clone()).collect();
         let as_of = as_of.map(|expr| self.system_time(expr)).transpose()?;
@@ -533,11 +531,11 @@ impl Analyzer<'_> {
 pub(super) fn aliased(names: NameList, alias: Option<&ast::Ident>) -> NameList {
     let Some(alias) = alias else { return names };
     let mut names = names.with_alias(&alias.name);
-    if let [only] = names.columns.as_mut_slice() {
-        if only.value {
-            only.name = Rc::from(alias.name.as_str());
-            only.hidden_from_names = true;
-        }
+    if let [only] = names.columns.as_mut_slice()
+        && only.value
+    {
+        only.name = Rc::from(alias.name.as_str());
+        only.hidden_from_names = true;
     }
     names
 }

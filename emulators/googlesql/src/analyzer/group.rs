@@ -311,29 +311,22 @@ impl<'g, 'a> Regroup<'g, 'a> {
         )
     }
 
-    /// `whole`: keys that are no plain columns are recognised too (ORDER BY does not do that, only by alias).
-    pub fn rewrite(&self, expr: &mut Expr, clause: &str, whole: bool) -> Result<()> {
-        match &expr.kind {
-            ExprKind::Column(id) => {
-                if let Some(key) = self.plain.get(id) {
-                    expr.kind = ExprKind::Column(*key);
-                    return Ok(());
-                }
-                if self.below.contains(&id.0) {
-                    let spelled = self.analyzer.spelling(expr.pos, self.names, expr);
-                    let text =
-                        format!("{clause} expression references {spelled} which is neither grouped nor aggregated");
-                    return Err(SqlError::analysis(text).at(expr.pos));
-                }
+    /// `clause` names the place in the error.
+    pub fn rewrite(&self, expr: &mut Expr, clause: &str) -> Result<()> {
+        if let ExprKind::Column(id) = &expr.kind {
+            if let Some(key) = self.plain.get(id) {
+                expr.kind = ExprKind::Column(*key);
                 return Ok(());
             }
-            _ => {}
+            if self.below.contains(&id.0) {
+                let spelled = self.analyzer.spelling(expr.pos, self.names, expr);
+                let text = format!("{clause} expression references {spelled} which is neither grouped nor aggregated");
+                return Err(SqlError::analysis(text).at(expr.pos));
+            }
+            return Ok(());
         }
-        let matched = self.complex.iter().find(|(key, _)| {
-            (whole || matches!(key.kind, ExprKind::StructField { .. }))
-                && same(key, expr)
-                && !(reads_column(expr) && self.readable(expr))
-        });
+        let matched =
+            self.complex.iter().find(|(key, _)| same(key, expr) && !(reads_column(expr) && self.readable(expr)));
         if let Some((key, id)) = matched {
             *expr = column(*id, key.ty.clone(), expr.pos);
             return Ok(());
@@ -341,7 +334,7 @@ impl<'g, 'a> Regroup<'g, 'a> {
         let mut result = Ok(());
         children_mut(expr, &mut |child| {
             if result.is_ok() {
-                result = self.rewrite(child, clause, whole);
+                result = self.rewrite(child, clause);
             }
         });
         if let ExprKind::Subquery { rel, .. } = &mut expr.kind {
@@ -352,11 +345,11 @@ impl<'g, 'a> Regroup<'g, 'a> {
                 // Inside a subquery only references to the outer query matter.
                 match &inner.kind {
                     ExprKind::Column(_) => {
-                        result = self.rewrite(inner, clause, whole);
+                        result = self.rewrite(inner, clause);
                         false
                     }
                     _ => {
-                        if let Some((key, id)) = self.complex.iter().find(|(key, _)| whole && same(key, inner)) {
+                        if let Some((key, id)) = self.complex.iter().find(|(key, _)| same(key, inner)) {
                             *inner = column(*id, key.ty.clone(), inner.pos);
                             return false;
                         }

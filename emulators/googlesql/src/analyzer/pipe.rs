@@ -336,7 +336,7 @@ impl Analyzer<'_> {
         }
         let regroup = Regroup::new(self, &grouping.keys, below, names);
         for item in &mut resolved {
-            regroup.rewrite(&mut item.expr, "Pipe AGGREGATE", true)?;
+            regroup.rewrite(&mut item.expr, "Pipe AGGREGATE")?;
         }
         let mut marks = Vec::new();
         for (id, expr) in calls.grouping.borrow().iter() {

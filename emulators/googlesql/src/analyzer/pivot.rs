@@ -52,11 +52,11 @@ impl Analyzer<'_> {
             aggregate_exprs_mut(&mut copy, &mut |expr| note_columns(expr, &mut read));
             aggregates.push((call, alias.as_ref().map(|alias| alias.name.clone())));
         }
-        if aggregates.len() > 1 {
-            if let Some(index) = aggregates.iter().position(|(_, alias)| alias.is_none()) {
-                let text = "PIVOT expression must have an alias unless there is exactly one pivot expression";
-                return Err(SqlError::analysis(text).at(pivot.aggregates[index].0.pos));
-            }
+        if aggregates.len() > 1
+            && let Some(index) = aggregates.iter().position(|(_, alias)| alias.is_none())
+        {
+            let text = "PIVOT expression must have an alias unless there is exactly one pivot expression";
+            return Err(SqlError::analysis(text).at(pivot.aggregates[index].0.pos));
         }
 
         // What neither the aggregates nor FOR read is grouped by.

@@ -13,30 +13,17 @@ impl Analyzer<'_> {
     /// The statement's own query, with the checks that only make sense on the outside.
     pub(super) fn top_query(&self, query: &ast::Query) -> Result<Query> {
         let resolved = self.query(query, None)?;
-        let mut seen = std::collections::HashSet::new();
-        let mut twice: Vec<&str> = Vec::new();
-        for name in resolved.columns.iter().filter_map(|out| out.name.as_deref()) {
-            if !seen.insert(name.to_lowercase()) && !twice.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                twice.push(name);
-            }
-        }
-        if !twice.is_empty() {
-            let text = format!(
-                "Duplicate column names in the result are not supported when a destination table is present. Found \
-                 duplicate(s): {}",
-                twice.join(", ")
-            );
-            return Err(SqlError::analysis(text));
-        }
         // A value table of structs leaves as its fields.
-        match resolved.columns.as_slice() {
+        let mut resolved = match resolved.columns.as_slice() {
             [crate::plan::OutputColumn { ty: Type::Struct(fields), .. }]
                 if resolved.value_table && !fields.fields.is_empty() =>
             {
-                self.opened(&resolved, query.pos)
+                self.opened(&resolved, query.pos)?
             }
-            _ => Ok(resolved),
-        }
+            _ => resolved,
+        };
+        number_repeated(&mut resolved.columns);
+        Ok(resolved)
     }
 
     pub(super) fn query(&self, query: &ast::Query, outer: Option<&Scope>) -> Result<Query> {
@@ -141,16 +128,16 @@ impl Analyzer<'_> {
         let names = NameList::default();
         let scope = Scope::new(&names, None);
         let resolved = self.expr(expr, &Cx::plain(&scope, "LIMIT clause"))?;
-        if let ExprKind::Literal(Value::Int64(number)) = resolved.kind {
-            if number < 0 {
-                let text =
-                    if matches!(expr.kind, ast::ExprKind::NamedParameter(_) | ast::ExprKind::PositionalParameter(_)) {
-                        "Limit requires non-negative count and offset".to_owned()
-                    } else {
-                        format!("{clause} expects a non-negative integer literal or parameter")
-                    };
-                return Err(SqlError::analysis(text).at(expr.pos));
-            }
+        if let ExprKind::Literal(Value::Int64(number)) = resolved.kind
+            && number < 0
+        {
+            let text = if matches!(expr.kind, ast::ExprKind::NamedParameter(_) | ast::ExprKind::PositionalParameter(_))
+            {
+                "Limit requires non-negative count and offset".to_owned()
+            } else {
+                format!("{clause} expects a non-negative integer literal or parameter")
+            };
+            return Err(SqlError::analysis(text).at(expr.pos));
         }
         let found = self.type_name_of(&resolved);
         self.implicit(resolved, &Type::Int64)?.map_err(|_| {
@@ -161,6 +148,29 @@ impl Analyzer<'_> {
 }
 
 use super::select;
+
+/// A name that a result has twice is `name_1` the second time, `name_2` the third.
+fn number_repeated(columns: &mut [OutputColumn]) {
+    let mut known: std::collections::HashSet<String> =
+        columns.iter().filter_map(|out| out.name.as_ref()).map(|name| name.to_lowercase()).collect();
+    if known.len() == columns.iter().filter(|out| out.name.is_some()).count() {
+        return;
+    }
+    let mut seen: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+    for out in columns {
+        let Some(name) = &mut out.name else { continue };
+        let times = seen.entry(name.to_lowercase()).or_insert(0);
+        if *times > 0 {
+            let mut numbered = format!("{name}_{times}");
+            while !known.insert(numbered.to_lowercase()) {
+                *times += 1;
+                numbered = format!("{name}_{times}");
+            }
+            *name = numbered;
+        }
+        *times += 1;
+    }
+}
 
 /// The names that a finished query offers to what stands around it.
 pub(super) fn names_of(columns: &[OutputColumn], value_table: bool) -> NameList {

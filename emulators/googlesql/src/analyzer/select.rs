@@ -182,11 +182,9 @@ impl Analyzer<'_> {
 
         // GROUP BY: what stands above it may only read keys and aggregates.
         let grouped = grouping.is_some() || !aggregates.is_empty() || !calls.grouping.borrow().is_empty();
-        if !grouped {
-            if let Some(having) = &select.having {
-                let text = "The HAVING clause requires GROUP BY or aggregation to be present";
-                return Err(SqlError::analysis(text).at(having.pos));
-            }
+        if !grouped && let Some(having) = &select.having {
+            let text = "The HAVING clause requires GROUP BY or aggregation to be present";
+            return Err(SqlError::analysis(text).at(having.pos));
         }
         let mut having = having;
         let mut qualify = qualify;
@@ -213,28 +211,28 @@ impl Analyzer<'_> {
             }
             let regroup = Regroup::new(self, &grouping.keys, start..from_end, names);
             for item in &mut items {
-                regroup.rewrite(&mut item.expr, item.clause, true)?;
+                regroup.rewrite(&mut item.expr, item.clause)?;
             }
             if let Some(having) = &mut having {
-                regroup.rewrite(having, "HAVING clause", true)?;
+                regroup.rewrite(having, "HAVING clause")?;
             }
             if let Some(qualify) = &mut qualify {
-                regroup.rewrite(qualify, "QUALIFY clause", true)?;
+                regroup.rewrite(qualify, "QUALIFY clause")?;
             }
             for key in &mut order_by {
-                regroup.rewrite(&mut key.expr, "ORDER BY clause", false)?;
+                regroup.rewrite(&mut key.expr, "ORDER BY clause")?;
             }
             for pending in first_windows.iter_mut().chain(&mut later_windows) {
                 for expr in &mut pending.partition_by {
-                    regroup.rewrite(expr, "PARTITION BY", true)?;
+                    regroup.rewrite(expr, "PARTITION BY")?;
                 }
                 for key in &mut pending.order_by {
-                    regroup.rewrite(&mut key.expr, "Analytic ORDER BY", true)?;
+                    regroup.rewrite(&mut key.expr, "Analytic ORDER BY")?;
                 }
                 let mut result = Ok(());
                 super::visit::window_exprs_mut(&mut pending.call, &mut |expr| {
                     if result.is_ok() {
-                        result = regroup.rewrite(expr, "SELECT list", true);
+                        result = regroup.rewrite(expr, "SELECT list");
                     }
                 });
                 result?;
@@ -418,12 +416,11 @@ impl Analyzer<'_> {
     }
 
     fn dot_star(&self, expr: &ast::Expr, cx: &Cx, pos: Pos) -> Result<Vec<(String, Expr)>> {
-        if let A::Name(name) = &expr.kind {
-            if let Some(Target::Range(range)) = cx.scope.find(&name.name) {
-                if let RangeVariable::Row(row) = &**range {
-                    return Ok(star_columns(&row.columns, expr.pos));
-                }
-            }
+        if let A::Name(name) = &expr.kind
+            && let Some(Target::Range(range)) = cx.scope.find(&name.name)
+            && let RangeVariable::Row(row) = &**range
+        {
+            return Ok(star_columns(&row.columns, expr.pos));
         }
         let value = self.expr(expr, cx)?;
         match &value.ty {

@@ -83,8 +83,8 @@ impl Analyzer<'_> {
                     })?
                 }
             };
-            let groupable = super::aggregate::groupable(&ty);
-            if !groupable && !(kind == SetKind::Union && operator.all) {
+            let comparable = super::aggregate::groupable(&ty) || kind == SetKind::Union && operator.all;
+            if !comparable {
                 let text = format!(
                     "Column {} in {spelled} has type that does not support set operation comparisons: {ty}",
                     index + 1

@@ -272,11 +272,11 @@ fn shrink_ctes(rel: &mut Rel, used: &HashMap<usize, Vec<bool>>) {
         return;
     }
     fn shrink(rel: &mut Rel, used: &HashMap<usize, Vec<bool>>) {
-        if let Rel::CteRef { cte, columns, types } = rel {
-            if let Some(keep) = used.get(cte) {
-                retain(columns, keep);
-                retain(types, keep);
-            }
+        if let Rel::CteRef { cte, columns, types } = rel
+            && let Some(keep) = used.get(cte)
+        {
+            retain(columns, keep);
+            retain(types, keep);
         }
         rel_exprs_mut(rel, &mut |expr| in_expr(expr, used));
         inputs_mut(rel, &mut |input| shrink(input, used));

@@ -36,10 +36,10 @@ fn resolve(name: &ast::TypeName, depth: usize) -> Result<(Type, TypeParams)> {
     if depth > MAX_NESTING {
         return Err(SqlError::analysis("Type is nested too deeply").at(name.pos));
     }
-    if let Some(collation) = &name.collate {
-        if !collation.is_empty() {
-            return Err(SqlError::unsupported("Collation is not supported").at(name.pos));
-        }
+    if let Some(collation) = &name.collate
+        && !collation.is_empty()
+    {
+        return Err(SqlError::unsupported("Collation is not supported").at(name.pos));
     }
     let mut params = TypeParams::default();
     let ty = match &name.kind {

@@ -330,10 +330,10 @@ pub(crate) fn same(a: &Expr, b: &Expr) -> bool {
             }
             let mut body = (**b).clone();
             walk_expr_mut(&mut body, &mut |expr| {
-                if let ExprKind::Column(id) = &mut expr.kind {
-                    if let Some(at) = q.iter().position(|(other, _)| other == id) {
-                        *id = p[at].0;
-                    }
+                if let ExprKind::Column(id) = &mut expr.kind
+                    && let Some(at) = q.iter().position(|(other, _)| other == id)
+                {
+                    *id = p[at].0;
                 }
                 true
             });

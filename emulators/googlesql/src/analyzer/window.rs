@@ -421,11 +421,11 @@ impl Analyzer<'_> {
                     }
                 },
             };
-            if let ExprKind::Literal(Value::Int64(number)) = resolved.kind {
-                if number < 0 {
-                    let text = "Window framing expression cannot evaluate to a negative value";
-                    return Err(SqlError::analysis(text).at(expr.pos));
-                }
+            if let ExprKind::Literal(Value::Int64(number)) = resolved.kind
+                && number < 0
+            {
+                let text = "Window framing expression cannot evaluate to a negative value";
+                return Err(SqlError::analysis(text).at(expr.pos));
             }
             let found = self.type_name_of(&resolved);
             match self.implicit(resolved, &ty)? {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::ast::{FunctionBody, StatementKind, TypeNameKind};
-use crate::catalog::{Catalog, Outcome, Parameters, Routine, RoutineArgument, RoutineKind, Schema, Table, TableChange};
+use crate::catalog::{Catalog, Outcome, Parameters, Routine, RoutineArgument, RoutineKind, Schema, TableChange};
 use crate::error::Result;
 use crate::exec::column::{Batch, Column};
 use crate::exec::{ExecContext, execute};

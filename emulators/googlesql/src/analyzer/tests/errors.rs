@@ -203,12 +203,3 @@ fn partition_filters_are_demanded() {
         assert_eq!(world().say(sql), Vec::<String>::new(), "{sql}");
     }
 }
-
-#[test]
-fn results_have_distinct_names() {
-    check(&[(
-        "SELECT 1 AS a, 2 AS A",
-        "Duplicate column names in the result are not supported when a destination table is present. Found \
-         duplicate(s): A",
-    )]);
-}
