@@ -1,12 +1,13 @@
 //! From syntax tree to plan: names, types, coercions, and every rule GoogleSQL checks before it runs anything.
 //!
-//! Rooms: `scope` (what names mean), `expr`, `path`, `call` (functions), `special` (lazy forms), `aggregate`, `window`
+//! Rooms: `scope` (what names mean), `expr`, `condition`, `path`, `call` (functions), `special` (lazy forms), `aggregate`, `window`
 //! (calls that leave the expression), `query`, `select`, `group`, `from`, `setop`, `with`, `pivot`, `pipe` (relations),
 //! `dml`, `ddl`, `types`, `coerce`; `visit`, `tidy` and `push` work on the finished plan.
 
 mod aggregate;
 mod call;
 mod coerce;
+mod condition;
 mod ddl;
 mod dml;
 mod expr;
