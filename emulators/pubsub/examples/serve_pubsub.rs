@@ -1,4 +1,4 @@
-//! Pub/Sub alone on a loopback port, gRPC only: `cargo run -p scrimmage-pubsub --example serve -- 8085`.
+//! Pub/Sub alone on a loopback port, gRPC only: `cargo run -p scrimmage-pubsub --example serve_pubsub -- 8085`.
 
 use scrimmage_core::{Clock, Context};
 use scrimmage_pubsub::PubSub;

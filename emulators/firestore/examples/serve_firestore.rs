@@ -1,4 +1,4 @@
-//! A Firestore alone on a loopback port: `cargo run -p scrimmage-firestore --example serve -- 8080`.
+//! A Firestore alone on a loopback port: `cargo run -p scrimmage-firestore --example serve_firestore -- 8080`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! How fast it is, over loopback gRPC and HTTP: `cargo run --release -p scrimmage-pubsub --example figures`.
+//! How fast it is, over loopback gRPC and HTTP: `cargo run --release -p scrimmage-pubsub --example pubsub_figures`.
 //!
 //! With an address (`-- 127.0.0.1:8085`) it measures what answers there instead.
 

@@ -1,5 +1,5 @@
 //! Measures the service over a loopback socket and prints a table:
-//! `cargo run --release -p scrimmage-firestore --example figures`.
+//! `cargo run --release -p scrimmage-firestore --example firestore_figures`.
 
 use std::error::Error;
 use std::net::Ipv4Addr;
