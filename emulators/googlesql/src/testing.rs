@@ -24,7 +24,7 @@ pub(crate) fn eval_context() -> EvalContext {
     EvalContext {
         now: NOW,
         time_zone: "UTC".into(),
-        seed: 1,
+        draws: crate::functions::Draws::default(),
         session_user: "tester@example.com".into(),
         project: "p".into(),
     }

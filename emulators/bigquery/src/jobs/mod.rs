@@ -200,6 +200,7 @@ pub fn view_schema(
         store: app.store.clone(),
         gate: app.dml_gate.clone(),
         ctx: app.ctx.clone(),
+        draws: app.draws.clone(),
         scope,
         parameters: scrimmage_googlesql::catalog::Parameters::default(),
         cancel: Arc::default(),

@@ -8,7 +8,7 @@ use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{Expr, Statement, StatementKind};
 use scrimmage_googlesql::catalog::{Catalog, Parameters, QueryResult, Relation, Routine, Schema, Table, TablePath};
 use scrimmage_googlesql::exec::{self};
-use scrimmage_googlesql::functions::EvalContext;
+use scrimmage_googlesql::functions::{Draws, EvalContext};
 use scrimmage_googlesql::parser;
 use scrimmage_googlesql::plan::AnalyzerContext;
 use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
@@ -49,6 +49,7 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         store: app.store.clone(),
         gate: app.dml_gate.clone(),
         ctx: app.ctx.clone(),
+        draws: app.draws.clone(),
         scope: spec.scope.clone(),
         parameters: spec.parameters.clone(),
         cancel,
@@ -215,7 +216,7 @@ pub fn constant(expr: &Expr, now: Timestamp) -> Result<(Value, Type), SqlError> 
     let eval = EvalContext {
         now: now.as_micros(),
         time_zone: "UTC".into(),
-        seed: 0,
+        draws: Draws::default(),
         session_user: super::USER.into(),
         project: String::new(),
     };

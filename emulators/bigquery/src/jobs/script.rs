@@ -49,7 +49,7 @@ pub fn run(
     let environment = Environment {
         session_user: super::USER.into(),
         project: spec.scope.project.clone(),
-        seed: app.ctx.seed,
+        draws: app.draws.clone(),
         cancel: runner.cancel.clone(),
         memory_limit: limits::STATEMENT_BYTES,
         ..Environment::default()

@@ -9,7 +9,7 @@ use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{ObjectKind, Statement, StatementKind};
 use scrimmage_googlesql::catalog::{DmlStats, Outcome, Parameters, QueryResult, Schema, TablePath};
 use scrimmage_googlesql::exec::{self, ExecContext};
-use scrimmage_googlesql::functions::EvalContext;
+use scrimmage_googlesql::functions::{Draws, EvalContext};
 use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
 use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 
@@ -25,6 +25,8 @@ pub struct Runner {
     pub store: SharedStore,
     pub gate: Arc<DmlGate>,
     pub ctx: scrimmage_core::Context,
+    /// Where RAND and GENERATE_UUID draw from: one stream for all statements of a suite.
+    pub draws: Draws,
     pub scope: NameScope,
     pub parameters: Parameters,
     pub cancel: Arc<AtomicBool>,
@@ -82,7 +84,7 @@ impl Runner {
         EvalContext {
             now: self.ctx.clock.now().as_micros(),
             time_zone: "UTC".into(),
-            seed: self.ctx.seed,
+            draws: self.draws.clone(),
             session_user: super::USER.into(),
             project: self.scope.project.clone(),
         }

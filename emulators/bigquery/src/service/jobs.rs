@@ -30,9 +30,7 @@ const INSERT_WAIT: Duration = Duration::from_millis(500);
 
 /// A job id as the service makes them.
 pub fn new_job_id(app: &App) -> String {
-    use std::sync::atomic::AtomicU64;
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let number = app.job_count.fetch_add(1, Ordering::Relaxed);
     let now = app.ctx.clock.now().as_micros() as u64;
     let mut rng = Rng::seeded(app.ctx.seed ^ now.rotate_left(20) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     format!("job_{}", rng.text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", 28))

@@ -13,6 +13,7 @@ pub mod tables;
 pub mod uploads;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
@@ -24,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use scrimmage_googlesql::functions::Draws;
 use serde_json::Value as Json;
 
 use crate::catalog::SharedStore;
@@ -42,10 +44,15 @@ pub struct App {
     pub results: Results,
     pub uploads: Uploads,
     pub dml_gate: Arc<DmlGate>,
+    /// Jobs that got their id from the service so far.
+    pub job_count: AtomicU64,
+    /// Random numbers for SQL, from the suite's seed.
+    pub draws: Draws,
 }
 
 impl App {
     pub fn new(ctx: scrimmage_core::Context) -> App {
+        let draws = Draws::seeded(ctx.seed);
         App {
             ctx,
             store: SharedStore::default(),
@@ -53,6 +60,8 @@ impl App {
             results: Results::default(),
             uploads: Uploads::default(),
             dml_gate: Arc::default(),
+            job_count: AtomicU64::default(),
+            draws,
         }
     }
 

@@ -220,7 +220,7 @@ impl Server {
         let eval = EvalContext {
             now: snapshot.now.as_micros(),
             time_zone: "UTC".into(),
-            seed: 0,
+            draws: scrimmage_googlesql::functions::Draws::default(),
             session_user: "somebody@example.com".into(),
             project: PROJECT.into(),
         };

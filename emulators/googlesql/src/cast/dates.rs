@@ -403,7 +403,7 @@ mod tests {
         EvalContext {
             now: civil::parse_datetime("2024-06-15 12:00:00").expect("a datetime"),
             time_zone: "UTC".into(),
-            seed: 0,
+            draws: crate::functions::Draws::default(),
             session_user: String::new(),
             project: String::new(),
         }

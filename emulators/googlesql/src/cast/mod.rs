@@ -424,7 +424,13 @@ mod tests {
     use super::*;
 
     fn ctx() -> EvalContext {
-        EvalContext { now: 0, time_zone: "UTC".into(), seed: 0, session_user: String::new(), project: String::new() }
+        EvalContext {
+            now: 0,
+            time_zone: "UTC".into(),
+            draws: crate::functions::Draws::default(),
+            session_user: String::new(),
+            project: String::new(),
+        }
     }
 
     fn text(value: &Value, from: Type, to: Type) -> String {

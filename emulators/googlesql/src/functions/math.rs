@@ -1,7 +1,6 @@
 //! Mathematical functions.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering as Memory};
 
 use crate::error::{Result, SqlError};
 use crate::functions::args::{
@@ -132,7 +131,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "RAND",
         Propagate,
         ["() -> FLOAT64"],
-        |call, _| Ok(Value::Float64((random(call.ctx.seed) >> 11) as f64 / (1u64 << 53) as f64)),
+        |call, _| Ok(Value::Float64((call.ctx.draws.next_u64() >> 11) as f64 / (1u64 << 53) as f64)),
         volatile
     ),
     number_entry!("sqrt", "SQRT", f64::sqrt),
@@ -598,16 +597,6 @@ fn loose_number(text: &str) -> String {
         return text.to_string();
     }
     format!("{sign}{}", body.replace(',', ""))
-}
-
-/// The next of a stream of random numbers that a seed starts.
-pub(crate) fn random(seed: u64) -> u64 {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let step = COUNT.fetch_add(1, Memory::Relaxed).wrapping_add(1);
-    let mut z = seed.wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use crate::error::{ErrorKind, SqlError};
 use crate::functions::args::string;
-use crate::functions::math::random;
 use crate::functions::{ScalarFunction, entry};
 use crate::value::Value;
 
@@ -27,7 +26,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         Propagate,
         ["() -> STRING"],
         |call, _| {
-            let (high, low) = (random(call.ctx.seed), random(call.ctx.seed));
+            let (high, low) = (call.ctx.draws.next_u64(), call.ctx.draws.next_u64());
             Ok(Value::string(format!(
                 "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
                 high >> 32,

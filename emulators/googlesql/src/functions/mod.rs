@@ -20,7 +20,8 @@
 //! `$interval_text("s", "PART")`, `INTERVAL 's' a TO b` as `$interval_range("s", "A", "B")`.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
 use crate::types::Type;
@@ -120,6 +121,28 @@ macro_rules! entry {
 }
 pub(crate) use entry;
 
+/// A stream of random numbers that a seed starts; clones draw from the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Draws {
+    seed: u64,
+    count: Arc<AtomicU64>,
+}
+
+impl Draws {
+    pub fn seeded(seed: u64) -> Draws {
+        Draws { seed, count: Arc::default() }
+    }
+
+    /// The next number.
+    pub fn next_u64(&self) -> u64 {
+        let step = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut z = self.seed.wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
 /// What a function may ask of the statement it runs in.
 #[derive(Clone, Debug)]
 pub struct EvalContext {
@@ -127,8 +150,8 @@ pub struct EvalContext {
     pub now: i64,
     /// `@@time_zone`; "UTC" by default.
     pub time_zone: String,
-    /// Seeds `RAND` and `GENERATE_UUID` where a run must be reproducible.
-    pub seed: u64,
+    /// Where `RAND` and `GENERATE_UUID` draw from.
+    pub draws: Draws,
     pub session_user: String,
     pub project: String,
 }

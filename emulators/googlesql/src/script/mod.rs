@@ -31,8 +31,8 @@ pub struct Environment {
     /// `SESSION_USER()`.
     pub session_user: String,
     pub project: String,
-    /// Seeds `RAND` and `GENERATE_UUID`.
-    pub seed: u64,
+    /// Where `RAND` and `GENERATE_UUID` draw from.
+    pub draws: crate::functions::Draws,
     /// Set by somebody else to stop it; ends in an error of kind `Cancelled`.
     pub cancel: Arc<AtomicBool>,
     /// Bytes that one expression may hold.
@@ -49,7 +49,7 @@ impl Default for Environment {
             time_zone: "UTC".to_owned(),
             session_user: String::new(),
             project: String::new(),
-            seed: 0,
+            draws: crate::functions::Draws::default(),
             cancel: Arc::default(),
             memory_limit: crate::exec::DEFAULT_MEMORY_LIMIT,
             step_limit: None,

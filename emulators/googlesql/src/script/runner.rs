@@ -247,7 +247,7 @@ impl<'a, H: Host> Runner<'a, H> {
         let eval = EvalContext {
             now: self.host.now(),
             time_zone: self.time_zone.clone(),
-            seed: self.environment.seed.wrapping_add(self.steps),
+            draws: self.environment.draws.clone(),
             session_user: self.environment.session_user.clone(),
             project: self.environment.project.clone(),
         };
@@ -312,7 +312,7 @@ impl<'a, H: Host> Runner<'a, H> {
         let eval = EvalContext {
             now: self.host.now(),
             time_zone: self.time_zone.clone(),
-            seed: 0,
+            draws: self.environment.draws.clone(),
             session_user: String::new(),
             project: String::new(),
         };

@@ -251,7 +251,7 @@ impl<'p> Run<'p> {
         if !(0.0..=100.0).contains(&percent) {
             return Err(SqlError::evaluation("PERCENT value must be in the range [0, 100]"));
         }
-        let mut state = self.ctx.eval.seed | 1;
+        let mut state = self.ctx.eval.draws.next_u64() | 1;
         self.run(input, env, &mut |batch: Batch| {
             self.step(batch.len)?;
             let rows: Vec<u32> = (0..batch.len as u32)

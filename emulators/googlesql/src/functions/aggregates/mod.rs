@@ -72,7 +72,7 @@ pub(crate) mod testing {
         let ctx = EvalContext {
             now: 0,
             time_zone: "UTC".into(),
-            seed: 0,
+            draws: crate::functions::Draws::default(),
             session_user: String::new(),
             project: String::new(),
         };

@@ -305,7 +305,7 @@ mod tests {
         let ctx = EvalContext {
             now: 0,
             time_zone: "UTC".into(),
-            seed: 0,
+            draws: crate::functions::Draws::default(),
             session_user: String::new(),
             project: String::new(),
         };
