@@ -1,5 +1,6 @@
 //! Builds a pipeline's programs through cargo, where they are missing or older than their sources.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tokio::process::Command;
@@ -63,6 +64,9 @@ impl Pipeline {
         let mut command = Command::new(cargo);
         command.args(["build", "--profile", &place.profile]).args(packages);
         command.env("CARGO_TARGET_DIR", &place.target).current_dir(&self.folder).kill_on_drop(true);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(name)) {
+            command.env_remove(name);
+        }
         let shown = format!("cargo build --profile {} {}", place.profile, packages.join(" "));
         let output = command
             .output()
@@ -74,6 +78,15 @@ impl Pipeline {
         }
         Ok(place.programs)
     }
+}
+
+/// Variables in which `cargo run` and `cargo test` tell a program of its own package. Build scripts that
+/// look at them (those of cryptographic crates do) would take them for a change, and everything that
+/// stands on such a crate would be built a second time.
+fn describes_a_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let prefixes = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || name == "OUT_DIR"
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
