@@ -19,6 +19,8 @@ const SOURCE_CRATE: &str = "firestore_grpc";
 const FILES: &[&str] = &[
     "google/api/annotations.proto",
     "google/api/client.proto",
+    "google/cloud/bigquery/storage/v1/storage.proto",
+    "google/firestore/admin/v1/firestore_admin.proto",
     "google/firestore/v1/firestore.proto",
     "google/iam/v1/iam_policy.proto",
     "google/pubsub/v1/pubsub.proto",

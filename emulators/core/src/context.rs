@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Clock, FaultGate, Journal};
+use crate::{Clock, DataDir, FaultGate, Journal};
 
 /// How closely the services keep to production.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,10 +26,13 @@ pub struct Context {
     /// Where every random choice in the suite starts from; give each user its own stream by
     /// [`Rng::stream`](crate::Rng::stream).
     pub seed: u64,
+    /// Where services keep their state across restarts; none: in memory alone.
+    pub data: Option<DataDir>,
 }
 
 impl Context {
-    /// A context of its own on `clock`: empty journal, no faults, project `scrimmage`, strict, seed 0.
+    /// A context of its own on `clock`: empty journal, no faults, project `scrimmage`, strict, seed 0,
+    /// in memory.
     pub fn new(clock: Clock) -> Self {
         Context {
             journal: Arc::new(Journal::new(clock.clone())),
@@ -38,6 +41,7 @@ impl Context {
             project: Arc::from("scrimmage"),
             profile: Profile::default(),
             seed: 0,
+            data: None,
         }
     }
 
@@ -50,6 +54,12 @@ impl Context {
     /// The same with another profile.
     pub fn with_profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// The same, with state kept in this folder.
+    pub fn with_data(mut self, data: DataDir) -> Self {
+        self.data = Some(data);
         self
     }
 

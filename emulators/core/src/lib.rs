@@ -7,6 +7,7 @@
 pub mod call;
 pub mod clock;
 pub mod context;
+pub mod data;
 pub mod duration;
 pub mod faults;
 pub mod glob;
@@ -20,6 +21,7 @@ mod tonic_status;
 pub use call::{CallInfo, CallNotes};
 pub use clock::Clock;
 pub use context::{Context, Profile};
+pub use data::{DataDir, DataError, Log};
 pub use faults::{FaultGate, FaultPlan};
 pub use journal::Journal;
 pub use rng::Rng;

@@ -17,10 +17,11 @@
 mod environment;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use scrimmage_bigquery::BigQuery;
-use scrimmage_core::{Clock, Context, FaultGate, Journal, Profile};
+use scrimmage_core::{Clock, Context, DataDir, DataError, FaultGate, Journal, Profile};
 use scrimmage_firestore::Firestore;
 use scrimmage_gateway::{Gateway, HttpService};
 use scrimmage_pubsub::PubSub;
@@ -35,6 +36,8 @@ const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 pub enum SuiteError {
     #[error(transparent)]
     Gateway(#[from] scrimmage_gateway::GatewayError),
+    #[error(transparent)]
+    Data(#[from] DataError),
     #[error("`{0}` is not a project id")]
     Project(String),
 }
@@ -47,11 +50,19 @@ pub struct Builder {
     project: String,
     profile: Profile,
     seed: u64,
+    data_dir: Option<PathBuf>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { port: 0, clock: Clock::real(), project: "scrimmage".to_owned(), profile: Profile::default(), seed: 0 }
+        Builder {
+            port: 0,
+            clock: Clock::real(),
+            project: "scrimmage".to_owned(),
+            profile: Profile::default(),
+            seed: 0,
+            data_dir: None,
+        }
     }
 }
 
@@ -86,13 +97,23 @@ impl Builder {
         self
     }
 
+    /// A folder that keeps the services' state across restarts, kill -9 included; default none: state
+    /// is in memory and ends with the suite. Only one suite may use it at a time.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
         if !scrimmage_core::names::is_project_id(&self.project) {
             return Err(SuiteError::Project(self.project));
         }
-        let context =
+        let mut context =
             Context::new(self.clock).with_project(&self.project).with_profile(self.profile).with_seed(self.seed);
+        if let Some(path) = self.data_dir {
+            context = context.with_data(DataDir::open(path)?);
+        }
         let firestore = Firestore::new(context.clone());
         let pubsub = PubSub::new(context.clone());
         let bigquery = BigQuery::new(context.clone());

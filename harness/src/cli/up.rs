@@ -1,7 +1,10 @@
 //! `scrimmage up`: the services for whoever wants them.
 
-use clap::Args;
 use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use scrimmage_suite::Suite;
 
 use super::{End, interrupted};
 use crate::SetupError;
@@ -12,10 +15,18 @@ pub(crate) struct Arguments {
     /// The port to listen on, on the loopback address; 0 picks one
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// A folder that keeps the services' state across restarts, kill -9 included; made where it is
+    /// missing. Without it, state is in memory
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
-    let stage = Embedded::start_on(arguments.port).await?;
+    let mut builder = Suite::builder().port(arguments.port);
+    if let Some(folder) = arguments.data_dir {
+        builder = builder.data_dir(folder);
+    }
+    let stage = Embedded::built(builder).await?;
     let mut text = String::new();
     for (name, value) in stage.environment() {
         text.push_str(&format!("export {name}={value}\n"));

@@ -33,15 +33,11 @@ impl Drop for JournalWatch {
 impl Embedded {
     /// Starts a suite on a port of its own.
     pub async fn start() -> Result<Embedded, SetupError> {
-        Embedded::start_on(0).await
+        Embedded::built(Suite::builder()).await
     }
 
-    /// Starts a suite on this port.
-    pub async fn start_on(port: u16) -> Result<Embedded, SetupError> {
-        Embedded::built(Suite::builder().port(port)).await
-    }
-
-    async fn built(builder: Builder) -> Result<Embedded, SetupError> {
+    /// Starts a suite with these settings.
+    pub async fn built(builder: Builder) -> Result<Embedded, SetupError> {
         Ok(Embedded { suite: builder.start().await.map_err(not_started)? })
     }
 

@@ -1,0 +1,289 @@
+//! Where services keep their state across restarts: a folder that one process owns, with
+//! append-only logs in it.
+//!
+//! A log is a file of frames: the record's length and its CRC-32, four bytes each (little endian),
+//! then the record. A record is in the kernel's hands when [`Log::append`] returns: the end of the
+//! process, kill -9 included, does not lose it; the end of the machine may. A frame that a death
+//! cut short stands at the file's end; it was never acknowledged, and opening the log cuts it off.
+//! What a record means is its service's business.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// The first bytes of every log: what it is and the framing's version.
+const HEADER: &[u8; 16] = b"scrimmage log 1\n";
+const FRAME: usize = 8;
+
+/// Why kept state cannot be read or written.
+#[derive(Debug, Error)]
+pub enum DataError {
+    #[error("{}: {action}: {problem}", path.display())]
+    Io { path: PathBuf, action: &'static str, problem: io::Error },
+    #[error("{} is used by another process; stop that one or name another folder", path.display())]
+    InUse { path: PathBuf },
+    #[error("{} is not a log of this program; name another folder, or move the file away", path.display())]
+    NotALog { path: PathBuf },
+    /// A whole, undamaged record that its service cannot read: written by another version, say.
+    #[error("{}: record {record}: {problem}", path.display())]
+    Record { path: PathBuf, record: u64, problem: String },
+}
+
+/// A folder that this process alone uses for as long as a clone of this value lives.
+#[derive(Clone, Debug)]
+pub struct DataDir(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned {
+    path: PathBuf,
+    /// Locked; the operating system lets go when the process ends, however it ends.
+    _lock: File,
+}
+
+/// One log, open at its end.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl DataDir {
+    /// Makes the folder where it is missing, and takes possession of it.
+    pub fn open(path: impl AsRef<Path>) -> Result<DataDir, DataError> {
+        let path = path.as_ref().to_path_buf();
+        std::fs::create_dir_all(&path).map_err(failed(&path, "it cannot be made"))?;
+        let file = path.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&file)
+            .map_err(failed(&file, "it cannot be opened"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(DataDir(Arc::new(Owned { path, _lock: lock }))),
+            Err(TryLockError::WouldBlock) => Err(DataError::InUse { path }),
+            Err(TryLockError::Error(problem)) => Err(failed(&file, "it cannot be locked")(problem)),
+        }
+    }
+
+    /// The folder itself, for services that keep more than logs.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Opens the log `name` (the file `name.log`), making it where it is missing, and hands every
+    /// record to `replay`, oldest first; what `replay` objects to is an error with the record's
+    /// number, counted from 1.
+    pub fn log(&self, name: &str, mut replay: impl FnMut(&[u8]) -> Result<(), String>) -> Result<Log, DataError> {
+        let path = self.path().join(format!("{name}.log"));
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed(&path, "it cannot be opened"))?;
+        let length = file.metadata().map_err(failed(&path, "it cannot be read"))?.len();
+        if length < HEADER.len() as u64 {
+            // New, or its maker died before the header was whole.
+            file.set_len(0)
+                .and_then(|()| file.seek(SeekFrom::Start(0)))
+                .and_then(|_| file.write_all(HEADER))
+                .map_err(failed(&path, "it cannot be written"))?;
+            return Ok(Log { path, file, bytes: HEADER.len() as u64 });
+        }
+        let mut reader = BufReader::with_capacity(1 << 20, &file);
+        let mut header = [0; HEADER.len()];
+        reader.read_exact(&mut header).map_err(failed(&path, "it cannot be read"))?;
+        if header != *HEADER {
+            return Err(DataError::NotALog { path });
+        }
+        let mut bytes = HEADER.len() as u64;
+        let mut record = Vec::new();
+        for number in 1.. {
+            if !read_frame(&mut reader, length - bytes, &mut record).map_err(failed(&path, "it cannot be read"))? {
+                break;
+            }
+            replay(&record).map_err(|problem| DataError::Record { path: path.clone(), record: number, problem })?;
+            bytes += (FRAME + record.len()) as u64;
+        }
+        file.set_len(bytes)
+            .and_then(|()| file.seek(SeekFrom::Start(bytes)))
+            .map_err(failed(&path, "it cannot be written"))?;
+        Ok(Log { path, file, bytes })
+    }
+}
+
+impl Log {
+    /// Appends one record. When this returns, the end of the process does not lose it.
+    pub fn append(&mut self, record: &[u8]) -> Result<(), DataError> {
+        self.append_all([record])
+    }
+
+    /// Appends several records with one write: after a death in between, a prefix of them is there.
+    pub fn append_all<'a>(&mut self, records: impl IntoIterator<Item = &'a [u8]>) -> Result<(), DataError> {
+        let mut frames = Vec::new();
+        for record in records {
+            frame(&mut frames, record).map_err(failed(&self.path, "it cannot be written"))?;
+        }
+        let written = self.file.write_all(&frames);
+        if let Err(problem) = written {
+            // Half a frame in the middle would hide all that comes after it.
+            let _ = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            return Err(failed(&self.path, "it cannot be written")(problem));
+        }
+        self.bytes += frames.len() as u64;
+        Ok(())
+    }
+
+    /// Puts these records in place of all that the log holds, in one step: a death leaves the old
+    /// log or the new one.
+    pub fn replace<R: AsRef<[u8]>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), DataError> {
+        let new = self.path.with_extension("log.new");
+        let write = |records: &mut dyn Iterator<Item = R>| -> io::Result<(File, u64)> {
+            let mut writer = BufWriter::with_capacity(1 << 20, File::create(&new)?);
+            writer.write_all(HEADER)?;
+            let mut bytes = HEADER.len() as u64;
+            let mut buffer = Vec::new();
+            for record in records {
+                buffer.clear();
+                frame(&mut buffer, record.as_ref())?;
+                writer.write_all(&buffer)?;
+                bytes += buffer.len() as u64;
+            }
+            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            // The name must not come to stand for contents that are not there yet.
+            file.sync_data()?;
+            Ok((file, bytes))
+        };
+        let (file, bytes) = write(&mut records.into_iter()).map_err(failed(&new, "it cannot be written"))?;
+        std::fs::rename(&new, &self.path).map_err(failed(&self.path, "it cannot be replaced"))?;
+        (self.file, self.bytes) = (file, bytes);
+        Ok(())
+    }
+
+    /// The file's length, by which an owner decides when to [`replace`](Log::replace) it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+fn failed<'a>(path: &'a Path, action: &'static str) -> impl Fn(io::Error) -> DataError + use<'a> {
+    move |problem| DataError::Io { path: path.to_path_buf(), action, problem }
+}
+
+fn frame(out: &mut Vec<u8>, record: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(record.len()).map_err(|_| io::Error::other("a record is over 4 GiB"))?;
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(record).to_le_bytes());
+    out.extend_from_slice(record);
+    Ok(())
+}
+
+/// Reads the next frame's record, of a file with `left` bytes to come; false at the end, which is
+/// also where a frame is cut short or damaged.
+fn read_frame(reader: &mut impl io::Read, left: u64, record: &mut Vec<u8>) -> io::Result<bool> {
+    let Some(left) = left.checked_sub(FRAME as u64) else { return Ok(false) };
+    let (mut length, mut sum) = ([0; 4], [0; 4]);
+    reader.read_exact(&mut length)?;
+    reader.read_exact(&mut sum)?;
+    let length = u32::from_le_bytes(length);
+    if u64::from(length) > left {
+        return Ok(false);
+    }
+    record.resize(length as usize, 0);
+    reader.read_exact(record)?;
+    Ok(crc32fast::hash(record) == u32::from_le_bytes(sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(folder: &DataDir) -> (Log, Vec<Vec<u8>>) {
+        let mut found = Vec::new();
+        let log = folder
+            .log("test", |record| {
+                found.push(record.to_vec());
+                Ok(())
+            })
+            .expect("the log opens");
+        (log, found)
+    }
+
+    fn folder() -> (tempfile::TempDir, DataDir) {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let data = DataDir::open(temporary.path().join("a/b")).expect("it can be made");
+        (temporary, data)
+    }
+
+    #[test]
+    fn keeps_what_was_appended() {
+        let (_temporary, data) = folder();
+        let (mut log, found) = records(&data);
+        assert!(found.is_empty());
+        log.append(b"one").expect("append");
+        log.append_all([&b""[..], b"three"]).expect("append");
+        drop(log);
+        let (mut log, found) = records(&data);
+        assert_eq!(found, [&b"one"[..], b"", b"three"]);
+        log.replace([b"all"]).expect("replace");
+        log.append(b"four").expect("append");
+        let bytes = log.bytes();
+        drop(log);
+        let (log, found) = records(&data);
+        assert_eq!(found, [&b"all"[..], b"four"]);
+        assert_eq!(log.bytes(), bytes);
+    }
+
+    #[test]
+    fn cuts_off_what_a_death_left_unfinished() {
+        for cut in 1..FRAME + 3 {
+            let (_temporary, data) = folder();
+            let (mut log, _) = records(&data);
+            log.append(b"one").expect("append");
+            log.append(b"two").expect("append");
+            let whole = log.bytes();
+            log.file.set_len(whole - cut as u64).expect("cut");
+            drop(log);
+            let (mut log, found) = records(&data);
+            assert_eq!(found, [b"one"], "cut by {cut}");
+            log.append(b"again").expect("append");
+            drop(log);
+            assert_eq!(records(&data).1, [&b"one"[..], b"again"], "cut by {cut}");
+        }
+    }
+
+    #[test]
+    fn stops_at_a_damaged_record() {
+        let (_temporary, data) = folder();
+        let (mut log, _) = records(&data);
+        log.append(b"one").expect("append");
+        log.append(b"two").expect("append");
+        let path = data.path().join("test.log");
+        let mut bytes = std::fs::read(&path).expect("read");
+        *bytes.last_mut().expect("bytes") ^= 1;
+        std::fs::write(&path, bytes).expect("write");
+        assert_eq!(records(&data).1, [b"one"]);
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        let (_temporary, data) = folder();
+        assert!(matches!(DataDir::open(data.path()), Err(DataError::InUse { .. })));
+        std::fs::write(data.path().join("other.log"), "something else entirely").expect("write");
+        let error = data.log("other", |_| Ok(())).expect_err("not a log");
+        assert!(
+            error.to_string().ends_with("is not a log of this program; name another folder, or move the file away")
+        );
+        let (mut log, _) = records(&data);
+        log.append(b"one").expect("append");
+        drop(log);
+        let error = data.log("test", |_| Err("it is from the future".to_owned())).expect_err("a record");
+        assert!(error.to_string().ends_with("test.log: record 1: it is from the future"), "{error}");
+    }
+}
