@@ -32,24 +32,46 @@ pub struct Pipeline {
     pub folder: PathBuf,
 }
 
-/// How its programs come about.
+/// How its programs come about: by at most one of these.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Build {
-    /// Package of this workspace that cargo builds, with the harness's own profile and target folder.
-    pub cargo_package: String,
+    #[serde(default)]
+    pub cargo: Option<CargoBuild>,
+    #[serde(default)]
+    pub python: Option<PythonBuild>,
+}
+
+/// Programs that cargo builds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CargoBuild {
+    /// Package of this workspace, built with the harness's own profile and into its target folder.
+    pub package: String,
     pub programs: Vec<String>,
     /// What the programs are made of; they are built again when one of these is newer.
     #[serde(default)]
     pub sources: Vec<PathBuf>,
 }
 
+/// A virtual environment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonBuild {
+    /// A requirements file with exact versions and hashes: exactly this is installed.
+    pub lock: PathBuf,
+}
+
 /// How it is started with a defect.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Defects {
+    /// Appended to every command.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Variables of every process.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     #[serde(default)]
     pub known: Vec<String>,
 }
@@ -118,6 +140,9 @@ impl Pipeline {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         pipeline.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let wrong = |problem: String| SetupError::File { file: file.clone(), line: None, problem };
+        if pipeline.build.as_ref().is_some_and(|build| build.cargo.is_some() == build.python.is_some()) {
+            return Err(wrong("give [build] one of cargo and python".to_owned()));
+        }
         for process in &pipeline.processes {
             if process.command.is_empty() {
                 return Err(wrong(format!("process `{}` has an empty command", process.name)));

@@ -56,14 +56,18 @@ impl Common<'_> {
     fn recipes(&self, process: &ProcessDescription) -> Vec<Recipe> {
         let substitutions = self.substitutions.clone().with("bin", self.programs.to_string_lossy());
         let mut command: Vec<String> = process.command.iter().map(|part| substitutions.apply(part)).collect();
+        let mut of_defect = Vec::new();
         if let Some(defect) = self.defect {
-            let substitutions = substitutions.clone().with("defect", defect);
-            command.extend(self.pipeline.defects.arguments.iter().map(|part| substitutions.apply(part)));
+            let (substitutions, defects) = (substitutions.clone().with("defect", defect), &self.pipeline.defects);
+            command.extend(defects.arguments.iter().map(|part| substitutions.apply(part)));
+            of_defect
+                .extend(defects.environment.iter().map(|(name, value)| (name.clone(), substitutions.apply(value))));
         }
         let of_stage = self.environments.get(&process.name).into_iter().flatten();
         let mut environment: BTreeMap<String, String> = of_stage.cloned().collect();
         let own = self.pipeline.environment.iter().map(|(name, value)| (name.clone(), substitutions.apply(value)));
         environment.extend(own);
+        environment.extend(of_defect);
         let recipe = |name: String| Recipe {
             name: name.into(),
             command: command.clone(),

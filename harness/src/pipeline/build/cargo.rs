@@ -1,12 +1,12 @@
-//! Builds a pipeline's programs through cargo, where they are missing or older than their sources.
+//! Programs that cargo builds, where they are missing or older than their sources.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tokio::process::Command;
 
-use super::Pipeline;
 use crate::SetupError;
+use crate::pipeline::description::{CargoBuild, Pipeline};
 
 /// The harness's own place in cargo's target folder.
 struct CargoPlace {
@@ -33,23 +33,21 @@ impl CargoPlace {
     }
 }
 
-impl Pipeline {
-    /// Makes sure that the programs are there and new; `tell` hears about it when that takes time.
-    /// Returns the folder that `{bin}` stands for.
-    pub async fn build(&self, tell: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
-        let Some(build) = &self.build else { return Ok(self.folder.clone()) };
+impl CargoBuild {
+    /// Makes sure that the programs are there and new; returns the folder that they are in.
+    pub(super) async fn build(&self, pipeline: &Pipeline, tell: &dyn Fn(&str)) -> Result<PathBuf, SetupError> {
         let place = CargoPlace::of_this_program().ok_or_else(|| {
             SetupError::prepare(
-                format!("pipeline `{}`", self.name),
+                format!("pipeline `{}`", pipeline.name),
                 "this program does not lie in a cargo target folder",
             )
         })?;
-        let programs: Vec<PathBuf> = build
+        let programs: Vec<PathBuf> = self
             .programs
             .iter()
             .map(|name| place.programs.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
             .collect();
-        let newest_source = build.sources.iter().filter_map(|source| newest(&self.folder.join(source))).max();
+        let newest_source = self.sources.iter().filter_map(|source| newest(&pipeline.folder.join(source))).max();
         let fresh = programs
             .iter()
             .all(|program| modified(program).is_some_and(|built| newest_source.is_none_or(|source| built >= source)));
@@ -58,12 +56,12 @@ impl Pipeline {
         }
         // Together with the harness, so that both see the same features of the crates they share
         // and nothing that is built already is built again in another shape.
-        let packages = ["--package", env!("CARGO_PKG_NAME"), "--package", &build.cargo_package];
-        tell(&format!("building pipeline `{}` (cargo build --profile {})", self.name, place.profile));
+        let packages = ["--package", env!("CARGO_PKG_NAME"), "--package", &self.package];
+        tell(&format!("building pipeline `{}` (cargo build --profile {})", pipeline.name, place.profile));
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--profile", &place.profile]).args(packages);
-        command.env("CARGO_TARGET_DIR", &place.target).current_dir(&self.folder).kill_on_drop(true);
+        command.env("CARGO_TARGET_DIR", &place.target).current_dir(&pipeline.folder).kill_on_drop(true);
         for (name, _) in std::env::vars_os().filter(|(name, _)| describes_a_package(name)) {
             command.env_remove(name);
         }
