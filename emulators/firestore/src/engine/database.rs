@@ -478,11 +478,16 @@ impl Database {
         };
         let changed = documents.iter().any(|name| self.store.changed_at(name).is_some_and(|time| time > *snapshot))
             || ranges.iter().any(|range| {
-                let then = run::matching(&self.store, &range.query, Some(*snapshot));
-                let then: BTreeSet<_> = then.filter(|document| range.contains(document)).map(Arc::as_ptr).collect();
-                let now = run::matching(&self.store, &range.query, None);
-                let now: BTreeSet<_> = now.filter(|document| range.contains(document)).map(Arc::as_ptr).collect();
-                then != now
+                let versions = |time| {
+                    let mut versions = BTreeSet::new();
+                    run::each(&self.store, &range.query, time, &mut |document| {
+                        if range.contains(document) {
+                            versions.insert(Arc::as_ptr(document));
+                        }
+                    });
+                    versions
+                };
+                versions(Some(*snapshot)) != versions(None)
             });
         if changed { Err(Error::Contention) } else { Ok(()) }
     }

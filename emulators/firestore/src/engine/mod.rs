@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, waits, or does I/O.
 
 mod database;
+pub mod index;
 pub mod listen;
 pub mod locks;
 pub mod query;

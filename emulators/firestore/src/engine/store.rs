@@ -1,15 +1,21 @@
 //! Versioned documents: every collection an ordered map, every document a short history.
 //!
-//! A version is kept while reads in the past may ask for it; [`Store::prune`] drops the rest.
+//! A version is kept while reads in the past may ask for it; [`Store::prune`] drops the rest. Field
+//! indexes are made here when a query first wants them ([`Store::index`]) and kept up to date.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use scrimmage_core::Timestamp;
 
+use crate::engine::index::{Index, Indexes, Shape, Space};
 use crate::path::DocumentName;
 use crate::value::Fields;
+
+/// Collections with fewer documents are quicker looked through than indexed.
+const WORTH_AN_INDEX: usize = 48;
 
 /// One version of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +42,11 @@ struct Slot {
 }
 
 impl Slot {
+    /// All versions that are still known, oldest first.
+    fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.older.iter().flat_map(|older| older.iter()).chain(std::iter::once(&self.head))
+    }
+
     fn at(&self, time: Option<Timestamp>) -> Option<&Arc<Document>> {
         let Some(time) = time else { return self.head.document.as_ref() };
         if self.head.time <= time {
@@ -78,7 +89,7 @@ pub struct Change {
 }
 
 /// All documents of a database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
     /// By the collection's path.
     collections: BTreeMap<Arc<str>, Collection>,
@@ -86,9 +97,74 @@ pub struct Store {
     groups: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
     /// Superseded versions, oldest first: when they were superseded, and whose.
     superseded: VecDeque<(Timestamp, DocumentName)>,
+    /// Behind a cell, since they come into being by questions; held only for the time of one.
+    indexes: RefCell<Indexes>,
+    worth_an_index: usize,
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store {
+            collections: BTreeMap::new(),
+            groups: HashMap::new(),
+            superseded: VecDeque::new(),
+            indexes: RefCell::default(),
+            worth_an_index: WORTH_AN_INDEX,
+        }
+    }
 }
 
 impl Store {
+    /// A store that indexes collections from this many documents on.
+    #[cfg(test)]
+    pub fn indexing_from(documents: usize) -> Store {
+        Store { worth_an_index: documents, ..Store::default() }
+    }
+
+    /// Whether a space has so many documents that queries should go through an index.
+    pub fn is_worth_an_index(&self, space: &Space) -> bool {
+        let size = |path: &Arc<str>| self.collections.get(path).map_or(0, |collection| collection.documents.len());
+        match space {
+            Space::Collection(path) => size(path) >= self.worth_an_index,
+            Space::Group(id) => {
+                let mut total = 0;
+                self.groups.get(id).into_iter().flatten().any(|path| {
+                    total += size(path);
+                    total >= self.worth_an_index
+                })
+            }
+        }
+    }
+
+    /// Makes sure that the index is there: builds it from all versions where it is not.
+    pub fn index(&self, space: &Space, shape: &Shape) {
+        let mut indexes = self.indexes.borrow_mut();
+        if indexes.touch(space, shape) {
+            return;
+        }
+        let mut index = Index::new(shape.clone());
+        let mut fill = |path: &Arc<str>| {
+            for slot in self.collections.get(path).into_iter().flat_map(|collection| collection.documents.values()) {
+                let mut before = None;
+                for version in slot.versions() {
+                    index.change(version.time, before, version.document.as_ref());
+                    before = version.document.as_ref();
+                }
+            }
+        };
+        match space {
+            Space::Collection(path) => fill(path),
+            Space::Group(id) => self.groups.get(id).into_iter().flatten().for_each(fill),
+        }
+        index.sort();
+        indexes.insert(space, index);
+    }
+
+    /// All indexes, to be held while a query runs.
+    pub fn indexes(&self) -> std::cell::Ref<'_, Indexes> {
+        self.indexes.borrow()
+    }
+
     /// The document as it is now, or as it was at `time`.
     pub fn get(&self, name: &DocumentName, time: Option<Timestamp>) -> Option<&Arc<Document>> {
         self.collections.get(name.collection())?.documents.get(name)?.at(time)
@@ -101,7 +177,11 @@ impl Store {
 
     /// Makes a commit's changes the newest versions. `time` is later than any before.
     pub fn install(&mut self, time: Timestamp, changes: &[Change]) {
+        let indexes = self.indexes.get_mut();
         for change in changes {
+            if !indexes.is_empty() {
+                indexes.apply(time, change);
+            }
             let version = Version { time, document: change.after.clone() };
             if !self.collections.contains_key(change.name.collection()) {
                 let path: Arc<str> = Arc::from(change.name.collection());
@@ -124,6 +204,7 @@ impl Store {
 
     /// Forgets versions that were superseded before `horizon`; a little at each call.
     pub fn prune(&mut self, horizon: Timestamp) {
+        self.indexes.get_mut().prune(horizon);
         for _ in 0..64 {
             if self.superseded.front().is_none_or(|(time, _)| *time > horizon) {
                 return;
@@ -135,12 +216,16 @@ impl Store {
             }
             if collection.documents.is_empty() {
                 self.collections.remove(name.collection());
+                let mut group_is_gone = false;
                 if let Some(paths) = self.groups.get_mut(name.collection_id()) {
                     paths.remove(name.collection());
                     if paths.is_empty() {
                         self.groups.remove(name.collection_id());
+                        group_is_gone = true;
                     }
                 }
+                let group = group_is_gone.then(|| name.collection_id());
+                self.indexes.get_mut().drop_collection(name.collection(), group);
             }
         }
     }

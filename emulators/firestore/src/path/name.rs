@@ -225,7 +225,7 @@ impl Ord for DocumentName {
 }
 
 /// The number in `__id123__`, the form in which ids given by Datastore appear.
-fn numeric_id(id: &str) -> Option<i64> {
+pub fn numeric_id(id: &str) -> Option<i64> {
     id.strip_prefix("__id")?.strip_suffix("__")?.parse().ok()
 }
 

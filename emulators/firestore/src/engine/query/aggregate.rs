@@ -53,7 +53,7 @@ pub fn aggregate(
         }
     };
     if query.limit.is_none() && query.offset == 0 && query.nearest.is_none() {
-        run::matching(store, query, time).for_each(&mut add);
+        run::each(store, query, time, &mut add);
     } else {
         run::run(store, query, time).documents.iter().for_each(&mut add);
     }

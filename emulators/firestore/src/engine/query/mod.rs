@@ -8,6 +8,7 @@ pub mod filter;
 pub mod nearest;
 pub mod normalize;
 pub mod order;
+pub mod plan;
 pub mod run;
 
 use std::sync::Arc;

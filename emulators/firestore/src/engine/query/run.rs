@@ -1,7 +1,8 @@
 //! Running a query: where candidates come from, and how they become a result.
 //!
-//! Candidates come from the collection's ordered map, cut to the range of names that filters and
-//! cursors allow. Field indexes will be another source beside [`candidates`].
+//! Where a collection is large enough, candidates come from field indexes ([`super::plan`]), already
+//! in order, so that a limit ends the walk. Else they come from the collection's ordered map, cut to
+//! the range of names that filters and cursors allow. Both give the same result.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use scrimmage_core::Timestamp;
 
 use super::order::{self, Direction, Key, Target};
+use super::plan::{self, Walk};
 use super::{Filter, Operator, Query};
+use crate::engine::index::Space;
 use crate::engine::store::{Document, Store};
 use crate::path::DocumentName;
 
@@ -24,6 +27,8 @@ pub struct Found {
     pub skipped: usize,
     /// The last document looked at where the limit ended the scan: later ones cannot matter.
     pub last: Option<Arc<Document>>,
+    /// How many candidates were looked at.
+    pub scanned: usize,
 }
 
 /// Runs a query against the newest versions, or against those at `time`.
@@ -32,13 +37,17 @@ pub fn run(store: &Store, query: &Query, time: Option<Timestamp>) -> Found {
         (Some(limit), None) => query.offset.saturating_add(limit),
         _ => usize::MAX,
     };
-    let mut documents = if wanted == 0 { Vec::new() } else { collect(store, query, time, wanted) };
+    let mut documents = Vec::new();
+    let mut scanned = 0;
+    if wanted > 0 {
+        scanned = ordered(store, query, time, wanted, &mut |document| documents.push(Arc::clone(document)));
+    }
     let full = documents.len() >= wanted;
     let last = if full { documents.last().cloned() } else { None };
     let skipped = query.offset.min(documents.len());
     documents.drain(..skipped);
     match &query.nearest {
-        None => Found { documents, distances: Vec::new(), skipped, last },
+        None => Found { documents, distances: Vec::new(), skipped, last, scanned },
         Some(nearest) => {
             let (documents, distances) = nearest.search(documents);
             let keep = query.limit.unwrap_or(usize::MAX).min(documents.len());
@@ -47,42 +56,132 @@ pub fn run(store: &Store, query: &Query, time: Option<Timestamp>) -> Found {
                 distances: distances.into_iter().take(keep).collect(),
                 skipped,
                 last: None,
+                scanned,
             }
         }
     }
 }
 
-/// Every match between the cursors, in no particular order.
-pub fn matching<'a>(
-    store: &'a Store,
-    query: &'a Query,
-    time: Option<Timestamp>,
-) -> impl Iterator<Item = &'a Arc<Document>> + 'a {
-    candidates(store, query, time).filter(move |document| query.matches(document) && query.within_cursors(document))
+/// Shows `visit` every match between the cursors, in no particular order; offset and limit apart.
+/// Returns how many candidates were looked at.
+pub fn each(store: &Store, query: &Query, time: Option<Timestamp>, visit: &mut dyn FnMut(&Arc<Document>)) -> usize {
+    match walks(store, query) {
+        Some(walks) => merged(store, query, time, &walks, usize::MAX, visit),
+        None => {
+            let mut scanned = 0;
+            let candidates = candidates(store, query, time).inspect(|_| scanned += 1);
+            candidates.filter(|document| passes(query, document)).for_each(visit);
+            scanned
+        }
+    }
 }
 
-/// The first `wanted` matches in order.
-fn collect(store: &Store, query: &Query, time: Option<Timestamp>, wanted: usize) -> Vec<Arc<Document>> {
+fn passes(query: &Query, document: &Document) -> bool {
+    query.matches(document) && query.within_cursors(document)
+}
+
+/// The query's walks through indexes, which are there then; `None` where it is better to look
+/// through the documents by name.
+fn walks(store: &Store, query: &Query) -> Option<Vec<(Walk, Space)>> {
+    let space = plan::space(query)?;
+    if !store.is_worth_an_index(&space) {
+        return None;
+    }
+    let walks = plan::walks(query, &space)?;
+    for walk in &walks {
+        if let Walk::Index { shape, .. } = walk {
+            store.index(&space, shape);
+        }
+    }
+    Some(walks.into_iter().map(|walk| (walk, space.clone())).collect())
+}
+
+/// Shows `visit` the first `wanted` matches in order. Returns how many candidates were looked at.
+fn ordered(
+    store: &Store,
+    query: &Query,
+    time: Option<Timestamp>,
+    wanted: usize,
+    visit: &mut dyn FnMut(&Arc<Document>),
+) -> usize {
+    if let Some(walks) = walks(store, query) {
+        return merged(store, query, time, &walks, wanted, visit);
+    }
+    let mut scanned = 0;
     let by_name = matches!(query.order.as_slice(), [only] if only.target == Target::Name);
     if by_name && query.scope.single_collection().is_some() {
         // The map has this very order, so the scan may end early.
-        return match query.order.first().map(|order| order.direction) {
-            Some(Direction::Descending) => collection_candidates(store, query, time)
-                .rev()
-                .filter(|document| query.matches(document) && query.within_cursors(document))
-                .take(wanted)
-                .cloned()
-                .collect(),
-            _ => matching(store, query, time).take(wanted).cloned().collect(),
+        let candidates = collection_candidates(store, query, time);
+        let mut show = |candidates: &mut dyn Iterator<Item = &Arc<Document>>| {
+            let candidates = candidates.inspect(|_| scanned += 1);
+            candidates.filter(|document| passes(query, document)).take(wanted).for_each(&mut *visit);
         };
+        match query.order.first().map(|order| order.direction) {
+            Some(Direction::Descending) => show(&mut candidates.rev()),
+            _ => show(&mut { candidates }),
+        }
+        return scanned;
     }
-    let mut documents: Vec<&Arc<Document>> = matching(store, query, time).collect();
+    let candidates = candidates(store, query, time).inspect(|_| scanned += 1);
+    let mut documents: Vec<&Arc<Document>> = candidates.filter(|document| passes(query, document)).collect();
     if wanted < documents.len() / 2 {
         documents.select_nth_unstable_by(wanted, |a, b| order::compare(&query.order, a, b));
         documents.truncate(wanted);
     }
     documents.sort_unstable_by(|a, b| order::compare(&query.order, a, b));
-    documents.into_iter().take(wanted).cloned().collect()
+    documents.into_iter().take(wanted).for_each(visit);
+    scanned
+}
+
+/// Merges walks that are each in the order of the query.
+fn merged(
+    store: &Store,
+    query: &Query,
+    time: Option<Timestamp>,
+    walks: &[(Walk, Space)],
+    wanted: usize,
+    visit: &mut dyn FnMut(&Arc<Document>),
+) -> usize {
+    let indexes = store.indexes();
+    let scanned = std::cell::Cell::new(0);
+    let mut streams: Vec<Box<dyn Iterator<Item = &Arc<Document>> + '_>> = Vec::with_capacity(walks.len());
+    for (walk, space) in walks {
+        match walk {
+            Walk::Name(name) => {
+                let document = store.get(name, time).filter(|document| passes(query, document));
+                streams.push(Box::new(document.into_iter().inspect(|_| scanned.set(scanned.get() + 1))));
+            }
+            Walk::Index { shape, span, reverse, exact } => {
+                let Some(index) = indexes.get(space, shape) else { continue };
+                let all = index.scan(store, span, time);
+                let all: Box<dyn Iterator<Item = &Arc<Document>>> =
+                    if *reverse { Box::new(all.rev()) } else { Box::new(all) };
+                let all = all.inspect(|_| scanned.set(scanned.get() + 1));
+                if *exact {
+                    streams.push(Box::new(all));
+                } else {
+                    streams.push(Box::new(all.filter(|document| passes(query, document))));
+                }
+            }
+        }
+    }
+    if let [only] = streams.as_mut_slice() {
+        only.take(wanted).for_each(visit);
+        return scanned.get();
+    }
+    let mut heads: Vec<Option<&Arc<Document>>> = streams.iter_mut().map(Iterator::next).collect();
+    for _ in 0..wanted {
+        let first = heads.iter().flatten().min_by(|a, b| order::compare(&query.order, a, b));
+        let Some(first) = first.copied() else { break };
+        visit(first);
+        // Terms overlap: the same document stands first in every walk that has it.
+        for (head, stream) in heads.iter_mut().zip(&mut streams) {
+            if head.is_some_and(|head| head.name == first.name) {
+                *head = stream.next();
+            }
+        }
+    }
+    scanned.get()
 }
 
 /// Every document that may match.
