@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod engine;
+pub mod formats;
 mod information_schema;
 pub mod jobs;
 pub mod limits;
@@ -15,7 +16,9 @@ pub mod texts;
 use std::sync::Arc;
 
 use scrimmage_core::Context;
+use scrimmage_protos::google::cloud::bigquery::storage::v1::big_query_read_server::BigQueryReadServer;
 use service::App;
+use service::storage::read::ReadService;
 
 /// One BigQuery, empty at first. Clones share it.
 #[derive(Clone, Debug)]
@@ -31,6 +34,11 @@ impl BigQuery {
     /// The REST API under `/bigquery/v2` and `/upload/bigquery/v2`, and without the prefix.
     pub fn router(&self) -> axum::Router {
         service::router(self.app.clone())
+    }
+
+    /// The gRPC service `google.cloud.bigquery.storage.v1.BigQueryRead`.
+    pub fn storage_read(&self) -> BigQueryReadServer<ReadService> {
+        service::storage::read_server(&self.app)
     }
 
     /// Forgets every dataset and job.

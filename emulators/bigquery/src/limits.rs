@@ -44,3 +44,16 @@ pub const BILLED_AT_LEAST: u64 = 10 << 20;
 pub const REQUEST_ID_MEMORY: Duration = Duration::from_secs(15 * 60);
 /// Load jobs and query appends that one table takes a day.
 pub const IMPORTS_A_DAY: u32 = 1_500;
+/// The longest `row_restriction` of a read session.
+pub const ROW_RESTRICTION_BYTES: usize = 1 << 20;
+/// How long a read session lives.
+pub const READ_SESSION: Duration = Duration::from_secs(6 * 3600);
+/// Streams of one read session at most.
+pub const READ_STREAMS: usize = 1_000;
+/// A session gets one stream for so many rows; ours.
+pub const ROWS_PER_STREAM: usize = 100_000;
+/// One ReadRows answer holds about so many bytes, and at most so many rows; ours.
+pub const READ_RESPONSE_BYTES: usize = 1 << 20;
+pub const READ_RESPONSE_ROWS: usize = 16_384;
+/// What a gRPC message may hold before anybody looks at it; the services' own limits are lower.
+pub const STORAGE_MESSAGE_BYTES: usize = 64 << 20;

@@ -131,3 +131,46 @@ pub fn csv_row(what: &str, line: usize, offset: usize, at: &str) -> String {
         "Error while reading data, error message: {what}; line_number: {line} byte_offset_to_start_of_line: {offset}{at}"
     )
 }
+
+// ---------------------------------------------------------------- Storage Read API
+// Origin: answers of the live service that client libraries' issue trackers show; the rest is worded alike.
+
+pub const DATA_FORMAT: &str = "request failed: data format unspecified";
+pub const NEGATIVE_STREAMS: &str = "request failed: the number of requested streams must not be negative";
+pub const MIN_OVER_MAX_STREAMS: &str =
+    "request failed: preferred_min_stream_count must be less than or equal to max_stream_count";
+pub const NEGATIVE_OFFSET: &str = "request failed: offset must not be negative";
+pub const SPLIT_FRACTION: &str = "request failed: fraction must be between 0 and 1, exclusive";
+pub const SAMPLE_PERCENTAGE: &str = "request failed: sample_percentage must be between 0 and 100";
+
+pub fn bad_resource(field: &str, value: &str) -> String {
+    format!("Invalid resource field value in the request: {field} \"{value}\"")
+}
+
+pub fn row_restriction_too_long(limit: usize) -> String {
+    format!("read_session.read_options.row_restriction exceeded maximum allowed length. Maximum bytes allowed: {limit}")
+}
+
+pub fn read_query_error(message: &str) -> String {
+    format!("request failed: Query error: {message}")
+}
+
+pub fn unknown_selected_fields(fields: &[&str]) -> String {
+    format!("request failed: The following selected fields do not exist in the table schema: {}", fields.join(", "))
+}
+
+pub fn read_of_view(path: &TablePath) -> String {
+    format!("request failed: {} is a view; only tables can be read", colon(path))
+}
+
+pub fn read_offset_unallocated(offset: usize) -> String {
+    format!("offset {offset} has not been allocated yet")
+}
+
+pub fn read_stream_not_found(name: &str) -> String {
+    format!("Not found: Stream {name}")
+}
+
+pub fn read_session_expired(name: &str, at: scrimmage_core::Timestamp) -> String {
+    format!("there was an error operating on '{name}': session expired at {at}")
+}

@@ -121,6 +121,7 @@ impl Builder {
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
+            .grpc("bigquery", bigquery.storage_read())
             .http_service(HttpService::bigquery(bigquery.router()))
             .on_reset({
                 let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());

@@ -8,6 +8,7 @@ pub mod params;
 pub mod queries;
 pub mod routines;
 pub mod schema;
+pub mod storage;
 pub mod tabledata;
 pub mod tables;
 pub mod uploads;
@@ -43,6 +44,8 @@ pub struct App {
     pub jobs: Jobs,
     pub results: Results,
     pub uploads: Uploads,
+    /// Read sessions and write streams.
+    pub storage: storage::Storage,
     pub dml_gate: Arc<DmlGate>,
     /// Jobs that got their id from the service so far.
     pub job_count: AtomicU64,
@@ -59,9 +62,19 @@ impl App {
             jobs: Jobs::default(),
             results: Results::default(),
             uploads: Uploads::default(),
+            storage: storage::Storage::default(),
             dml_gate: Arc::default(),
             job_count: AtomicU64::default(),
             draws,
+        }
+    }
+
+    /// Before anybody looks: what has expired by the clock is gone.
+    pub fn expire(&self) {
+        let now = self.ctx.clock.now();
+        let mut store = self.store.lock();
+        if store.due().is_some_and(|due| due <= now) {
+            store.expire(now);
         }
     }
 
@@ -70,6 +83,7 @@ impl App {
         self.jobs.clear();
         self.results.clear();
         self.uploads.clear();
+        self.storage.clear();
         self.store.lock().clear();
     }
 }
@@ -116,13 +130,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Before anybody looks: what has expired by the clock is gone.
 async fn expire(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    {
-        let now = app.ctx.clock.now();
-        let mut store = app.store.lock();
-        if store.due().is_some_and(|due| due <= now) {
-            store.expire(now);
-        }
-    }
+    app.expire();
     next.run(request).await
 }
 

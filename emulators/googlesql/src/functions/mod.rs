@@ -44,6 +44,7 @@ mod operators;
 mod ranges;
 mod strings;
 
+pub use geography::geography_from_text;
 pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
 
 /// The rooms' scalar tables.

@@ -70,12 +70,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
                 let mut rest = bytes(args, 0)?;
                 return wrap(from_wkb(&mut rest, 0).ok_or_else(|| failed("Invalid WKB".into()))?);
             }
-            let text = string(args, 0)?;
-            if text.trim_start().starts_with('{') {
-                let json = json::parse(text, WideNumbers::Round).map_err(failed)?;
-                return wrap(from_geojson(&json, 0).map_err(failed)?);
-            }
-            wrap(from_wkt(text).map_err(failed)?)
+            wrap(from_any_text(string(args, 0)?).map_err(failed)?)
         }
     ),
     entry!("geography_functions", "st_astext", "ST_ASTEXT", Propagate, ["(GEOGRAPHY) -> STRING"], |_, args| {
@@ -278,6 +273,14 @@ pub(super) fn polygon(mut rings: Vec<Vec<Position>>) -> Result<Geography, String
         }
     }
     Ok(Geography::polygon(rings))
+}
+
+/// Well-known text, or GeoJSON.
+pub(super) fn from_any_text(text: &str) -> Result<Geography, String> {
+    if text.trim_start().starts_with('{') {
+        return from_geojson(&json::parse(text, WideNumbers::Round)?, 0);
+    }
+    from_wkt(text)
 }
 
 pub(super) fn from_wkt(text: &str) -> Result<Geography, String> {

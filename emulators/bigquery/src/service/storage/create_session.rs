@@ -1,0 +1,278 @@
+//! CreateReadSession: which rows and columns, as of when, in how many streams.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_ipc::CompressionType;
+use scrimmage_core::{Status, Timestamp};
+use scrimmage_googlesql::ast::{QueryBody, Statement, StatementKind};
+use scrimmage_googlesql::catalog::{ColumnDef, Parameters, TablePath};
+use scrimmage_googlesql::exec::column::{Batch, Column};
+use scrimmage_googlesql::parser;
+use scrimmage_googlesql::{Type, Value};
+use scrimmage_protos::google::cloud::bigquery::storage::v1 as wire;
+use wire::arrow_serialization_options::CompressionCodec;
+use wire::read_session::Schema as SessionSchema;
+use wire::read_session::table_read_options::OutputFormatSerializationOptions;
+
+use super::sessions::{Rows, Wire};
+use super::{engine_status, from_wire, sql_status, table_path, to_wire};
+use crate::catalog::NameScope;
+use crate::engine::dataset::TableKind;
+use crate::formats::avro_encode::Encoder;
+use crate::formats::{arrow_schema, arrow_write, avro_schema, nested_columns};
+use crate::jobs::statement::{Runner, Surroundings};
+use crate::service::App;
+use crate::{limits, texts};
+
+pub fn create(app: &App, request: wire::CreateReadSessionRequest) -> Result<wire::ReadSession, Status> {
+    let now = app.ctx.clock.now();
+    let project = request
+        .parent
+        .strip_prefix("projects/")
+        .filter(|project| !project.is_empty() && !project.contains('/'))
+        .ok_or_else(|| Status::invalid_argument(texts::bad_resource("parent", &request.parent)))?;
+    let mut session = request.read_session.ok_or_else(|| Status::invalid_argument("Missing read_session"))?;
+    let path = table_path(&session.table)
+        .ok_or_else(|| Status::invalid_argument(texts::bad_resource("read_session.table", &session.table)))?;
+    let options = session.read_options.clone().unwrap_or_default();
+    let format = wire::DataFormat::try_from(session.data_format).unwrap_or_default();
+    if format == wire::DataFormat::Unspecified {
+        return Err(Status::invalid_argument(texts::DATA_FORMAT));
+    }
+    if request.max_stream_count < 0 || request.preferred_min_stream_count < 0 {
+        return Err(Status::invalid_argument(texts::NEGATIVE_STREAMS));
+    }
+    if request.max_stream_count > 0 && request.preferred_min_stream_count > request.max_stream_count {
+        return Err(Status::invalid_argument(texts::MIN_OVER_MAX_STREAMS));
+    }
+    if options.row_restriction.len() > limits::ROW_RESTRICTION_BYTES {
+        return Err(Status::invalid_argument(texts::row_restriction_too_long(limits::ROW_RESTRICTION_BYTES)));
+    }
+    let at = match session.table_modifiers.as_ref().and_then(|modifiers| modifiers.snapshot_time.as_ref()) {
+        Some(at) => Some(from_wire(at).ok_or_else(|| Status::invalid_argument("Invalid snapshot_time"))?),
+        None => None,
+    };
+    let (columns, total_rows) = table_columns(app, now, &path, at)?;
+    let selection = select(&columns, &options.selected_fields)?;
+    let batches = rows(app, project, &path, at, &selection, &options)?;
+    let picked: Vec<ColumnDef> = selection.iter().map(Picked::column).collect();
+    let total = batches.iter().map(|batch| batch.len).sum::<usize>();
+    let bytes = batches.iter().map(Batch::memory).sum::<usize>();
+    let wire = match format {
+        wire::DataFormat::Arrow => {
+            let compression = match &options.output_format_serialization_options {
+                Some(OutputFormatSerializationOptions::ArrowSerializationOptions(arrow)) => {
+                    match CompressionCodec::try_from(arrow.buffer_compression).unwrap_or_default() {
+                        CompressionCodec::CompressionUnspecified => None,
+                        CompressionCodec::Lz4Frame => Some(CompressionType::LZ4_FRAME),
+                        CompressionCodec::Zstd => Some(CompressionType::ZSTD),
+                    }
+                }
+                _ => None,
+            };
+            let schema = Arc::new(arrow_schema::arrow_schema(&picked));
+            let message = arrow_write::schema_message(&schema).map_err(|error| Status::internal(error.to_string()))?;
+            session.schema =
+                Some(SessionSchema::ArrowSchema(wire::ArrowSchema { serialized_schema: message.clone().into() }));
+            Wire::Arrow { schema, message, types: picked.iter().map(|column| column.ty.clone()).collect(), compression }
+        }
+        _ => {
+            let schema = avro_schema::avro_schema(&picked, avro_schema::Style::Read);
+            session.schema = Some(SessionSchema::AvroSchema(wire::AvroSchema { schema: schema.clone() }));
+            Wire::Avro { schema, encoder: Encoder::new(&picked, avro_schema::Style::Read) }
+        }
+    };
+    let count = stream_count(total, request.max_stream_count as usize, request.preferred_min_stream_count as usize);
+    let expires = now + limits::READ_SESSION;
+    let kept = Rows { batches, total, wire, row_bytes: bytes / total.max(1) + 1 };
+    let (name, streams) = app.storage.sessions.open(now, project, kept, count, expires);
+    session.name = name;
+    session.streams = streams.into_iter().map(|name| wire::ReadStream { name }).collect();
+    session.expire_time = Some(to_wire(expires));
+    session.estimated_total_bytes_scanned = bytes as i64;
+    session.estimated_total_physical_file_size = bytes as i64;
+    session.estimated_row_count = if options.row_restriction.is_empty() { total as i64 } else { total_rows as i64 };
+    Ok(session)
+}
+
+/// None for no rows; one for few, more for many, as far as the caller allows.
+fn stream_count(rows: usize, max: usize, preferred_min: usize) -> usize {
+    let max = if max == 0 { limits::READ_STREAMS } else { max.min(limits::READ_STREAMS) };
+    (rows / limits::ROWS_PER_STREAM + 1).max(preferred_min).min(max).min(rows)
+}
+
+fn table_columns(
+    app: &App,
+    now: Timestamp,
+    path: &TablePath,
+    at: Option<Timestamp>,
+) -> Result<(Vec<ColumnDef>, u64), Status> {
+    let store = app.store.lock();
+    let not_found = || Status::not_found(texts::table_gone(path));
+    let version = match at {
+        Some(at) => store.version_as_of(now, path, at).map_err(|error| engine_status(&error))?,
+        None => store.table(path).map_err(|_| not_found())?.current().clone(),
+    };
+    if let Ok(entry) = store.table(path)
+        && let TableKind::View { .. } | TableKind::MaterializedView { .. } = entry.kind
+    {
+        return Err(Status::invalid_argument(texts::read_of_view(path)));
+    }
+    Ok((version.shape.schema.columns.clone(), version.rows))
+}
+
+/// A column that was asked for, and what of it.
+struct Picked {
+    column: ColumnDef,
+    /// For a STRUCT of which only some fields were asked for: their positions and what of them.
+    fields: Option<Vec<(usize, Picked)>>,
+}
+
+impl Picked {
+    fn whole(column: &ColumnDef) -> Picked {
+        Picked { column: column.clone(), fields: None }
+    }
+
+    /// The column as it leaves: without the fields that nobody asked for.
+    fn column(&self) -> ColumnDef {
+        let Some(fields) = &self.fields else { return self.column.clone() };
+        let fields: Vec<ColumnDef> = fields.iter().map(|(_, field)| field.column()).collect();
+        let own = Type::struct_of(fields.iter().map(|field| (field.name.clone(), field.ty.clone())));
+        let ty = if matches!(self.column.ty, Type::Array(_)) { Type::array(own) } else { own };
+        ColumnDef { ty, fields, ..self.column.clone() }
+    }
+
+    fn prune(&self, value: Value) -> Value {
+        let Some(fields) = &self.fields else { return value };
+        match value {
+            Value::Struct(parts) => Value::structure(
+                fields.iter().map(|(at, field)| field.prune(parts.get(*at).cloned().unwrap_or_default())).collect(),
+            ),
+            Value::Array(items) => Value::array(items.iter().map(|item| self.prune(item.clone())).collect()),
+            other => other,
+        }
+    }
+}
+
+/// The columns that `selected_fields` name (`a`, `a.b`), in the table's order; all where it names none.
+fn select(columns: &[ColumnDef], selected: &[String]) -> Result<Vec<Picked>, Status> {
+    if selected.is_empty() {
+        return Ok(columns.iter().map(Picked::whole).collect());
+    }
+    let paths: Vec<Vec<&str>> = selected.iter().map(|path| path.split('.').collect()).collect();
+    let unknown: Vec<&str> =
+        selected.iter().zip(&paths).filter(|(_, path)| !exists(columns, path)).map(|(name, _)| name.as_str()).collect();
+    if !unknown.is_empty() {
+        return Err(Status::invalid_argument(texts::unknown_selected_fields(&unknown)));
+    }
+    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+    Ok(pick(columns, &paths).into_iter().map(|(_, picked)| picked).collect())
+}
+
+fn exists(columns: &[ColumnDef], path: &[&str]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return true };
+    let found = columns.iter().find(|column| column.name.eq_ignore_ascii_case(first));
+    found.is_some_and(|column| exists(&nested_columns(column), rest))
+}
+
+fn pick(columns: &[ColumnDef], paths: &[&[&str]]) -> Vec<(usize, Picked)> {
+    let mut picked = Vec::new();
+    for (index, column) in columns.iter().enumerate() {
+        let below: Vec<&[&str]> = paths
+            .iter()
+            .filter_map(|path| path.split_first())
+            .filter(|(first, _)| column.name.eq_ignore_ascii_case(first))
+            .map(|(_, rest)| rest)
+            .collect();
+        if below.is_empty() {
+            continue;
+        }
+        let whole = below.iter().any(|rest| rest.is_empty());
+        let fields = if whole { None } else { Some(pick(&nested_columns(column), &below)) };
+        picked.push((index, Picked { column: column.clone(), fields }));
+    }
+    picked
+}
+
+/// The rows that satisfy the restriction. A query does it, so that filters on partitions are asked for where the
+/// table wants them and mean what they mean in SQL.
+fn rows(
+    app: &App,
+    project: &str,
+    path: &TablePath,
+    at: Option<Timestamp>,
+    selection: &[Picked],
+    options: &wire::read_session::TableReadOptions,
+) -> Result<Vec<Batch>, Status> {
+    let names: Vec<String> = selection.iter().map(|picked| format!("`{}`", picked.column.name)).collect();
+    let as_of = at.map_or(String::new(), |at| format!(" FOR SYSTEM_TIME AS OF TIMESTAMP_MICROS({})", at.as_micros()));
+    let sample = match options.sample_percentage {
+        None => String::new(),
+        Some(percent) if (0.0..=100.0).contains(&percent) => format!(" TABLESAMPLE SYSTEM ({percent:?} PERCENT)"),
+        Some(_) => return Err(Status::invalid_argument(texts::SAMPLE_PERCENTAGE)),
+    };
+    let from = format!("`{}`.`{}`.`{}`", path.project, path.dataset, path.table);
+    let sql = format!("SELECT {} FROM {from}{as_of}{sample} WHERE TRUE", names.join(", "));
+    let statement = parser::parse_statement(&sql).map_err(|error| sql_status(&error))?;
+    let restriction = options.row_restriction.trim();
+    let statement = restricted(statement, restriction, &options.row_restriction)?;
+    let runner = Runner {
+        store: app.store.clone(),
+        gate: app.dml_gate.clone(),
+        ctx: app.ctx.clone(),
+        draws: app.draws.clone(),
+        scope: NameScope { project: project.to_owned(), dataset: None },
+        parameters: Parameters::default(),
+        cancel: Arc::default(),
+        dry_run: false,
+        temp: None,
+        transaction: None,
+        max_bytes_billed: None,
+    };
+    let around = Surroundings { variables: &HashMap::new(), parameters: &runner.parameters, time_zone: "UTC" };
+    let done = runner.run(&statement, around).map_err(|error| sql_status(&error.locate(&options.row_restriction)))?;
+    let batches = done.query.map_or_else(Vec::new, |query| query.batches);
+    Ok(batches.into_iter().filter(|batch| batch.len > 0).map(|batch| pruned(batch, selection)).collect())
+}
+
+/// The statement with the restriction in the place of its filter.
+fn restricted(mut statement: Statement, restriction: &str, whole: &str) -> Result<Statement, Status> {
+    let StatementKind::Query(query) = &mut statement.kind else { return Ok(statement) };
+    let QueryBody::Select(select) = &mut query.body else { return Ok(statement) };
+    select.filter = if restriction.is_empty() {
+        None
+    } else {
+        Some(parser::parse_expression(whole).map_err(|error| sql_status(&error.locate(whole)))?)
+    };
+    Ok(statement)
+}
+
+fn pruned(batch: Batch, selection: &[Picked]) -> Batch {
+    if selection.iter().all(|picked| picked.fields.is_none()) {
+        return batch;
+    }
+    let columns = batch.columns.iter().zip(selection).map(|(column, picked)| match picked.fields {
+        None => column.clone(),
+        Some(_) => {
+            let values = (0..batch.len).map(|row| picked.prune(column.get(row)));
+            Arc::new(Column::from_values(&picked.column().ty, values))
+        }
+    });
+    Batch::new(columns.collect(), batch.len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_as_many_as_rows_and_caller_allow() {
+        assert_eq!(stream_count(0, 0, 0), 0);
+        assert_eq!(stream_count(5, 0, 0), 1);
+        assert_eq!(stream_count(5, 1, 0), 1);
+        assert_eq!(stream_count(5, 10, 3), 3);
+        assert_eq!(stream_count(2, 10, 3), 2);
+        assert_eq!(stream_count(limits::ROWS_PER_STREAM * 4, 3, 0), 3);
+    }
+}
