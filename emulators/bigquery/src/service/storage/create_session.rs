@@ -195,6 +195,9 @@ fn pick(columns: &[ColumnDef], paths: &[&[&str]]) -> Vec<(usize, Picked)> {
     picked
 }
 
+/// What the table is called in the session's query: its own name could be that of a column, and hide it.
+const ALIAS: &str = "__read_session_table";
+
 /// The rows that satisfy the restriction. A query does it, so that filters on partitions are asked for where the
 /// table wants them and mean what they mean in SQL.
 fn rows(
@@ -205,7 +208,7 @@ fn rows(
     selection: &[Picked],
     options: &wire::read_session::TableReadOptions,
 ) -> Result<Vec<Batch>, Status> {
-    let names: Vec<String> = selection.iter().map(|picked| format!("`{}`", picked.column.name)).collect();
+    let names: Vec<String> = selection.iter().map(|picked| format!("{ALIAS}.`{}`", picked.column.name)).collect();
     let as_of = at.map_or(String::new(), |at| format!(" FOR SYSTEM_TIME AS OF TIMESTAMP_MICROS({})", at.as_micros()));
     let sample = match options.sample_percentage {
         None => String::new(),
@@ -213,7 +216,7 @@ fn rows(
         Some(_) => return Err(Status::invalid_argument(texts::SAMPLE_PERCENTAGE)),
     };
     let from = format!("`{}`.`{}`.`{}`", path.project, path.dataset, path.table);
-    let sql = format!("SELECT {} FROM {from}{as_of}{sample} WHERE TRUE", names.join(", "));
+    let sql = format!("SELECT {} FROM {from}{as_of} AS {ALIAS}{sample} WHERE TRUE", names.join(", "));
     let statement = parser::parse_statement(&sql).map_err(|error| sql_status(&error))?;
     let restriction = options.row_restriction.trim();
     let statement = restricted(statement, restriction, &options.row_restriction)?;
