@@ -59,6 +59,9 @@ pub enum Error {
     /// Valid in production and missing here.
     #[error("{0}")]
     Unimplemented(String),
+    /// What was done could not be written to the data folder: the problem.
+    #[error("{}", texts::not_kept(.0))]
+    NotKept(String),
     /// The engine answered a command with the outcome of another: a bug here.
     #[error("{0}")]
     Internal(String),
@@ -84,7 +87,7 @@ impl Error {
             Error::NoDocumentToUpdate(_) | Error::NotFound(_) => Code::NotFound,
             Error::StaleVersion { .. } | Error::ReadTimeTooOld => Code::FailedPrecondition,
             Error::Unimplemented(_) => Code::Unimplemented,
-            Error::Internal(_) => Code::Internal,
+            Error::Internal(_) | Error::NotKept(_) => Code::Internal,
             Error::InvalidTransaction
             | Error::TransactionExpired
             | Error::ReadOnlyTransaction

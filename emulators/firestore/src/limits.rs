@@ -49,3 +49,5 @@ pub const PLAIN_COMMIT_WAIT: Duration = Duration::from_secs(20);
 pub const VERSION_RETENTION: Duration = Duration::from_secs(3_600);
 /// How far back a resume token may point.
 pub const RESUME_RETENTION: Duration = Duration::from_secs(1_800);
+/// How long an expired document that a transaction holds is left alone before the next try.
+pub const EXPIRY_RETRY: Duration = Duration::from_secs(1);

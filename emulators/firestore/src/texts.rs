@@ -146,6 +146,11 @@ pub const COUNT_UP_TO: &str = "Count aggregation up_to must be greater than zero
 /// Emulator.
 pub const AGGREGATION_ON_NAME: &str = "Aggregations are not supported for the property: __key__";
 
+/// Ours.
+pub fn not_kept(problem: &str) -> String {
+    format!("The commit could not be kept: {problem}")
+}
+
 /// Service.
 pub fn already_exists(name: &str) -> String {
     format!("Document already exists: {name}")

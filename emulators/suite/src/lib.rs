@@ -114,7 +114,7 @@ impl Builder {
         if let Some(path) = self.data_dir {
             context = context.with_data(DataDir::open(path)?);
         }
-        let firestore = Firestore::new(context.clone());
+        let firestore = Firestore::open(context.clone())?;
         let pubsub = PubSub::new(context.clone());
         let bigquery = BigQuery::new(context.clone());
         let gateway = Gateway::builder(context)

@@ -1,6 +1,7 @@
 //! One database: its documents, transactions, locks and listeners, and how requests meet them.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use super::listen::{ListenEvent, Listeners, StreamId, TargetId, TargetSpec};
 use super::locks::{Locks, Range};
 use super::query::aggregate::aggregate;
 use super::query::run;
-use super::store::{Change, Store};
+use super::record::Record;
+use super::store::{Change, Document, Store};
 use super::token::{Age, TransactionId};
 use super::transactions::{Mode, Transactions};
+use super::ttl::{Expiries, Policy};
 use super::waits::{Action, Pending, Place, Waits, find_circle};
-use super::write::{Write, evaluate};
+use super::write::{Operation, Write, evaluate};
 use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
 use crate::error::Error;
 use crate::limits;
@@ -31,6 +34,11 @@ pub struct Database {
     waits: Waits,
     transactions: Transactions,
     listeners: Listeners,
+    expiries: Expiries,
+    /// What happened and was not taken yet; `None` where nobody wants it.
+    records: Option<Vec<Record>>,
+    /// Every version after this time is kept; of earlier ones perhaps the last only.
+    complete_from: Timestamp,
     /// The latest time given out, to a commit or to a reader; the next commit comes after it.
     last_time: Timestamp,
     /// Ages and waiters are numbered from here.
@@ -57,6 +65,9 @@ impl Database {
             waits: Waits::default(),
             transactions: Transactions::default(),
             listeners: Listeners::new(number),
+            expiries: Expiries::default(),
+            records: None,
+            complete_from: Timestamp::from_micros(i64::MIN),
             last_time: Timestamp::EPOCH,
             sequence: 0,
             resolved: Vec::new(),
@@ -107,13 +118,15 @@ impl Database {
     fn check_read_time(&self, now: Timestamp, time: Option<Timestamp>) -> Result<Option<Timestamp>, Error> {
         match time {
             Some(time) if time > now.max(self.last_time) => Err(Error::invalid(texts::READ_TIME_IN_FUTURE)),
-            Some(time) if time < now - limits::VERSION_RETENTION => Err(Error::ReadTimeTooOld),
+            Some(time) if time < now - limits::VERSION_RETENTION || time < self.complete_from => {
+                Err(Error::ReadTimeTooOld)
+            }
             other => Ok(other),
         }
     }
 
     pub fn due(&self) -> Option<Timestamp> {
-        [self.transactions.due(), self.waits.due()].into_iter().flatten().min()
+        [self.transactions.due(), self.waits.due(), self.expiries.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Timestamp) {
@@ -133,11 +146,148 @@ impl Database {
             }
             changed = true;
         }
+        changed |= self.expire(now);
         if changed {
             self.settle(now);
         }
+        self.complete_from = self.complete_from.max(now - limits::VERSION_RETENTION);
         self.store.prune(now - limits::VERSION_RETENTION);
         self.listeners.prune(now - limits::RESUME_RETENTION);
+    }
+
+    /// Deletes the documents whose time has come, each for itself; says whether there were any.
+    fn expire(&mut self, now: Timestamp) -> bool {
+        let mut any = false;
+        while let Some(name) = self.expiries.overdue(now) {
+            let expiry = self.store.get(&name, None).and_then(|document| self.expiries.expiry(document));
+            match expiry {
+                None => continue,
+                // It was changed, or put off, since that time was noted.
+                Some(expiry) if expiry > now => {
+                    self.expiries.postpone(expiry, name);
+                    continue;
+                }
+                Some(_) => {}
+            }
+            let number = self.next();
+            let delete =
+                Write { name: name.clone(), operation: Operation::Delete, transforms: Vec::new(), precondition: None };
+            let action = Action::Commit { transaction: None, writes: vec![delete] };
+            if self.is_blocked(now, Age { born: number, attempt: number }, &action) {
+                // Not worth a place in line: nobody waits for it.
+                self.expiries.postpone(now + limits::EXPIRY_RETRY, name);
+            } else {
+                any |= self.run_commit_alone(now, action).is_ok();
+            }
+        }
+        any
+    }
+
+    // Keeping.
+
+    pub fn name(&self) -> &DatabaseName {
+        &self.name
+    }
+
+    pub fn record(&mut self) {
+        self.records.get_or_insert_default();
+    }
+
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
+    pub fn restore(&mut self, record: Record) {
+        match record {
+            Record::Began { .. } => {}
+            Record::Committed { time, changes, .. } => {
+                let change = |(name, after): (DocumentName, Option<Arc<Document>>)| {
+                    let before = self.store.get(&name, None).cloned();
+                    Change { name, before, after }
+                };
+                let changes = changes.into_iter().map(change).collect();
+                self.last_time = self.last_time.max(time);
+                self.install(time, changes, false);
+            }
+            Record::Cleared { time, .. } => {
+                self.last_time = self.last_time.max(time);
+                self.forget(time);
+            }
+            Record::Complete { from, .. } => {
+                self.complete_from = from;
+                self.listeners.forget_before(from);
+            }
+            Record::TimeToLive { group, field, delay, .. } => {
+                self.expiries.set(&self.store, &group, delay.map(|delay| Policy { field, delay }));
+            }
+        }
+    }
+
+    pub fn snapshot(&self, records: &mut Vec<Record>) {
+        let database = || self.name.clone();
+        for (group, Policy { field, delay }) in self.expiries.policies() {
+            let (group, field, delay) = (Arc::clone(group), field.clone(), Some(*delay));
+            records.push(Record::TimeToLive { database: database(), group, field, delay });
+        }
+        for (time, name, document) in self.store.versions() {
+            let change = (name.clone(), document.cloned());
+            match records.last_mut() {
+                Some(Record::Committed { database, time: last, changes })
+                    if *last == time && *database == self.name =>
+                {
+                    changes.push(change);
+                }
+                _ => records.push(Record::Committed { database: database(), time, changes: vec![change] }),
+            }
+        }
+        records.push(Record::Complete { database: database(), from: self.complete_from });
+    }
+
+    pub fn documents(&self) -> Vec<Arc<Document>> {
+        let all = |path| self.store.collection(path, Bound::Unbounded, Bound::Unbounded, None);
+        self.store.collections_below("").flat_map(|path| all(path)).cloned().collect()
+    }
+
+    /// Forgets all documents and their past; transactions end, since what they have read is gone.
+    pub fn clear(&mut self, now: Timestamp) {
+        let time = self.commit_stamp(now);
+        self.abort_all();
+        self.transactions.clear();
+        self.locks = Locks::default();
+        self.forget(time);
+        if let Some(records) = &mut self.records {
+            records.push(Record::Cleared { database: self.name.clone(), time });
+        }
+    }
+
+    fn forget(&mut self, time: Timestamp) {
+        self.store = Store::default();
+        self.expiries.clear();
+        self.complete_from = time;
+        self.listeners.start_over(time);
+    }
+
+    pub fn set_ttl(&mut self, now: Timestamp, group: &str, policy: Option<Policy>) {
+        let group: Arc<str> = Arc::from(group);
+        let old = self.expiries.policy(&group);
+        if let Some(records) = &mut self.records
+            && let Some(Policy { field, .. }) = policy.as_ref().or(old)
+        {
+            let (field, delay) = (field.clone(), policy.as_ref().map(|policy| policy.delay));
+            let (database, group) = (self.name.clone(), Arc::clone(&group));
+            records.push(Record::TimeToLive { database, group, field, delay });
+        }
+        self.expiries.set(&self.store, &group, policy);
+        self.tick(now);
+    }
+
+    pub fn ttl_policies(&self) -> Vec<(Arc<str>, Policy)> {
+        let policies = self.expiries.policies();
+        policies.map(|(group, policy)| (Arc::clone(group), policy.clone())).collect()
     }
 
     // Transactions.
@@ -175,7 +325,8 @@ impl Database {
     }
 
     fn check_origin(&self, id: TransactionId) -> Result<(), Error> {
-        if id.database != self.number || id.age.attempt > self.sequence && id.epoch == self.epoch {
+        // Of another epoch's databases and numbers, nothing is known.
+        if id.epoch == self.epoch && (id.database != self.number || id.age.attempt > self.sequence) {
             return Err(Error::InvalidTransaction);
         }
         Ok(())
@@ -466,9 +617,25 @@ impl Database {
                 return Err(error);
             }
         };
-        self.store.install(commit_time, &evaluated.changes);
-        self.listeners.publish(&self.store, commit_time, evaluated.changes);
+        if let Some(records) = &mut self.records
+            && !evaluated.changes.is_empty()
+        {
+            let changes = evaluated.changes.iter().map(|change| (change.name.clone(), change.after.clone())).collect();
+            records.push(Record::Committed { database: self.name.clone(), time: commit_time, changes });
+        }
+        self.install(commit_time, evaluated.changes, true);
         Ok(Committed { commit_time, results: evaluated.results })
+    }
+
+    /// Makes changes the newest versions; listeners are told, or can only be told later.
+    fn install(&mut self, time: Timestamp, changes: Vec<Change>, tell: bool) {
+        self.store.install(time, &changes);
+        self.expiries.note(&changes);
+        if tell {
+            self.listeners.publish(&self.store, time, changes);
+        } else {
+            self.listeners.remember(time, changes);
+        }
     }
 
     /// Refuses an optimistic transaction if anything that it read has changed since its snapshot.

@@ -294,11 +294,7 @@ impl Listeners {
                 }
             }
         }
-        self.log_changes += changes.len();
-        self.log.push_back((time, changes));
-        while self.log_changes > LOG_CHANGES {
-            self.forget_oldest();
-        }
+        self.append(time, changes);
     }
 
     fn affected(&mut self, store: &Store, changes: &[Change]) -> BTreeMap<StreamId, Diff> {
@@ -332,6 +328,55 @@ impl Listeners {
             }
         }
         diffs
+    }
+
+    /// Takes note of a commit of an earlier life, for those who resume.
+    pub fn remember(&mut self, time: Timestamp, changes: Vec<Change>) {
+        self.log_from.get_or_insert(Timestamp::from_micros(i64::MIN));
+        self.append(time, changes);
+    }
+
+    /// The log says nothing reliable about times up to this one.
+    pub fn forget_before(&mut self, time: Timestamp) {
+        self.prune(time);
+        self.log_from = self.log_from.max(Some(time));
+    }
+
+    /// All documents are gone at `time`: every target begins anew, with nothing.
+    pub fn start_over(&mut self, time: Timestamp) {
+        self.log.clear();
+        self.log_changes = 0;
+        if self.log_from.is_some() {
+            self.log_from = Some(time);
+        }
+        let mut events = Vec::new();
+        for (stream, targets) in &mut self.streams {
+            for (id, target) in targets.iter_mut() {
+                events.push((*stream, ListenEvent::Reset(*id)));
+                if let TargetKind::Documents(names) = &target.kind {
+                    events.extend(names.iter().map(|name| {
+                        let (name, removed) = (name.clone(), vec![*id]);
+                        (*stream, ListenEvent::Deleted { name, removed, read_time: time })
+                    }));
+                }
+                if let Some(window) = &mut target.window {
+                    window.clear();
+                }
+                events.push((*stream, ListenEvent::Current { target: *id, read_time: time }));
+            }
+            if !targets.is_empty() {
+                events.push((*stream, ListenEvent::Snapshot { read_time: time }));
+            }
+        }
+        self.events.append(&mut events);
+    }
+
+    fn append(&mut self, time: Timestamp, changes: Vec<Change>) {
+        self.log_changes += changes.len();
+        self.log.push_back((time, changes));
+        while self.log_changes > LOG_CHANGES {
+            self.forget_oldest();
+        }
     }
 
     /// Forgets the log up to `horizon`.

@@ -12,12 +12,14 @@ pub mod index;
 pub mod listen;
 pub mod locks;
 pub mod query;
+pub mod record;
 pub mod store;
 #[cfg(test)]
 mod tests;
 pub mod token;
 mod transactions;
 pub mod transform;
+pub mod ttl;
 pub mod waits;
 pub mod write;
 
@@ -34,8 +36,10 @@ use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use query::Query;
 use query::aggregate::Aggregation;
 use query::run::Found;
+use record::Record;
 use store::Document;
 use token::TransactionId;
+use ttl::Policy;
 use write::{Write, WriteResult};
 
 /// A request that waits, to be resolved later. Unique in an engine.
@@ -169,6 +173,15 @@ pub struct Engine {
     databases: Vec<Database>,
     numbers: HashMap<DatabaseName, usize>,
     epoch: u32,
+    life: u32,
+    /// Whether records are wanted.
+    recording: bool,
+}
+
+/// Data of before a reset: dropping it takes time, which need not be the caller's.
+#[derive(Debug)]
+pub struct Forgotten {
+    _databases: Vec<Database>,
 }
 
 impl Engine {
@@ -177,15 +190,118 @@ impl Engine {
     }
 
     /// Forgets everything. Waiting requests are aborted; transaction ids from before stay invalid.
-    pub fn reset(&mut self) -> Vec<(Waiter, Result<Outcome, Error>)> {
-        let epoch = self.epoch.wrapping_add(1);
+    pub fn reset(&mut self) -> (Vec<(Waiter, Result<Outcome, Error>)>, Forgotten) {
         let mut resolved = Vec::new();
         for database in &mut self.databases {
             database.abort_all();
             resolved.append(&mut database.resolved);
         }
-        *self = Engine { epoch, ..Engine::default() };
-        resolved
+        let new = Engine {
+            epoch: self.epoch.wrapping_add(1),
+            life: self.life.wrapping_add(1),
+            recording: self.recording,
+            ..Engine::default()
+        };
+        let old = std::mem::replace(self, new);
+        (resolved, Forgotten { _databases: old.databases })
+    }
+
+    // Keeping.
+
+    /// From now on, what happens is recorded.
+    pub fn record(&mut self) {
+        self.recording = true;
+        for database in &mut self.databases {
+            database.record();
+        }
+    }
+
+    /// What happened since the last call, in order.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        let mut all = Vec::new();
+        for database in &mut self.databases {
+            all.append(&mut database.take_records());
+        }
+        all
+    }
+
+    /// Does again what a record says. For an engine that has not done anything else yet.
+    pub fn restore(&mut self, record: Record) {
+        match record {
+            Record::Began { epoch, life } => {
+                self.epoch = epoch;
+                self.life = life;
+            }
+            Record::Committed { ref database, .. }
+            | Record::Cleared { ref database, .. }
+            | Record::Complete { ref database, .. }
+            | Record::TimeToLive { ref database, .. } => {
+                let database = database.clone();
+                self.database(&database).restore(record);
+            }
+        }
+    }
+
+    /// Begins the next life of restored data: transactions of the last one have expired.
+    pub fn begin_life(&mut self) -> Record {
+        self.epoch = self.epoch.wrapping_add(1);
+        for database in &mut self.databases {
+            database.set_epoch(self.epoch);
+        }
+        self.began()
+    }
+
+    /// How this life is recorded.
+    pub fn began(&self) -> Record {
+        Record::Began { epoch: self.epoch, life: self.life }
+    }
+
+    /// The shortest records that restore this very state, the past that is still readable included.
+    pub fn snapshot(&self) -> Vec<Record> {
+        let mut records = vec![self.began()];
+        for database in &self.databases {
+            database.snapshot(&mut records);
+        }
+        records
+    }
+
+    /// How often the engine began, restarts and resets together.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// How often everything was forgotten: older resume tokens are of no use.
+    pub fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// The names of all databases that were ever named, in that order.
+    pub fn database_names(&self) -> impl Iterator<Item = &DatabaseName> {
+        self.databases.iter().map(Database::name)
+    }
+
+    /// Forgets the documents of one database and their past. Its transactions end, its listeners
+    /// are told to begin anew, its policies stay.
+    pub fn clear(&mut self, now: Timestamp, database: &DatabaseName) {
+        self.database(database).clear(now);
+    }
+
+    /// All documents of a database as they are now, by collection.
+    pub fn documents(&self, database: &DatabaseName) -> Vec<Arc<Document>> {
+        let number = self.numbers.get(database);
+        number.and_then(|number| self.databases.get(*number)).map_or_else(Vec::new, Database::documents)
+    }
+
+    /// Sets the time-to-live policy of a collection group, or ends it. As in production, a group has
+    /// one policy at most: a new one takes the place of the old.
+    pub fn set_ttl(&mut self, now: Timestamp, database: &DatabaseName, group: &str, policy: Option<Policy>) {
+        self.database(database).set_ttl(now, group, policy);
+    }
+
+    /// The time-to-live policies of a database by collection group.
+    pub fn ttl_policies(&self, database: &DatabaseName) -> Vec<(Arc<str>, Policy)> {
+        let number = self.numbers.get(database);
+        number.and_then(|number| self.databases.get(*number)).map_or_else(Vec::new, Database::ttl_policies)
     }
 
     /// Carries out a command at time `now`.
@@ -266,7 +382,11 @@ impl Engine {
             Some(number) => *number,
             None => {
                 let number = self.databases.len();
-                self.databases.push(Database::new(name.clone(), u32::try_from(number).unwrap_or(u32::MAX), self.epoch));
+                let mut database = Database::new(name.clone(), u32::try_from(number).unwrap_or(u32::MAX), self.epoch);
+                if self.recording {
+                    database.record();
+                }
+                self.databases.push(database);
                 self.numbers.insert(name.clone(), number);
                 number
             }

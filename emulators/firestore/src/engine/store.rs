@@ -202,6 +202,20 @@ impl Store {
         }
     }
 
+    /// All versions that are kept, deletions included, by their times. A document's oldest one may
+    /// stand for all that came before it.
+    pub fn versions(&self) -> Vec<(Timestamp, &DocumentName, Option<&Arc<Document>>)> {
+        let slots = self.collections.values().flat_map(|collection| &collection.documents);
+        let mut all: Vec<_> = slots
+            .flat_map(|(name, slot)| {
+                let versions = slot.older.iter().flat_map(|older| older.iter()).chain([&slot.head]);
+                versions.map(move |version| (version.time, name, version.document.as_ref()))
+            })
+            .collect();
+        all.sort_by_key(|(time, _, _)| *time);
+        all
+    }
+
     /// Forgets versions that were superseded before `horizon`; a little at each call.
     pub fn prune(&mut self, horizon: Timestamp) {
         self.indexes.get_mut().prune(horizon);

@@ -59,6 +59,12 @@ impl Transactions {
         self.deadlines.remove(&(transaction.deadline, age))
     }
 
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.live.clear();
+        self.deadlines.clear();
+    }
+
     /// Moves the deadline of a transaction that is used now, or that waits.
     pub fn refresh(&mut self, now: Timestamp, age: Age, waiting: bool) {
         let Some(transaction) = self.live.get_mut(&age) else { return };

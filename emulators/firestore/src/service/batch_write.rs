@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use futures::future::join_all;
 use prost::Message;
 use scrimmage_core::{CallNotes, Status as CoreStatus};
 use scrimmage_protos::google::firestore::v1 as pb;
 use scrimmage_protos::google::rpc::Status as RpcStatus;
 
+use super::documents::unexpected;
 use super::{Firestore, decode, encode};
+use crate::engine::Outcome;
 use crate::error::Error;
 use crate::limits;
 use crate::path::DatabaseName;
@@ -35,12 +36,15 @@ impl Firestore {
             }
             writes.push(write);
         }
-        // All at once: one that has to wait for a lock does not hold up the others.
-        let commits = writes.into_iter().map(|write| self.commit_plain(&database, vec![write], notes));
+        let commits = writes.into_iter().map(|write| vec![write]);
+        let answers = self.shell.commit_each(&database, commits, notes).await;
         let mut response = pb::BatchWriteResponse::default();
-        for result in join_all(commits).await {
-            let (result, status) = match result {
-                Ok(done) => (done.results.first().map(encode::write_result).unwrap_or_default(), RpcStatus::default()),
+        for answer in answers {
+            let (result, status) = match answer {
+                Ok(Outcome::Committed(done)) => {
+                    (done.results.first().map(encode::write_result).unwrap_or_default(), RpcStatus::default())
+                }
+                Ok(other) => (pb::WriteResult::default(), rpc_status(unexpected(&other))),
                 Err(error) => (pb::WriteResult::default(), rpc_status(error)),
             };
             response.write_results.push(result);

@@ -4,6 +4,7 @@ mod batch_write;
 mod decode;
 mod documents;
 mod encode;
+mod keep;
 mod listen;
 mod queries;
 mod rpc;
@@ -12,7 +13,7 @@ mod write_stream;
 
 use std::sync::Arc;
 
-use scrimmage_core::Context;
+use scrimmage_core::{Context, DataError};
 use scrimmage_protos::google::firestore::v1::firestore_server::FirestoreServer;
 
 use crate::limits;
@@ -30,10 +31,26 @@ pub struct Firestore {
 }
 
 impl Firestore {
-    /// An empty Firestore on the context's clock.
+    /// An empty Firestore on the context's clock, in memory even where the context has a data folder.
     pub fn new(ctx: Context) -> Firestore {
-        let ids = scrimmage_core::Rng::stream(ctx.seed, "firestore/ids");
-        Firestore { shell: Shell::new(&ctx), ids: Arc::new(std::sync::Mutex::new(ids)) }
+        Firestore::around(&ctx, Shell::in_memory(ctx.clock.clone()))
+    }
+
+    /// A Firestore with what the context's data folder keeps, and that keeps what it does there:
+    /// kill -9 loses no commit that was answered, and a commit is there as a whole or not at all.
+    /// Without a data folder it is in memory, as by [`Firestore::new`].
+    pub fn open(ctx: Context) -> Result<Firestore, DataError> {
+        Ok(Firestore::around(&ctx, Shell::open(&ctx)?))
+    }
+
+    fn around(ctx: &Context, shell: Arc<Shell>) -> Firestore {
+        // Another life must not give out the same ids again: their documents may still be there.
+        let purpose = match shell.epoch() {
+            0 => "firestore/ids".to_owned(),
+            epoch => format!("firestore/ids/{epoch}"),
+        };
+        let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
+        Firestore { shell, ids: Arc::new(std::sync::Mutex::new(ids)) }
     }
 
     /// The gRPC service, with message limits above production's request limit, which it checks itself.
@@ -45,6 +62,8 @@ impl Firestore {
 
     /// Forgets all data of all databases. Streams end; whoever waits for a lock is aborted.
     pub fn reset(&self) {
-        self.shell.reset();
+        if let Err(problem) = self.shell.reset() {
+            tracing::error!("the data folder still has what was reset: {problem}");
+        }
     }
 }
