@@ -5,14 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use scrimmage_core::Timestamp;
 use scrimmage_googlesql::SqlError;
-use scrimmage_googlesql::catalog::{Catalog, Relation, Routine, Table, TablePath};
+use scrimmage_googlesql::catalog::{Catalog, Relation, Routine, Schema, Table, TablePath};
 
 use crate::engine::Store;
 use crate::engine::dataset::TableKind;
+use crate::engine::policy::Identity;
 use crate::engine::store::DatasetPath;
+use crate::engine::table::TableVersion;
 use crate::engine::transaction::Transaction;
 use crate::engine::wildcard::WildcardTable;
 use crate::information_schema;
+use crate::jobs::registry::Jobs;
+use crate::row_access;
 use crate::texts;
 
 /// A store that statements, requests and timers share.
@@ -56,6 +60,12 @@ pub struct Snapshot {
     /// The commit; what later ones write is not seen.
     pub seq: u64,
     pub now: Timestamp,
+    /// Whose row access policies hold; `None` sees everything.
+    pub reader: Option<Arc<Identity>>,
+    /// The table that the statement changes: it is read whole.
+    pub target: Option<TablePath>,
+    /// For INFORMATION_SCHEMA.JOBS and SESSIONS.
+    pub jobs: Option<Arc<Jobs>>,
 }
 
 /// A transaction that a script's statements share. Locked after the store where both are.
@@ -70,11 +80,37 @@ impl Snapshot {
     /// The newest state, for a statement that starts now.
     pub fn take(store: &SharedStore, scope: NameScope, now: Timestamp) -> Snapshot {
         let seq = store.lock().seq();
-        Snapshot { store: store.clone(), scope, temp: None, creates_temp: false, transaction: None, seq, now }
+        Snapshot {
+            store: store.clone(),
+            scope,
+            temp: None,
+            creates_temp: false,
+            transaction: None,
+            seq,
+            now,
+            reader: None,
+            target: None,
+            jobs: None,
+        }
+    }
+
+    /// The rows that the reader may see.
+    fn visible(&self, version: Arc<TableVersion>) -> Result<Arc<TableVersion>, SqlError> {
+        let Some(reader) = self.reader.as_ref().filter(|_| self.target.as_ref() != Some(&version.path)) else {
+            return Ok(version);
+        };
+        let filters = match self.store.lock().table(&version.path) {
+            Ok(entry) => row_access::filters(entry, reader),
+            Err(_) => None,
+        };
+        match filters {
+            None => Ok(version),
+            Some(filters) => row_access::visible(self, version, &filters, reader),
+        }
     }
 
     /// Fills in what a name leaves out; temporary objects come first.
-    fn path(&self, name: &[String]) -> Result<TablePath, SqlError> {
+    pub fn path(&self, name: &[String]) -> Result<TablePath, SqlError> {
         let single = match name {
             [one] => Some(one),
             [session, one] if session.eq_ignore_ascii_case("_SESSION") => Some(one),
@@ -121,6 +157,13 @@ impl NameScope {
     }
 }
 
+/// A view's query with the names of its own column list: a union takes the names of its first query.
+fn renamed(schema: &Schema, sql: &str) -> String {
+    let columns: Vec<String> =
+        schema.columns.iter().map(|column| format!("CAST(NULL AS {}) AS `{}`", column.ty, column.name)).collect();
+    format!("(SELECT {} LIMIT 0) UNION ALL ({sql}\n)", columns.join(", "))
+}
+
 /// Letters, digits, underscores and dashes; the dash only because projects of old have such datasets.
 pub fn valid_dataset_id(id: &str) -> bool {
     !id.is_empty() && id.chars().count() <= 1024 && id.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
@@ -138,8 +181,9 @@ impl Catalog for Snapshot {
         let store = self.store.lock();
         let entry = store.table(&path)?;
         match &entry.kind {
-            TableKind::View { sql } | TableKind::MaterializedView { sql } => {
-                Ok(Relation::View { path, sql: sql.clone() })
+            TableKind::View { sql, renames } | TableKind::MaterializedView { sql, renames } => {
+                let sql = if *renames { renamed(&entry.current().shape.schema, sql) } else { sql.clone() };
+                Ok(Relation::View { path, sql })
             }
             TableKind::Table | TableKind::Snapshot { .. } | TableKind::Clone { .. } => {
                 let version = match as_of {
@@ -149,7 +193,8 @@ impl Catalog for Snapshot {
                         None => store.version_at(&path, self.seq)?,
                     },
                 };
-                Ok(Relation::Table(version))
+                drop(store);
+                Ok(Relation::Table(self.visible(version)?))
             }
         }
     }
@@ -175,6 +220,10 @@ impl Catalog for Snapshot {
                 newest = Some((entry.created, version.clone()));
             }
             members.push((table[prefix.len()..].to_owned(), version));
+        }
+        drop(store);
+        for (_, version) in &mut members {
+            *version = self.visible(version.clone())?;
         }
         match newest {
             Some((_, newest)) => Ok(Arc::new(WildcardTable::new(path, &newest, members))),

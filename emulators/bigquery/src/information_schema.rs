@@ -259,7 +259,7 @@ fn partitions(scan: &Scan) -> Rows {
 
 fn views(scan: &Scan) -> Rows {
     let rows = scan.entries().filter_map(|(path, name, entry)| {
-        let TableKind::View { sql } = &entry.kind else { return None };
+        let TableKind::View { sql, .. } = &entry.kind else { return None };
         Some(vec![
             Value::string(&path.project),
             Value::string(&path.dataset),

@@ -10,6 +10,7 @@ mod information_schema;
 pub mod jobs;
 pub mod limits;
 pub mod load;
+mod row_access;
 pub mod service;
 pub mod texts;
 

@@ -53,6 +53,14 @@ pub fn routine_not_found(project: &str, dataset: &str, routine: &str) -> String 
     format!("Not found: Routine {project}:{dataset}.{routine}")
 }
 
+pub fn policy_not_found(table: &TablePath, policy: &str) -> String {
+    format!("Not found: Row access policy {}.{policy}", colon(table))
+}
+
+pub fn policy_exists(table: &TablePath, policy: &str) -> String {
+    format!("Already Exists: Row access policy {}.{policy}", colon(table))
+}
+
 pub fn serialize_conflict(path: &TablePath) -> String {
     format!("Could not serialize access to table {} due to concurrent update", colon(path))
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::dropped::Dropped;
 use super::partition::PartitionId;
+use super::policy::RowPolicy;
 use super::stream::StreamingBuffer;
 use super::table::TableVersion;
 
@@ -29,10 +30,23 @@ pub struct Dataset {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TableKind {
     Table,
-    View { sql: String },
-    MaterializedView { sql: String },
-    Snapshot { of: scrimmage_googlesql::catalog::TablePath, at: Timestamp },
-    Clone { of: scrimmage_googlesql::catalog::TablePath, at: Timestamp },
+    /// With `renames` the columns have the names of the view's own list, which the schema keeps.
+    View {
+        sql: String,
+        renames: bool,
+    },
+    MaterializedView {
+        sql: String,
+        renames: bool,
+    },
+    Snapshot {
+        of: scrimmage_googlesql::catalog::TablePath,
+        at: Timestamp,
+    },
+    Clone {
+        of: scrimmage_googlesql::catalog::TablePath,
+        at: Timestamp,
+    },
 }
 
 impl TableKind {
@@ -67,6 +81,8 @@ pub struct TableEntry {
     pub next_segment: u64,
     /// The commit that made the table, or put it in another's place: what was read before fits no more.
     pub made: u64,
+    /// Row access policies by id.
+    pub policies: BTreeMap<String, RowPolicy>,
 }
 
 impl TableEntry {

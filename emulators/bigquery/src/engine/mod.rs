@@ -9,6 +9,7 @@ pub mod dml_queue;
 pub mod dropped;
 pub mod error;
 pub mod partition;
+pub mod policy;
 mod segments;
 pub mod store;
 pub mod stream;

@@ -61,6 +61,8 @@ pub enum WriteMode {
 pub struct Store {
     pub datasets: BTreeMap<DatasetPath, Dataset>,
     pub dml: DmlQueue,
+    /// Deleted ones, oldest first, for as long as time travel reaches.
+    undeletable: VecDeque<(Timestamp, DatasetPath, Dataset)>,
     seq: u64,
     /// No later than the first expiry that is to come; the epoch where somebody has to look.
     due: Option<Timestamp>,
@@ -76,6 +78,7 @@ impl Store {
     pub fn clear(&mut self) {
         self.datasets.clear();
         self.dml.clear();
+        self.undeletable.clear();
         self.due = None;
         self.next_seq();
     }
@@ -108,14 +111,53 @@ impl Store {
         self.datasets.get_mut(path).ok_or_else(|| path.missing())
     }
 
-    pub fn delete_dataset(&mut self, path: &DatasetPath, with_contents: bool) -> Result<()> {
+    /// Deletes a dataset; [`Store::undelete_dataset`] brings it back.
+    pub fn delete_dataset(&mut self, now: Timestamp, path: &DatasetPath, with_contents: bool) -> Result<()> {
         let dataset = self.dataset(path)?;
         let is_empty = dataset.tables.is_empty() && dataset.routines.is_empty();
         if !with_contents && !is_empty {
             return Err(EngineError::DatasetInUse { project: path.project.clone(), dataset: path.dataset.clone() });
         }
-        self.datasets.remove(path);
+        if let Some(dataset) = self.datasets.remove(path).filter(|dataset| !dataset.hidden) {
+            self.undeletable.push_back((now, path.clone(), dataset));
+            self.forget_deleted(now);
+        }
+        self.next_seq();
         Ok(())
+    }
+
+    /// Brings back the dataset of that name that was deleted last, or last at or before `deleted`.
+    pub fn undelete_dataset(&mut self, now: Timestamp, path: &DatasetPath, deleted: Option<Timestamp>) -> Result<()> {
+        if self.datasets.contains_key(path) {
+            return Err(EngineError::DatasetExists { project: path.project.clone(), dataset: path.dataset.clone() });
+        }
+        self.forget_deleted(now);
+        let at = self.undeletable.iter().rposition(|(gone, own, _)| {
+            own == path && deleted.is_none_or(|deleted| gone.as_millis() <= deleted.as_millis())
+        });
+        let (.., mut dataset) = at.and_then(|at| self.undeletable.remove(at)).ok_or_else(|| path.missing())?;
+        dataset.modified = now;
+        let seq = self.next_seq();
+        for entry in dataset.tables.values_mut() {
+            entry.made = seq;
+        }
+        self.datasets.insert(path.clone(), dataset);
+        self.due = Some(Timestamp::EPOCH);
+        Ok(())
+    }
+
+    fn forget_deleted(&mut self, now: Timestamp) {
+        let old = |gone: &Timestamp| now.since(*gone) > limits::TIME_TRAVEL;
+        while self.undeletable.len() > limits::DROPPED_KEPT
+            || self.undeletable.front().is_some_and(|(gone, ..)| old(gone))
+        {
+            self.undeletable.pop_front();
+        }
+    }
+
+    /// Takes a routine out; false where there is none of that name.
+    pub fn drop_routine(&mut self, path: &TablePath) -> Result<bool> {
+        Ok(self.dataset_mut(&DatasetPath::of(path))?.routines.remove(&path.table).is_some())
     }
 
     // ------------------------------------------------------------ tables
@@ -194,7 +236,11 @@ impl Store {
                 dataset.metadata.get("defaultTableExpirationMs").and_then(|value| value.as_str()?.parse::<u64>().ok());
             default.map(|ms| now + std::time::Duration::from_millis(ms))
         });
-        let shape = Arc::new(new.shape);
+        let mut shape = new.shape;
+        if let Some(Partitioning::Time { expiration_ms: unset @ None, .. }) = &mut shape.partitioning {
+            *unset = dataset.metadata.get("defaultPartitionExpirationMs").and_then(|ms| ms.as_str()?.parse().ok());
+        }
+        let shape = Arc::new(shape);
         let mut entry = TableEntry {
             kind: new.kind,
             created: now,
@@ -207,6 +253,7 @@ impl Store {
             imports: (0, 0),
             next_segment: 0,
             made: seq,
+            policies: BTreeMap::new(),
         };
         if entry.kind == TableKind::Table
             && let Some(old) = dataset.tables.remove(&path.table).filter(|old| old.kind == TableKind::Table)
@@ -335,11 +382,23 @@ impl Store {
     }
 
     /// Streams rows in: they can be read at once and not be changed for a while.
-    pub fn write_streaming(&mut self, now: Timestamp, path: &TablePath, rows: Batch) -> Result<()> {
+    /// With `partition` they belong to that one of a table partitioned by ingestion.
+    pub fn write_streaming(
+        &mut self,
+        now: Timestamp,
+        path: &TablePath,
+        rows: Batch,
+        partition: Option<PartitionId>,
+    ) -> Result<()> {
         let seq = self.next_seq();
         let entry = self.entry(path)?;
         let current = entry.current().clone();
-        let added = make_segments(&mut entry.next_segment, now, &current.shape, vec![rows]);
+        let added = match (partition, &current.shape.partitioning) {
+            (Some(partition), Some(Partitioning::Time { column: None, .. })) => {
+                whole_segments(&mut entry.next_segment, partition, &current.shape, vec![rows])
+            }
+            _ => make_segments(&mut entry.next_segment, now, &current.shape, vec![rows]),
+        };
         let mut segments = current.segments.clone();
         segments.extend(added.into_iter().map(|segment| {
             let mut buffered = segment.without(&[]);

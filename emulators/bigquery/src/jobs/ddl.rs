@@ -34,6 +34,12 @@ pub enum DdlTarget {
     Table(TablePath),
     Dataset(DatasetPath),
     Routine(TablePath),
+    /// One policy by name, or all of a table's with how many there were.
+    Policies {
+        table: TablePath,
+        policy: Option<String>,
+        count: Option<usize>,
+    },
 }
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -59,7 +65,11 @@ pub fn apply(
                 return done("SKIP", DdlTarget::Table(target));
             }
             let sql = view.query_text.trim().to_owned();
-            let kind = if view.materialized { TableKind::MaterializedView { sql } } else { TableKind::View { sql } };
+            let renames = !view.columns.is_empty();
+            let kind = match view.materialized {
+                true => TableKind::MaterializedView { sql, renames },
+                false => TableKind::View { sql, renames },
+            };
             let settings = Settings::read(&options);
             let shape = Shape::new(schema.unwrap_or_default(), None, Vec::new(), false);
             let new = NewTable { shape, kind, expires: settings.expires, metadata: settings.metadata };
@@ -73,7 +83,7 @@ pub fn apply(
                     return done("SKIP", DdlTarget::Dataset(path));
                 }
                 if or_replace {
-                    store.delete_dataset(&path, true)?;
+                    store.delete_dataset(now, &path, true)?;
                 }
             }
             store.create_dataset(now, &path, dataset_settings(&options))?;
@@ -99,7 +109,7 @@ pub fn apply(
         }
         StatementKind::Drop { object: ObjectKind::Schema, name, if_exists, cascade, .. } => {
             let path = dataset_path(scope, &name)?;
-            match store.delete_dataset(&path, cascade) {
+            match store.delete_dataset(now, &path, cascade) {
                 Err(EngineError::DatasetNotFound { .. }) if if_exists => done("SKIP", DdlTarget::Dataset(path)),
                 other => other.map_err(SqlError::from).and_then(|()| done("DROP", DdlTarget::Dataset(path))),
             }
@@ -108,16 +118,13 @@ pub fn apply(
             object: ObjectKind::Function | ObjectKind::TableFunction | ObjectKind::Procedure,
             if_exists,
             ..
-        } => {
-            let routines = &mut store.dataset_mut(&DatasetPath::of(&target))?.routines;
-            match (routines.remove(&target.table), if_exists) {
-                (Some(_), _) => done("DROP", DdlTarget::Routine(target)),
-                (None, true) => done("SKIP", DdlTarget::Routine(target)),
-                (None, false) => {
-                    Err(SqlError::not_found(texts::routine_not_found(&target.project, &target.dataset, &target.table)))
-                }
+        } => match (store.drop_routine(&target)?, if_exists) {
+            (true, _) => done("DROP", DdlTarget::Routine(target)),
+            (false, true) => done("SKIP", DdlTarget::Routine(target)),
+            (false, false) => {
+                Err(SqlError::not_found(texts::routine_not_found(&target.project, &target.dataset, &target.table)))
             }
-        }
+        },
         StatementKind::Drop { object, if_exists, .. } => {
             let wanted = match object {
                 ObjectKind::Table => "TABLE",
@@ -142,6 +149,13 @@ pub fn apply(
             }
             store.drop_table(now, &target)?;
             done("DROP", DdlTarget::Table(target))
+        }
+        StatementKind::Undrop { object: ObjectKind::Schema, name, if_not_exists, .. } => {
+            let path = dataset_path(scope, &name)?;
+            match store.undelete_dataset(now, &path, None) {
+                Err(EngineError::DatasetExists { .. }) if if_not_exists => done("SKIP", DdlTarget::Dataset(path)),
+                other => other.map_err(SqlError::from).and_then(|()| done("CREATE", DdlTarget::Dataset(path))),
+            }
         }
         StatementKind::AlterTable { if_exists, actions, .. } => {
             if store.table(&target).is_err() && if_exists {
@@ -194,7 +208,7 @@ fn dataset_path(scope: &NameScope, name: &Path) -> Result<DatasetPath> {
     }
 }
 
-fn names(path: &Path) -> Vec<String> {
+pub(super) fn names(path: &Path) -> Vec<String> {
     path.parts.iter().map(|part| part.name.clone()).collect()
 }
 

@@ -5,6 +5,7 @@ pub mod costs;
 pub mod ddl;
 mod ddl_alter;
 mod ddl_options;
+pub mod ddl_policies;
 pub mod ddl_routines;
 pub mod destination;
 pub mod gate;
@@ -92,6 +93,8 @@ pub struct Job {
     pub parent: Option<String>,
     pub children: u64,
     pub dry_run: bool,
+    /// The address of whoever began it.
+    pub user: String,
 }
 
 /// Who all jobs belong to: the default service account of the metadata endpoint.
@@ -116,6 +119,7 @@ impl Job {
             parent: None,
             children: 0,
             dry_run: false,
+            user: USER.to_owned(),
         }
     }
 
@@ -175,8 +179,8 @@ impl Job {
             "etag": crate::service::etag(&etag),
             "id": format!("{}:{}.{}", self.project, texts::LOCATION, self.id),
             "selfLink": format!("{base}/bigquery/v2/projects/{}/jobs/{}?location={}", self.project, self.id, texts::LOCATION),
-            "user_email": USER,
-            "principal_subject": format!("serviceAccount:{USER}"),
+            "user_email": self.user,
+            "principal_subject": principal(&self.user),
             "configuration": configuration,
             "jobReference": self.reference(),
             "statistics": self.all_statistics(),
@@ -184,6 +188,12 @@ impl Job {
             "jobCreationReason": {"code": "REQUESTED"},
         })
     }
+}
+
+/// `serviceAccount:…` or `user:…`.
+fn principal(email: &str) -> String {
+    let kind = if email.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
+    format!("{kind}:{email}")
 }
 
 /// The columns that a view's query gives, so that a view with a bad query is refused when it is made.
@@ -196,19 +206,8 @@ pub fn view_schema(
         project: path.project.clone(),
         dataset: Some(crate::engine::store::DatasetPath::of(path)),
     };
-    let runner = statement::Runner {
-        store: app.store.clone(),
-        gate: app.dml_gate.clone(),
-        ctx: app.ctx.clone(),
-        draws: app.draws.clone(),
-        scope,
-        parameters: scrimmage_googlesql::catalog::Parameters::default(),
-        cancel: Arc::default(),
-        dry_run: true,
-        temp: None,
-        transaction: None,
-        max_bytes_billed: None,
-    };
+    let identity = Arc::new(crate::engine::policy::Identity::new(USER));
+    let runner = statement::Runner { dry_run: true, ..statement::Runner::new(app, scope, identity) };
     let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));
     let parsed = scrimmage_googlesql::parser::parse_statement(sql).map_err(failed)?;
     let around = statement::Surroundings {

@@ -20,6 +20,7 @@ use super::registry::JobCell;
 use super::script;
 use super::statement::{Runner, StatementDone};
 use super::{JobState, results};
+use crate::engine::policy::Identity;
 use crate::engine::table::{TableVersion, plain_column};
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
@@ -34,6 +35,8 @@ pub struct QuerySpec {
     pub destination: Option<Destination>,
     pub dry_run: bool,
     pub max_bytes_billed: Option<u64>,
+    /// Who asks.
+    pub identity: Arc<Identity>,
 }
 
 /// Runs a registered query job to its end, on a blocking thread.
@@ -46,17 +49,11 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         job.cancel.clone()
     };
     let runner = Runner {
-        store: app.store.clone(),
-        gate: app.dml_gate.clone(),
-        ctx: app.ctx.clone(),
-        draws: app.draws.clone(),
-        scope: spec.scope.clone(),
         parameters: spec.parameters.clone(),
         cancel,
         dry_run: spec.dry_run,
-        temp: None,
-        transaction: None,
         max_bytes_billed: spec.max_bytes_billed,
+        ..Runner::new(app, spec.scope.clone(), spec.identity.clone())
     };
     let outcome = execute(app, cell, &runner, &spec);
     let now = app.ctx.clock.now();
@@ -156,6 +153,17 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
             }
             DdlTarget::Dataset(path) => {
                 put("ddlTargetDataset", json!({"projectId": path.project, "datasetId": path.dataset}))
+            }
+            DdlTarget::Policies { table, policy, count } => {
+                if let Some(policy) = policy {
+                    let mut reference = table_reference(table);
+                    reference["policyId"] = json!(policy);
+                    put("ddlTargetRowAccessPolicy", reference);
+                }
+                if let Some(count) = count {
+                    put("ddlAffectedRowAccessPolicyCount", json!(count.to_string()));
+                }
+                put("ddlTargetTable", table_reference(table));
             }
             DdlTarget::Routine(path) => {
                 put(

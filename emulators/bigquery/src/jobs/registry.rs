@@ -101,6 +101,22 @@ impl Jobs {
         }
     }
 
+    /// Takes out a script's child jobs.
+    pub fn remove_children(&self, project: &str, parent: &str) {
+        let mut inner = self.lock();
+        let of_parent = |cell: &Arc<JobCell>| {
+            let job = cell.lock();
+            job.project == project && job.parent.as_deref() == Some(parent)
+        };
+        let children: Vec<u64> = inner.by_age.iter().filter(|(_, cell)| of_parent(cell)).map(|(at, _)| *at).collect();
+        for number in children {
+            if let Some(cell) = inner.by_age.remove(&number) {
+                let id = cell.lock().id.clone();
+                inner.by_id.remove(&(project.to_owned(), id));
+            }
+        }
+    }
+
     /// Newest first, with the number that a page token continues from; only those before `before`.
     pub fn list(&self, before: Option<u64>) -> Vec<(u64, Arc<JobCell>)> {
         let inner = self.lock();

@@ -47,7 +47,7 @@ pub fn run(
         costs: Costs::default(),
     };
     let environment = Environment {
-        session_user: super::USER.into(),
+        session_user: spec.identity.email().into(),
         project: spec.scope.project.clone(),
         draws: app.draws.clone(),
         cancel: runner.cancel.clone(),
@@ -80,7 +80,7 @@ impl ScriptHost<'_> {
     fn clean_up(&mut self) {
         if self.has_dataset {
             // Made here, named after the job: nobody else can have taken it.
-            let _ = self.app.store.lock().delete_dataset(&self.temp.dataset, true);
+            let _ = self.app.store.lock().delete_dataset(self.app.ctx.clock.now(), &self.temp.dataset, true);
         }
     }
 
@@ -112,6 +112,7 @@ impl ScriptHost<'_> {
         job.ended = Some(now);
         job.state = JobState::Done;
         job.parent = Some(self.job.clone());
+        job.user = self.spec.identity.email().to_owned();
         match finished {
             Ok(Ok(finished)) => {
                 if let Some(target) = &finished.target {

@@ -15,8 +15,12 @@ use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 
 use super::costs::Costs;
 use super::ddl::{self, DdlDone};
+use super::ddl_policies;
 use super::gate::DmlGate;
+use super::registry::Jobs;
 use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
+use crate::engine::policy::Identity;
+use crate::service::App;
 use crate::{limits, texts};
 
 /// What the statements of one job share.
@@ -25,6 +29,10 @@ pub struct Runner {
     pub store: SharedStore,
     pub gate: Arc<DmlGate>,
     pub ctx: scrimmage_core::Context,
+    /// Who runs it: `SESSION_USER()`, and whose row access policies hold.
+    pub identity: Arc<Identity>,
+    /// For INFORMATION_SCHEMA.JOBS.
+    pub jobs: Arc<Jobs>,
     /// Where RAND and GENERATE_UUID draw from: one stream for all statements of a suite.
     pub draws: Draws,
     pub scope: NameScope,
@@ -71,12 +79,38 @@ impl StatementDone {
 }
 
 impl Runner {
+    /// For statements of `identity` whose names are completed from `scope`.
+    pub fn new(app: &App, scope: NameScope, identity: Arc<Identity>) -> Runner {
+        Runner {
+            store: app.store.clone(),
+            gate: app.dml_gate.clone(),
+            ctx: app.ctx.clone(),
+            identity,
+            jobs: app.jobs.clone(),
+            draws: app.draws.clone(),
+            scope,
+            parameters: Parameters::default(),
+            cancel: Arc::default(),
+            dry_run: false,
+            temp: None,
+            transaction: None,
+            max_bytes_billed: None,
+        }
+    }
+
     /// Names and time as of now.
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now());
         let transaction = self.transaction.clone();
         let seq = transaction.as_ref().map_or(snapshot.seq, |own| lock_transaction(own).base);
-        Snapshot { temp: self.temp.clone(), transaction, seq, ..snapshot }
+        Snapshot {
+            temp: self.temp.clone(),
+            transaction,
+            seq,
+            reader: Some(self.identity.clone()),
+            jobs: Some(self.jobs.clone()),
+            ..snapshot
+        }
     }
 
     /// What functions see: one moment for the whole statement.
@@ -85,7 +119,7 @@ impl Runner {
             now: self.ctx.clock.now().as_micros(),
             time_zone: "UTC".into(),
             draws: self.draws.clone(),
-            session_user: super::USER.into(),
+            session_user: self.identity.email().into(),
             project: self.scope.project.clone(),
         }
     }
@@ -102,6 +136,7 @@ impl Runner {
             self.check_cancelled()?;
             let mut snapshot = self.snapshot();
             snapshot.creates_temp = creates_temp(statement);
+            snapshot.target = dml_target(statement).and_then(|name| snapshot.path(&name).ok());
             let base = snapshot.seq;
             let mut eval = self.eval_context();
             eval.now = snapshot.now.as_micros();
@@ -173,6 +208,10 @@ impl Runner {
                 }
                 Outcome::Ddl(action) => {
                     let schema = declared(&plan);
+                    if ddl_policies::is_about(&action.statement) {
+                        let done = ddl_policies::apply(&snapshot, &self.identity, action)?;
+                        return Ok(StatementDone { kind, ddl: Some(done), costs, ..StatementDone::default() });
+                    }
                     let done = ddl::apply(&self.store, &self.scope, self.temp.as_deref(), snapshot.now, action)?;
                     return Ok(StatementDone { kind, ddl: Some(done), schema, costs, ..StatementDone::default() });
                 }
@@ -202,6 +241,19 @@ fn declared(plan: &Plan) -> Option<Schema> {
     let Plan::Ddl(ddl) = plan else { return None };
     let creates = matches!(ddl.statement.kind, StatementKind::CreateTable(_) | StatementKind::CreateView(_));
     ddl.schema.clone().filter(|_| creates)
+}
+
+/// The name of the table whose rows a statement changes.
+fn dml_target(statement: &Statement) -> Option<Vec<String>> {
+    let path = match &statement.kind {
+        StatementKind::Insert(insert) => &insert.table,
+        StatementKind::Update(update) => &update.table,
+        StatementKind::Delete(delete) => &delete.table,
+        StatementKind::Merge(merge) => &merge.table,
+        StatementKind::Truncate { table, .. } => table,
+        _ => return None,
+    };
+    Some(path.parts.iter().map(|part| part.name.clone()).collect())
 }
 
 /// CREATE TEMP TABLE.
@@ -264,6 +316,7 @@ pub fn statement_type(statement: &Statement) -> &'static str {
             ObjectKind::View => "ALTER_VIEW",
             _ => "ALTER_TABLE",
         },
+        StatementKind::Undrop { .. } => "UNDROP_SCHEMA",
         StatementKind::ExportData { .. } => "EXPORT_DATA",
         StatementKind::LoadData(_) => "LOAD_DATA",
         StatementKind::Assert { .. } => "ASSERT",

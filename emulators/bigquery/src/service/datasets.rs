@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use scrimmage_core::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, ApiResult};
@@ -31,7 +32,8 @@ fn resource(base: &str, path: &DatasetPath, dataset: &Dataset) -> Value {
         "lastModifiedTime": dataset.modified.as_millis().to_string(),
         "location": texts::LOCATION,
         "type": "DEFAULT",
-        "access": default_access(&path.project),
+        "access": default_access(),
+        "maxTimeTravelHours": "168",
     });
     for (key, value) in &dataset.metadata {
         resource[key] = value.clone();
@@ -39,8 +41,7 @@ fn resource(base: &str, path: &DatasetPath, dataset: &Dataset) -> Value {
     resource
 }
 
-fn default_access(project: &str) -> Value {
-    let _ = project;
+fn default_access() -> Value {
     json!([
         {"role": "WRITER", "specialGroup": "projectWriters"},
         {"role": "OWNER", "specialGroup": "projectOwners"},
@@ -96,12 +97,26 @@ pub async fn insert(
 pub async fn get(
     State(app): State<Arc<App>>,
     Path((project, dataset)): Path<(String, String)>,
+    params: Params,
     caller: Caller,
 ) -> ApiResult<Response> {
     let path = DatasetPath::new(&project, &dataset);
     let store = app.store.lock();
     let dataset = store.dataset(&path).map_err(|error| gone(error, &path))?;
-    Ok(caller.answer(resource(&caller.base, &path, dataset)))
+    let mut resource = resource(&caller.base, &path, dataset);
+    if let Some(fields) = resource.as_object_mut() {
+        match params.text("datasetView") {
+            None | Some("" | "FULL" | "DATASET_VIEW_UNSPECIFIED") => {}
+            Some("METADATA") => drop(fields.shift_remove("access")),
+            Some("ACL") => fields.retain(|key, _| {
+                ["kind", "etag", "id", "selfLink", "datasetReference", "access"].contains(&key.as_str())
+            }),
+            Some(other) => {
+                return Err(ApiError::invalid(format!("Invalid value for datasetView: {other}")).at("datasetView"));
+            }
+        }
+    }
+    Ok(caller.answer(resource))
 }
 
 pub async fn patch(
@@ -162,8 +177,39 @@ pub async fn delete(
     params: Params,
 ) -> ApiResult<StatusCode> {
     let path = DatasetPath::new(&project, &dataset);
-    app.store.lock().delete_dataset(&path, params.flag("deleteContents")).map_err(|error| gone(error, &path))?;
+    let now = app.ctx.clock.now();
+    app.store.lock().delete_dataset(now, &path, params.flag("deleteContents")).map_err(|error| gone(error, &path))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST …/datasets/D:undelete`, the only method of that form.
+pub async fn undelete(
+    State(app): State<Arc<App>>,
+    Path((project, call)): Path<(String, String)>,
+    caller: Caller,
+    bytes: Bytes,
+) -> ApiResult<Json<Value>> {
+    let Some(dataset) = call.strip_suffix(":undelete") else {
+        return Err(ApiError::not_found(format!("Not Found: /projects/{project}/datasets/{call}")));
+    };
+    let body = body(&bytes)?;
+    let deleted = match body.get("deletionTime").and_then(Value::as_str) {
+        None => None,
+        Some(text) => Some(rfc3339(text).ok_or_else(|| {
+            ApiError::invalid(format!("Invalid value at 'deletion_time': {text} is not a timestamp")).at("deletionTime")
+        })?),
+    };
+    let path = DatasetPath::new(&project, dataset);
+    let mut store = app.store.lock();
+    store.undelete_dataset(app.ctx.clock.now(), &path, deleted).map_err(|error| gone(error, &path))?;
+    Ok(Json(resource(&caller.base, &path, store.dataset(&path)?)))
+}
+
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    match crate::load::coerce::scalar(&scrimmage_googlesql::Type::Timestamp, text, "deletionTime") {
+        Ok(scrimmage_googlesql::Value::Timestamp(micros)) => Some(Timestamp::from_micros(micros)),
+        _ => None,
+    }
 }
 
 pub async fn list(State(app): State<Arc<App>>, Path(project): Path<String>, params: Params) -> ApiResult<Json<Value>> {
@@ -223,19 +269,42 @@ fn has_label(metadata: &Map<String, Value>, key: &str, value: Option<&str>) -> b
     label.is_some_and(|label| value.is_none_or(|value| value == label))
 }
 
-pub async fn projects(State(app): State<Arc<App>>) -> Json<Value> {
+pub async fn projects(State(app): State<Arc<App>>, params: Params) -> ApiResult<Json<Value>> {
     let store = app.store.lock();
-    let mut names: Vec<&str> =
-        store.datasets.keys().map(|path| path.project.as_str()).chain([&*app.ctx.project]).collect();
+    let mut names: Vec<&str> = store
+        .datasets
+        .iter()
+        .filter(|(_, own)| !own.hidden)
+        .map(|(path, _)| path.project.as_str())
+        .chain([&*app.ctx.project])
+        .collect();
     names.sort_unstable();
     names.dedup();
     let projects: Vec<Value> = names
         .iter()
-        .map(|name| json!({"kind": "bigquery#project", "id": name, "friendlyName": name, "projectReference": {"projectId": name}}))
+        .map(|name| {
+            let number = name.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+            json!({
+                "kind": "bigquery#project",
+                "id": name,
+                "numericId": (number % 1_000_000_000_000).to_string(),
+                "friendlyName": name,
+                "projectReference": {"projectId": name},
+            })
+        })
         .collect();
-    Json(
-        json!({"kind": "bigquery#projectList", "etag": etag(&names.join(",")), "totalItems": projects.len(), "projects": projects}),
-    )
+    let total = projects.len();
+    let (projects, next) = page(projects, params.number("maxResults")?, params.text("pageToken"), 1_000)?;
+    let mut list = json!({
+        "kind": "bigquery#projectList",
+        "etag": etag(&names.join(",")),
+        "totalItems": total,
+        "projects": projects,
+    });
+    if let Some(next) = next {
+        list["nextPageToken"] = json!(next);
+    }
+    Ok(Json(list))
 }
 
 pub async fn service_account(Path(project): Path<String>) -> Json<Value> {

@@ -20,8 +20,8 @@ use crate::jobs::destination::{Destination, Disposition};
 use crate::jobs::load::{self, LoadSpec};
 use crate::jobs::query::{self, QuerySpec};
 use crate::jobs::registry::JobCell;
-use crate::jobs::{Job, JobKind};
-use crate::limits;
+use crate::jobs::{Job, JobKind, JobState};
+use crate::{limits, texts};
 
 /// How long jobs.insert waits for a job that may be done at once; it answers PENDING or RUNNING after that.
 ///
@@ -50,7 +50,7 @@ fn check_job_id(id: &str) -> ApiResult<()> {
 }
 
 /// The `query` part of a configuration; shared by jobs.insert and jobs.query.
-pub fn query_spec(project: &str, query: &Value, dry_run: bool) -> ApiResult<QuerySpec> {
+pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) -> ApiResult<QuerySpec> {
     let sql = query
         .get("query")
         .and_then(Value::as_str)
@@ -78,6 +78,7 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool) -> ApiResult<Quer
         parameters: params::from_json(list)?,
         destination: Destination::from_json(query, Disposition::Empty)?,
         dry_run,
+        identity: caller.identity.clone(),
         max_bytes_billed: match query.get("maximumBytesBilled") {
             Some(Value::String(bytes)) => bytes.parse().ok(),
             Some(bytes) => bytes.as_u64(),
@@ -111,7 +112,7 @@ fn spawn(app: &Arc<App>, cell: &Arc<JobCell>, work: impl FnOnce() + Send + 'stat
             let now = app.ctx.clock.now();
             tracing::error!(%error, "a job's worker ended early");
             cell.update(|job| {
-                job.state = crate::jobs::JobState::Done;
+                job.state = JobState::Done;
                 job.ended = Some(now);
                 job.error = Some(ApiError::new(
                     500,
@@ -171,10 +172,11 @@ pub async fn insert(
     bytes: Bytes,
 ) -> ApiResult<Json<Value>> {
     let resource = body(&bytes)?;
-    let (job, configuration) = read_job(&app, &project, &resource)?;
+    let (mut job, configuration) = read_job(&app, &project, &resource)?;
+    job.user = caller.identity.email().to_owned();
     let cell = match job.kind {
         JobKind::Query => {
-            let spec = query_spec(&project, &configuration["query"], job.dry_run)?;
+            let spec = query_spec(&project, &configuration["query"], job.dry_run, &caller)?;
             if job.dry_run {
                 return dry_run(&app, job, spec, &caller).await;
             }
@@ -202,15 +204,37 @@ async fn dry_run(app: &Arc<App>, job: Job, spec: QuerySpec, caller: &Caller) -> 
     app.jobs.remove(&job.project, &job.id);
     match job.error {
         Some(error) => Err(error),
-        None => Ok(Json(job.resource(&caller.base))),
+        None => Ok(Json(without_id(job.resource(&caller.base)))),
+    }
+}
+
+/// A dry run has no job that could be asked for.
+fn without_id(mut resource: Value) -> Value {
+    resource["id"] =
+        json!(format!("{}:{}.", resource["jobReference"]["projectId"].as_str().unwrap_or_default(), texts::LOCATION));
+    if let Some(reference) = resource["jobReference"].as_object_mut() {
+        reference.shift_remove("jobId");
+    }
+    resource
+}
+
+/// A job is found only in the location that it runs in.
+pub(super) fn check_location(params: &Params, project: &str, job: &str) -> ApiResult<()> {
+    match params.text("location") {
+        Some(location) if !location.is_empty() && !location.eq_ignore_ascii_case(texts::LOCATION) => {
+            Err(ApiError::not_found(format!("Not found: Job {project}:{location}.{job}")))
+        }
+        _ => Ok(()),
     }
 }
 
 pub async fn get(
     State(app): State<Arc<App>>,
     Path((project, job)): Path<(String, String)>,
+    params: Params,
     caller: Caller,
 ) -> ApiResult<Json<Value>> {
+    check_location(&params, &project, &job)?;
     let cell = app.jobs.get(&project, &job)?;
     let resource = cell.lock().resource(&caller.base);
     Ok(Json(resource))
@@ -219,8 +243,10 @@ pub async fn get(
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Path((project, job)): Path<(String, String)>,
+    params: Params,
     caller: Caller,
 ) -> ApiResult<Json<Value>> {
+    check_location(&params, &project, &job)?;
     let cell = app.jobs.get(&project, &job)?;
     let job = cell.lock();
     job.cancel.store(true, Ordering::Relaxed);
@@ -231,7 +257,20 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path((project, job)): Path<(String, String)>,
 ) -> ApiResult<StatusCode> {
-    app.jobs.get(&project, &job)?;
+    let cell = app.jobs.get(&project, &job)?;
+    {
+        let job = cell.lock();
+        if job.parent.is_some() {
+            return Err(ApiError::invalid(format!(
+                "Cannot delete child job {project}:{}; delete its parent job",
+                job.id
+            )));
+        }
+        if job.state != JobState::Done {
+            return Err(ApiError::invalid(format!("Job {project}:{} is still running and cannot be deleted", job.id)));
+        }
+    }
+    app.jobs.remove_children(&project, &job);
     app.jobs.remove(&project, &job);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -247,7 +286,14 @@ pub async fn list(
         Some(token) => Some(super::read_token(token)? as u64),
         None => None,
     };
-    let state = params.text("stateFilter").map(str::to_ascii_uppercase);
+    let states: Vec<String> = params
+        .text("stateFilter")
+        .unwrap_or_default()
+        .split(',')
+        .filter(|state| !state.is_empty())
+        .map(str::to_ascii_uppercase)
+        .collect();
+    let full = params.text("projection").is_some_and(|projection| projection.eq_ignore_ascii_case("full"));
     let parent = params.text("parentJobId");
     let (from, to) = (params.number("minCreationTime")?, params.number("maxCreationTime")?);
     let mut items = Vec::new();
@@ -256,7 +302,8 @@ pub async fn list(
         let job = cell.lock();
         let created = job.created.as_millis() as usize;
         let wanted = job.project == project
-            && state.as_deref().is_none_or(|state| state == job.state.name())
+            && (params.flag("allUsers") || job.user == caller.identity.email())
+            && (states.is_empty() || states.iter().any(|state| state == job.state.name()))
             && job.parent.as_deref() == parent
             && from.is_none_or(|from| created >= from)
             && to.is_none_or(|to| created <= to);
@@ -275,6 +322,9 @@ pub async fn list(
         if let Some(fields) = item.as_object_mut() {
             for key in ["etag", "selfLink", "jobCreationReason"] {
                 fields.shift_remove(key);
+            }
+            if !full {
+                fields.shift_remove("configuration");
             }
         }
         items.push(item);

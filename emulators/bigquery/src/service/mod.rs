@@ -3,8 +3,11 @@
 pub mod cells;
 pub mod datasets;
 pub mod error;
+pub mod iam;
+pub mod identity;
 pub mod jobs;
 pub mod params;
+pub mod policies;
 pub mod queries;
 pub mod routines;
 pub mod schema;
@@ -30,6 +33,7 @@ use scrimmage_googlesql::functions::Draws;
 use serde_json::Value as Json;
 
 use crate::catalog::SharedStore;
+use crate::engine::policy::Identity;
 use crate::jobs::gate::DmlGate;
 use crate::jobs::registry::Jobs;
 use crate::jobs::results::Results;
@@ -41,7 +45,7 @@ use uploads::Uploads;
 pub struct App {
     pub ctx: scrimmage_core::Context,
     pub store: SharedStore,
-    pub jobs: Jobs,
+    pub jobs: Arc<Jobs>,
     pub results: Results,
     pub uploads: Uploads,
     /// Read sessions and write streams.
@@ -51,6 +55,8 @@ pub struct App {
     pub job_count: AtomicU64,
     /// Random numbers for SQL, from the suite's seed.
     pub draws: Draws,
+    /// IAM policies that somebody set, by resource.
+    pub iam: std::sync::Mutex<std::collections::HashMap<String, Json>>,
 }
 
 impl App {
@@ -59,13 +65,14 @@ impl App {
         App {
             ctx,
             store: SharedStore::default(),
-            jobs: Jobs::default(),
+            jobs: Arc::default(),
             results: Results::default(),
             uploads: Uploads::default(),
             storage: storage::Storage::default(),
             dml_gate: Arc::default(),
             job_count: AtomicU64::default(),
             draws,
+            iam: std::sync::Mutex::default(),
         }
     }
 
@@ -84,6 +91,7 @@ impl App {
         self.results.clear();
         self.uploads.clear();
         self.storage.clear();
+        iam::clear(self);
         self.store.lock().clear();
     }
 }
@@ -96,18 +104,41 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/projects/{project}/datasets", get(datasets::list).post(datasets::insert))
         .route(
             "/projects/{project}/datasets/{dataset}",
-            get(datasets::get).put(datasets::update).patch(datasets::patch).delete(datasets::delete),
+            get(datasets::get)
+                .put(datasets::update)
+                .patch(datasets::patch)
+                .delete(datasets::delete)
+                .post(datasets::undelete),
         )
         .route("/projects/{project}/datasets/{dataset}/tables", get(tables::list).post(tables::insert))
         .route(
             "/projects/{project}/datasets/{dataset}/tables/{table}",
-            get(tables::get).put(tables::update).patch(tables::patch).delete(tables::delete),
+            get(tables::get).put(tables::update).patch(tables::patch).delete(tables::delete).post(tables::iam),
         )
         .route("/projects/{project}/datasets/{dataset}/tables/{table}/data", get(tabledata::list))
         .route("/projects/{project}/datasets/{dataset}/tables/{table}/insertAll", post(tabledata::insert_all))
-        .route("/projects/{project}/datasets/{dataset}/routines", get(routines::list))
-        .route("/projects/{project}/datasets/{dataset}/routines/{routine}", get(routines::get).delete(routines::delete))
+        .route(
+            "/projects/{project}/datasets/{dataset}/tables/{table}/rowAccessPolicies",
+            get(policies::list).post(policies::insert),
+        )
+        .route(
+            "/projects/{project}/datasets/{dataset}/tables/{table}/rowAccessPolicies:batchDelete",
+            post(policies::batch_delete),
+        )
+        .route(
+            "/projects/{project}/datasets/{dataset}/tables/{table}/rowAccessPolicies/{policy}",
+            get(policies::get).put(policies::update).delete(policies::delete).post(policies::iam),
+        )
+        .route("/projects/{project}/datasets/{dataset}/routines", get(routines::list).post(routines::insert))
+        .route(
+            "/projects/{project}/datasets/{dataset}/routines/{routine}",
+            get(routines::get).put(routines::update).delete(routines::delete).post(routines::iam),
+        )
         .route("/projects/{project}/datasets/{dataset}/models", get(routines::no_models))
+        .route(
+            "/projects/{project}/datasets/{dataset}/models/{model}",
+            get(routines::no_model).patch(routines::no_model).delete(routines::no_model),
+        )
         .route("/projects/{project}/jobs", get(jobs::list).post(jobs::insert))
         .route("/projects/{project}/jobs/{job}", get(jobs::get))
         .route("/projects/{project}/jobs/{job}/cancel", post(jobs::cancel))
@@ -151,6 +182,8 @@ pub struct Caller {
     pub base: String,
     pub if_match: Option<String>,
     pub if_none_match: Option<String>,
+    /// Who calls, see [`identity`].
+    pub identity: Arc<Identity>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -160,7 +193,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let host =
             text(HOST).or_else(|| parts.uri.authority().map(ToString::to_string)).unwrap_or_else(|| "localhost".into());
-        Ok(Caller { base: format!("http://{host}"), if_match: text(IF_MATCH), if_none_match: text(IF_NONE_MATCH) })
+        Ok(Caller {
+            base: format!("http://{host}"),
+            if_match: text(IF_MATCH),
+            if_none_match: text(IF_NONE_MATCH),
+            identity: Arc::new(identity::of(&parts.headers)),
+        })
     }
 }
 
@@ -238,7 +276,10 @@ fn read_token_as<T>(token: &str, read: impl FnOnce(&str) -> Option<T>) -> ApiRes
         .ok_or_else(|| ApiError::invalid(format!("Invalid value for pageToken: {token}")).at("pageToken"))
 }
 
-/// Query-string parameters, last one wins.
+/// Parameters that may be given several times; their values are joined by commas.
+const REPEATED: [&str; 2] = ["stateFilter", "selectedFields"];
+
+/// Query-string parameters, last one wins but for [`REPEATED`].
 #[derive(Clone, Debug, Default)]
 pub struct Params(pub std::collections::HashMap<String, String>);
 
@@ -266,7 +307,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let query = axum::extract::Query::from_request_parts(parts, state).await;
-        query.map(|axum::extract::Query(map)| Params(map)).map_err(|error| ApiError::invalid(error.to_string()))
+        let query = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        let axum::extract::Query(pairs) = query.map_err(|error| ApiError::invalid(error.to_string()))?;
+        let mut params = std::collections::HashMap::new();
+        for (key, value) in pairs {
+            let repeated = REPEATED.contains(&key.as_str());
+            match params.get_mut(&key) {
+                Some(old) if repeated => *old = format!("{old},{value}"),
+                _ => drop(params.insert(key, value)),
+            }
+        }
+        Ok(Params(params))
     }
 }

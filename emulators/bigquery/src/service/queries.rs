@@ -13,7 +13,7 @@ use super::cells::Timestamps;
 use super::error::{ApiError, ApiResult};
 use super::schema::{self, Modes};
 use super::tabledata::{read_page, timestamps};
-use super::{App, Params, body, etag};
+use super::{App, Caller, Params, body, etag};
 use crate::jobs::registry::JobCell;
 use crate::jobs::{Job, JobKind, JobState};
 use crate::limits;
@@ -36,7 +36,12 @@ const CONFIGURATION: [&str; 9] = [
     "connectionProperties",
 ];
 
-pub async fn query(State(app): State<Arc<App>>, Path(project): Path<String>, bytes: Bytes) -> ApiResult<Response> {
+pub async fn query(
+    State(app): State<Arc<App>>,
+    Path(project): Path<String>,
+    caller: Caller,
+    bytes: Bytes,
+) -> ApiResult<Response> {
     let request = body(&bytes)?;
     let mut query = Map::new();
     for key in CONFIGURATION {
@@ -67,7 +72,8 @@ pub async fn query(State(app): State<Arc<App>>, Path(project): Path<String>, byt
         None => {
             let (mut job, configuration) = super::jobs::read_job(&app, &project, &resource)?;
             job.dry_run = dry_run;
-            let spec = super::jobs::query_spec(&project, &configuration["query"], dry_run)?;
+            job.user = caller.identity.email().to_owned();
+            let spec = super::jobs::query_spec(&project, &configuration["query"], dry_run, &caller)?;
             super::jobs::start_query(&app, job, spec)?
         }
     };

@@ -192,6 +192,42 @@ fn column_json(column: &ColumnDef, modes: Modes) -> Value {
     Value::Object(field)
 }
 
+/// The columns that `selectedFields` names: `a,b.c` keeps `a`, and of `b` the field `c`.
+pub fn selected(schema: &Schema, wanted: &str) -> Schema {
+    let paths: Vec<Vec<&str>> = wanted
+        .split(',')
+        .map(|path| path.trim().split('.').collect())
+        .filter(|path: &Vec<&str>| !path.is_empty())
+        .collect();
+    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+    Schema { columns: pick(&schema.columns, &paths) }
+}
+
+/// Paths are no deeper than schemas nest.
+fn pick(columns: &[ColumnDef], paths: &[&[&str]]) -> Vec<ColumnDef> {
+    let mut out = Vec::new();
+    for column in columns {
+        let below: Vec<&[&str]> = paths
+            .iter()
+            .filter_map(|path| path.split_first())
+            .filter(|(first, _)| first.eq_ignore_ascii_case(&column.name))
+            .map(|(_, rest)| rest)
+            .collect();
+        if below.is_empty() {
+            continue;
+        }
+        let mut column = column.clone();
+        if !column.fields.is_empty() && below.iter().all(|rest| !rest.is_empty()) {
+            column.fields = pick(&column.fields, &below);
+            let record = Type::struct_of(column.fields.iter().map(|field| (field.name.clone(), field.ty.clone())));
+            column.ty = if matches!(column.ty, Type::Array(_)) { Type::array(record) } else { record };
+            column.params = TypeParams::default();
+        }
+        out.push(column);
+    }
+    out
+}
+
 /// The name that REST gives a type: the legacy ones where there are two.
 pub fn type_name(ty: &Type) -> &'static str {
     match ty {

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use super::cells::{self, Timestamps};
 use super::error::{ApiError, ApiResult};
 use super::{App, Params, body, etag, read_token, write_token};
+use scrimmage_core::Timestamp;
+
+use crate::engine::Store;
 use crate::engine::dataset::TableKind;
+use crate::engine::store::NewTable;
 use crate::engine::table::TableVersion;
 use crate::limits;
 use crate::load::{Rows, coerce};
@@ -102,7 +106,7 @@ pub async fn list(
 
 /// The same rows with only the named top-level columns.
 fn select_fields(version: &Arc<TableVersion>, fields: &str) -> Arc<TableVersion> {
-    let wanted: Vec<&str> = fields.split(',').map(|field| field.split('.').next().unwrap_or(field)).collect();
+    let wanted: Vec<&str> = fields.split(',').map(|field| field.trim().split('.').next().unwrap_or(field)).collect();
     let columns = version
         .shape
         .schema
@@ -119,6 +123,22 @@ fn select_fields(version: &Arc<TableVersion>, fields: &str) -> Arc<TableVersion>
     ))
 }
 
+/// The table that a template and a suffix name, made like the template where it is missing.
+fn from_template(store: &mut Store, now: Timestamp, template: &TablePath, suffix: &str) -> ApiResult<TablePath> {
+    let path = TablePath { table: format!("{}{suffix}", template.table), ..template.clone() };
+    if store.table(&path).is_err() {
+        let entry = store.table(template).map_err(|_| ApiError::not_found(texts::table_gone(template)))?;
+        let new = NewTable {
+            shape: (*entry.current().shape).clone(),
+            kind: TableKind::Table,
+            expires: entry.expires,
+            metadata: entry.metadata.clone(),
+        };
+        store.create_table(now, &path, new, Vec::new(), false)?;
+    }
+    Ok(path)
+}
+
 pub async fn insert_all(
     State(app): State<Arc<App>>,
     Path((project, dataset, table)): Path<(String, String, String)>,
@@ -126,11 +146,11 @@ pub async fn insert_all(
 ) -> ApiResult<Json<Value>> {
     let body = body(&bytes)?;
     let flag = |key: &str| body.get(key).and_then(Value::as_bool).unwrap_or(false);
-    let suffix = body.get("templateSuffix").and_then(Value::as_str);
-    if suffix.is_some() {
-        return Err(ApiError::not_implemented("templateSuffix"));
-    }
-    let path = TablePath { project, dataset, table };
+    let (table, partition) = match table.split_once('$') {
+        Some((table, partition)) => (table.to_owned(), Some(partition.to_owned())),
+        None => (table, None),
+    };
+    let mut path = TablePath { project, dataset, table };
     let rows = body
         .get("rows")
         .and_then(Value::as_array)
@@ -145,11 +165,22 @@ pub async fn insert_all(
     }
     let now = app.ctx.clock.now();
     let mut store = app.store.lock();
+    if let Some(suffix) = body.get("templateSuffix").and_then(Value::as_str).filter(|suffix| !suffix.is_empty()) {
+        path = from_template(&mut store, now, &path, suffix)?;
+    }
     let entry = store.entry(&path).map_err(|_| ApiError::not_found(texts::table_gone(&path)))?;
     if !matches!(entry.kind, TableKind::Table | TableKind::Clone { .. }) {
         return Err(ApiError::invalid(format!("Cannot add rows to a table of type {}.", entry.kind.name())));
     }
-    let schema = entry.current().shape.schema.clone();
+    let shape = entry.current().shape.clone();
+    let partition =
+        match &partition {
+            None => None,
+            Some(id) => Some(shape.partitioning.as_ref().and_then(|own| own.parse(id)).ok_or_else(|| {
+                ApiError::invalid(format!("Invalid partition decorator ${id} for table {}", path.table))
+            })?),
+        };
+    let schema = shape.schema.clone();
     let mut read = Rows::new(&schema);
     let mut errors = Vec::new();
     let mut good = Vec::new();
@@ -170,6 +201,7 @@ pub async fn insert_all(
         for index in (0..rows.len() as u64).filter(|index| !bad.contains(index)) {
             errors.push(json!({"index": index, "errors": [{"reason": "stopped", "location": "", "debugInfo": "", "message": ""}]}));
         }
+        errors.sort_by_key(|error| error["index"].as_u64());
         return Ok(Json(json!({"kind": "bigquery#tableDataInsertAllResponse", "insertErrors": errors})));
     }
     for (insert_id, values) in good {
@@ -179,7 +211,7 @@ pub async fn insert_all(
     }
     let batch: Batch = read.finish();
     if batch.len > 0 {
-        store.write_streaming(now, &path, batch)?;
+        store.write_streaming(now, &path, batch, partition)?;
     }
     let mut answer = json!({"kind": "bigquery#tableDataInsertAllResponse"});
     if !errors.is_empty() {

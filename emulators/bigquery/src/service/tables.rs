@@ -193,8 +193,8 @@ fn describe_layout(resource: &mut Value, entry: &TableEntry) {
         resource["expirationTime"] = json!(expires.as_millis().to_string());
     }
     match &entry.kind {
-        TableKind::View { sql } => resource["view"] = json!({"query": sql, "useLegacySql": false}),
-        TableKind::MaterializedView { sql } => resource["materializedView"] = json!({"query": sql}),
+        TableKind::View { sql, .. } => resource["view"] = json!({"query": sql, "useLegacySql": false}),
+        TableKind::MaterializedView { sql, .. } => resource["materializedView"] = json!({"query": sql}),
         TableKind::Snapshot { of, at } => {
             resource["snapshotDefinition"] =
                 json!({"baseTableReference": table_reference(of), "snapshotTime": at.to_string()});
@@ -207,7 +207,7 @@ fn describe_layout(resource: &mut Value, entry: &TableEntry) {
     }
 }
 
-fn gone(error: EngineError) -> ApiError {
+pub(super) fn gone(error: EngineError) -> ApiError {
     match error {
         EngineError::TableNotFound(path) => ApiError::not_found(texts::table_gone(&path)),
         EngineError::DatasetNotFound { project, dataset } => {
@@ -264,11 +264,11 @@ pub async fn insert(
     let (kind, schema) = match (view("view"), view("materializedView")) {
         (Some(sql), _) => {
             let schema = crate::jobs::view_schema(&app, &path, &sql)?;
-            (TableKind::View { sql }, schema)
+            (TableKind::View { sql, renames: false }, schema)
         }
         (None, Some(sql)) => {
             let schema = crate::jobs::view_schema(&app, &path, &sql)?;
-            (TableKind::MaterializedView { sql }, schema)
+            (TableKind::MaterializedView { sql, renames: false }, schema)
         }
         (None, None) => (TableKind::Table, schema::from_json(body.get("schema").unwrap_or(&Value::Null))?),
     };
@@ -285,13 +285,41 @@ pub async fn insert(
 pub async fn get(
     State(app): State<Arc<App>>,
     Path((project, dataset, table)): Path<(String, String, String)>,
+    params: Params,
     caller: Caller,
 ) -> ApiResult<Response> {
     let path = table_path(project, dataset, &table);
     let now = app.ctx.clock.now();
     let store = app.store.lock();
     let entry = store.table(&path).map_err(gone)?;
-    Ok(caller.answer(resource(&caller.base, entry, now)))
+    let mut resource = resource(&caller.base, entry, now);
+    if let Some(fields) = resource.as_object_mut() {
+        match params.text("view") {
+            None | Some("" | "FULL" | "STORAGE_STATS" | "TABLE_METADATA_VIEW_UNSPECIFIED") => {}
+            Some("BASIC") => fields
+                .retain(|key, _| !(key.starts_with("num") || key == "lastModifiedTime" || key == "streamingBuffer")),
+            Some(other) => return Err(ApiError::invalid(format!("Invalid value for view: {other}")).at("view")),
+        }
+    }
+    if let Some(wanted) = params.text("selectedFields").filter(|wanted| !wanted.is_empty()) {
+        let shape = &entry.current().shape;
+        let schema = schema::selected(&shape.schema, wanted);
+        resource["schema"] = schema::to_json(&schema, Modes::OmitNullable);
+    }
+    Ok(caller.answer(resource))
+}
+
+/// `POST …/tables/T:getIamPolicy` and its sisters.
+pub async fn iam(
+    State(app): State<Arc<App>>,
+    Path((project, dataset, call)): Path<(String, String, String)>,
+    bytes: Bytes,
+) -> ApiResult<Json<Value>> {
+    let (table, method) = call.split_once(':').unwrap_or((&call, ""));
+    let path = table_path(project, dataset, table);
+    app.store.lock().table(&path).map_err(gone)?;
+    let name = format!("tables/{}.{}.{}", path.project, path.dataset, path.table);
+    super::iam::call(&app, &name, method, &body(&bytes)?)
 }
 
 pub async fn delete(
@@ -382,7 +410,10 @@ fn change(
     for (key, materialized) in [("view", false), ("materializedView", true)] {
         if let Some(sql) = body.get(key).and_then(|view| view.get("query")).and_then(Value::as_str) {
             let sql = sql.to_owned();
-            entry.kind = if materialized { TableKind::MaterializedView { sql } } else { TableKind::View { sql } };
+            entry.kind = match materialized {
+                true => TableKind::MaterializedView { sql, renames: false },
+                false => TableKind::View { sql, renames: false },
+            };
         }
     }
     entry.modified = now;
@@ -454,6 +485,9 @@ pub async fn list(
                 "creationTime": entry.created.as_millis().to_string(),
             });
             describe_layout(&mut item, entry);
+            if let Some(view) = item.get_mut("view").and_then(Value::as_object_mut) {
+                view.shift_remove("query");
+            }
             for key in ["labels", "friendlyName"] {
                 if let Some(value) = entry.metadata.get(key) {
                     item[key] = value.clone();
@@ -475,8 +509,14 @@ pub async fn list(
 }
 
 /// Cuts any list into pages; shared with the smaller lists.
-pub fn list_page(kind: &str, key: &str, items: Vec<Value>, params: &Params) -> ApiResult<Json<Value>> {
-    let (items, next) = page(items, params.number("maxResults")?, params.text("pageToken"), 1_000)?;
+pub fn list_page(
+    kind: &str,
+    key: &str,
+    items: Vec<Value>,
+    params: &Params,
+    count: Option<usize>,
+) -> ApiResult<Json<Value>> {
+    let (items, next) = page(items, count, params.text("pageToken"), 1_000)?;
     let mut list = json!({"kind": kind, "etag": etag(&format!("{kind}{}", items.len()))});
     if !items.is_empty() {
         list[key] = Value::Array(items);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_ipc::CompressionType;
 use scrimmage_core::{Status, Timestamp};
 use scrimmage_googlesql::ast::{QueryBody, Statement, StatementKind};
-use scrimmage_googlesql::catalog::{ColumnDef, Parameters, TablePath};
+use scrimmage_googlesql::catalog::{ColumnDef, TablePath};
 use scrimmage_googlesql::exec::column::{Batch, Column};
 use scrimmage_googlesql::parser;
 use scrimmage_googlesql::{Type, Value};
@@ -19,6 +19,7 @@ use super::sessions::{Rows, Wire};
 use super::{engine_status, from_wire, sql_status, table_path, to_wire};
 use crate::catalog::NameScope;
 use crate::engine::dataset::TableKind;
+use crate::engine::policy::Identity;
 use crate::formats::avro_encode::Encoder;
 use crate::formats::{arrow_schema, arrow_write, avro_schema, nested_columns};
 use crate::jobs::statement::{Runner, Surroundings};
@@ -220,19 +221,8 @@ fn rows(
     let statement = parser::parse_statement(&sql).map_err(|error| sql_status(&error))?;
     let restriction = options.row_restriction.trim();
     let statement = restricted(statement, restriction, &options.row_restriction)?;
-    let runner = Runner {
-        store: app.store.clone(),
-        gate: app.dml_gate.clone(),
-        ctx: app.ctx.clone(),
-        draws: app.draws.clone(),
-        scope: NameScope { project: project.to_owned(), dataset: None },
-        parameters: Parameters::default(),
-        cancel: Arc::default(),
-        dry_run: false,
-        temp: None,
-        transaction: None,
-        max_bytes_billed: None,
-    };
+    let scope = NameScope { project: project.to_owned(), dataset: None };
+    let runner = Runner::new(app, scope, Arc::new(Identity::new(crate::jobs::USER)));
     let around = Surroundings { variables: &HashMap::new(), parameters: &runner.parameters, time_zone: "UTC" };
     let done = runner.run(&statement, around).map_err(|error| sql_status(&error.locate(&options.row_restriction)))?;
     let batches = done.query.map_or_else(Vec::new, |query| query.batches);
