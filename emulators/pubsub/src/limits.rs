@@ -24,6 +24,10 @@ pub const ATTRIBUTE_VALUE_BYTES: usize = 1_024;
 pub const ORDERING_KEY_BYTES: usize = 1_024;
 /// Bytes of a subscription's filter.
 pub const FILTER_BYTES: usize = 256;
+/// Bytes of a schema's definition.
+pub const SCHEMA_BYTES: usize = 300_000;
+/// Revisions of a schema at a time.
+pub const SCHEMA_REVISIONS: usize = 20;
 /// Nesting of a filter. Ours: 256 bytes cannot need more, and the parser recurses.
 pub const FILTER_DEPTH: usize = 64;
 /// Shortest and longest resource id.

@@ -116,6 +116,42 @@ pub enum Error {
     /// Ours; documented behaviour.
     #[error("The snapshot belongs to another topic than the subscription (resource={0}).")]
     ForeignSnapshot(String),
+    /// Observed for Protocol Buffers with the first sentence alone; what is wrong with the definition is ours.
+    #[error("Invalid schema definition: Could not parse schema. {0}")]
+    BadDefinition(String),
+    /// Observed, with its details. The reasons are observed for Avro, ours for Protocol Buffers.
+    #[error("Invalid data in message: Message failed schema validation.")]
+    SchemaViolation { reason: &'static str, revision_info: String },
+    /// Ours; documented behaviour.
+    #[error("The schema of the topic was deleted. Messages cannot be published until the topic has another or none.")]
+    DeletedSchema,
+    /// Ours; documented behaviour.
+    #[error("Invalid schema definition: it is not compatible with the schema's revision {0}.")]
+    Incompatible(String),
+    /// Ours.
+    #[error("Invalid schema definition: all revisions of a schema must have the same type.")]
+    OtherType,
+    /// Ours; documented limit.
+    #[error("The schema has 20 revisions, the most there may be. Delete one first (resource={0}).")]
+    TooManyRevisions(String),
+    /// Ours; documented behaviour.
+    #[error("The last revision of a schema cannot be deleted. Delete the schema instead (resource={0}).")]
+    LastRevision(String),
+    /// Observed, with Google's IAM in general.
+    #[error("There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")]
+    ConcurrentPolicy,
+    /// Observed, with Google's IAM in general.
+    #[error("Permission {0} is not valid for this resource.")]
+    BadPermission(String),
+    /// Observed, with Google's IAM in general.
+    #[error("Role {0} is not supported for this resource.")]
+    BadRole(String),
+    /// Observed, with Google's IAM in general.
+    #[error("Invalid argument: The member {0} is of an unknown type. Please set a valid type prefix for the member.")]
+    BadMember(String),
+    /// Ours; documented behaviour.
+    #[error("A policy with conditions must have version 3.")]
+    ConditionVersion,
     /// Ours.
     #[error("The page token is invalid.")]
     BadPageToken,
@@ -140,9 +176,13 @@ impl Error {
         match self {
             Error::NotFound(_) => Code::NotFound,
             Error::AlreadyExists(_) => Code::AlreadyExists,
-            Error::WrongType | Error::Detached(_) | Error::ShortSnapshot(_) | Error::ForeignSnapshot(_) => {
-                Code::FailedPrecondition
-            }
+            Error::WrongType
+            | Error::Detached(_)
+            | Error::ShortSnapshot(_)
+            | Error::ForeignSnapshot(_)
+            | Error::TooManyRevisions(_)
+            | Error::LastRevision(_) => Code::FailedPrecondition,
+            Error::ConcurrentPolicy => Code::Aborted,
             Error::Unimplemented(_) => Code::Unimplemented,
             Error::Reset => Code::Unavailable,
             _ => Code::InvalidArgument,
@@ -165,6 +205,15 @@ impl From<Error> for Status {
                 reason: EXACTLY_ONCE_REASON.to_owned(),
                 domain: "pubsub.googleapis.com".to_owned(),
                 metadata: ids.into_iter().map(|(id, why)| (id, why.to_owned())).collect(),
+            }),
+            Error::SchemaViolation { reason, revision_info } => status.with_detail(Detail::ErrorInfo {
+                reason: reason.to_owned(),
+                domain: "pubsub.googleapis.com".to_owned(),
+                metadata: [
+                    ("message".to_owned(), "Message failed schema validation".to_owned()),
+                    ("revisionInfo".to_owned(), revision_info),
+                ]
+                .into(),
             }),
             _ => status,
         }

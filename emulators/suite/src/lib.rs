@@ -121,6 +121,8 @@ impl Builder {
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
+            .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))
+            .grpc("pubsub", pubsub.iam())
             .grpc("bigquery", bigquery.storage_read())
             .http_service(HttpService::bigquery(bigquery.router()))
             .on_reset({

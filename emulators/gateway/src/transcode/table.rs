@@ -63,6 +63,17 @@ impl Table {
                 if let Some(rule) = options.get_extension(&http).as_message() {
                     add(&mut rules, &method, rule, true);
                 }
+                // The shared annotation says POST; Pub/Sub's own REST reference says GET, and clients follow it.
+                if method.full_name() == "google.iam.v1.IAMPolicy.GetIamPolicy" {
+                    rules.extend(Template::parse("/v1/{resource=**}:getIamPolicy").map(|template| Rule {
+                        grpc_path: "/google.iam.v1.IAMPolicy/GetIamPolicy".to_owned(),
+                        body: Body::None,
+                        verb: Verb::Get,
+                        template,
+                        parity: None,
+                        method: method.clone(),
+                    }));
+                }
             }
         }
         // Stable: among the like, the order of the `.proto` files.

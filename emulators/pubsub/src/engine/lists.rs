@@ -12,9 +12,22 @@ pub struct Page {
     pub next: String,
 }
 
+/// The same for things that are not kept by id.
+pub struct PageOf<T> {
+    pub items: Vec<T>,
+    /// Empty on the last page.
+    pub next: String,
+}
+
 /// The page of `all`, names ascending, that follows `token`. A size of 0 is the default; larger ones
 /// than the maximum are cut to it.
 pub fn page<'a>(all: impl Iterator<Item = (&'a String, &'a u64)>, size: i32, token: &str) -> Result<Page, Error> {
+    let page = page_of(all, size, token)?;
+    Ok(Page { ids: page.items.into_iter().copied().collect(), next: page.next })
+}
+
+/// The same for anything that has a name.
+pub fn page_of<'a, T>(all: impl Iterator<Item = (&'a String, T)>, size: i32, token: &str) -> Result<PageOf<T>, Error> {
     let size = match usize::try_from(size) {
         Ok(0) => limits::PAGE,
         Ok(size) => size.min(limits::MAX_PAGE),
@@ -22,19 +35,19 @@ pub fn page<'a>(all: impl Iterator<Item = (&'a String, &'a u64)>, size: i32, tok
     };
     let after = if token.is_empty() { None } else { Some(read(token).ok_or(Error::BadPageToken)?) };
     let mut rest = all.filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after)).peekable();
-    let mut ids = Vec::new();
+    let mut items = Vec::new();
     let mut last = None;
-    while ids.len() < size
-        && let Some((name, id)) = rest.next()
+    while items.len() < size
+        && let Some((name, item)) = rest.next()
     {
-        ids.push(*id);
+        items.push(item);
         last = Some(name);
     }
     let next = match (rest.peek(), last) {
         (Some(_), Some(last)) => URL_SAFE_NO_PAD.encode(last),
         _ => String::new(),
     };
-    Ok(Page { ids, next })
+    Ok(PageOf { items, next })
 }
 
 fn read(token: &str) -> Option<String> {

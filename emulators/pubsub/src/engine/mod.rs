@@ -16,8 +16,10 @@ pub mod lists;
 pub mod masks;
 pub mod message;
 pub mod names;
+pub mod policies;
 pub mod publish;
 pub mod push;
+pub mod schemas;
 pub mod settings;
 pub mod snapshots;
 pub mod subscriptions;
@@ -78,6 +80,8 @@ pub struct Engine {
     sub_names: BTreeMap<String, SubId>,
     snapshots: HashMap<SnapshotId, Snapshot>,
     snapshot_names: BTreeMap<String, SnapshotId>,
+    schemas: schemas::Schemas,
+    policies: policies::Policies,
     timers: Timers,
     /// Waiting pulls and open streams.
     tokens: HashMap<Token, SubId>,
@@ -103,6 +107,8 @@ impl Engine {
             sub_names: BTreeMap::new(),
             snapshots: HashMap::new(),
             snapshot_names: BTreeMap::new(),
+            schemas: schemas::Schemas::new(),
+            policies: policies::Policies::new(),
             timers: Timers::default(),
             tokens: HashMap::new(),
             ended: HashMap::new(),

@@ -16,6 +16,7 @@ pub enum Kind {
     Topic,
     Subscription,
     Snapshot,
+    Schema,
 }
 
 impl Kind {
@@ -24,6 +25,7 @@ impl Kind {
             Kind::Topic => "topics",
             Kind::Subscription => "subscriptions",
             Kind::Snapshot => "snapshots",
+            Kind::Schema => "schemas",
         }
     }
 }

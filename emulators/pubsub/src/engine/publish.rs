@@ -18,9 +18,10 @@ pub struct Publish(pub pb::PublishRequest);
 
 impl Command for Publish {
     type Outcome = Vec<String>;
-    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<Vec<String>, Error> {
+    fn run(mut self, engine: &mut Engine, now: Timestamp) -> Result<Vec<String>, Error> {
         check(&self.0)?;
         let topic = engine.topic(&self.0.topic)?;
+        engine.apply_schema(topic, &mut self.0.messages)?;
         Ok(self.0.messages.into_iter().map(|message| engine.append(now, topic, message)).collect())
     }
 }

@@ -114,8 +114,8 @@ fn transforms(transforms: &[pb::MessageTransform]) -> Result<(), Error> {
 pub fn topic(config: &mut pb::Topic) -> Result<Option<Duration>, Error> {
     names::check(Kind::Topic, &config.name)?;
     transforms(&config.message_transforms)?;
-    if config.schema_settings.as_ref().is_some_and(|settings| !settings.schema.is_empty()) {
-        return Err(Error::Unimplemented("A schema (schema_settings)"));
+    if config.schema_settings.as_ref().is_some_and(|settings| settings.schema.is_empty()) {
+        config.schema_settings = None;
     }
     if config.ingestion_data_source_settings.as_ref().is_some_and(|settings| settings.source.is_some()) {
         return Err(Error::Unimplemented("Ingestion (ingestion_data_source_settings)"));

@@ -210,6 +210,7 @@ impl Engine {
     fn remove_snapshot(&mut self, id: SnapshotId) {
         let Some(snapshot) = self.snapshots.remove(&id) else { return };
         self.snapshot_names.remove(&snapshot.config.name);
+        self.policies.remove(&snapshot.config.name);
         if let Some(topic) = snapshot.topic.and_then(|topic| self.topics.get_mut(&topic)) {
             topic.snapshots.retain(|other| *other != id);
         }

@@ -259,6 +259,7 @@ impl Engine {
             subscription.backlog.clear(&mut self.timers);
         }
         self.sub_names.remove(&name);
+        self.policies.remove(&name);
     }
 
     /// Deletes a subscription that nobody has used for its time to live. Open streams and waiting

@@ -45,6 +45,7 @@ impl Command for CreateTopic {
         if engine.topic_names.contains_key(&config.name) {
             return Err(Error::already_exists(&config.name));
         }
+        engine.check_schema_settings(&config)?;
         let id = engine.next_id();
         engine.topic_names.insert(config.name.clone(), id);
         let topic = Topic {
@@ -65,10 +66,13 @@ impl Command for UpdateTopic {
     fn run(self, engine: &mut Engine, now: Timestamp) -> Result<pb::Topic, Error> {
         let given = self.0.topic.unwrap_or_default();
         let id = engine.topic(&given.name)?;
-        let topic = engine.topics.get_mut(&id).ok_or_else(|| Error::not_found(&given.name))?;
+        let topic = engine.topics.get(&id).ok_or_else(|| Error::not_found(&given.name))?;
         let mut config = topic.config.clone();
         masks::topic(&mut config, &given, self.0.update_mask.as_ref())?;
-        topic.retention = settings::topic(&mut config)?;
+        let retention = settings::topic(&mut config)?;
+        engine.check_schema_settings(&config)?;
+        let topic = engine.topics.get_mut(&id).ok_or_else(|| Error::not_found(&given.name))?;
+        topic.retention = retention;
         topic.config = config.clone();
         if topic.retention.is_none() {
             topic.log.clear();
@@ -123,6 +127,7 @@ impl Command for DeleteTopic {
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         let id = engine.topic(&self.0)?;
         engine.topic_names.remove(&self.0);
+        engine.policies.remove(&self.0);
         let Some(topic) = engine.topics.remove(&id) else { return Ok(()) };
         // Detached ones too: they are no members of the topic any more, but show its name.
         for sub in engine.subs.values_mut().filter(|sub| sub.config.topic == self.0) {

@@ -1,8 +1,10 @@
 //! The service: sockets' side of the engine. A lock around it, one timer, and whom to wake.
 
 mod envelope;
+mod iam;
 mod publisher;
 mod push;
+mod schemas;
 mod streaming;
 mod subscriber;
 
@@ -10,7 +12,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use scrimmage_core::{Context, Timestamp};
+use scrimmage_protos::google::iam::v1::iam_policy_server::IamPolicyServer;
 use scrimmage_protos::google::pubsub::v1::publisher_server::PublisherServer;
+use scrimmage_protos::google::pubsub::v1::schema_service_server::SchemaServiceServer;
 use scrimmage_protos::google::pubsub::v1::subscriber_server::SubscriberServer;
 use tokio::sync::{Notify, watch};
 
@@ -19,7 +23,9 @@ use crate::engine::{Command, Engine, Token, Wake};
 use crate::limits;
 use crate::texts::Error;
 
+pub use iam::IamPolicies;
 pub use publisher::PublisherService;
+pub use schemas::Schemas;
 pub use subscriber::SubscriberService;
 
 /// One suite's Pub/Sub. Clones share it; when the last is gone, its tasks end.
@@ -62,7 +68,19 @@ impl PubSub {
             .max_encoding_message_size(usize::MAX)
     }
 
-    /// Forgets every topic, subscription, snapshot and message. Waiting pulls and streams end with
+    /// The gRPC service `google.pubsub.v1.SchemaService`.
+    pub fn schemas(&self) -> SchemaServiceServer<Schemas> {
+        SchemaServiceServer::new(Schemas { shell: self.shell.clone() })
+            .max_decoding_message_size(limits::DECODE_BYTES)
+            .max_encoding_message_size(usize::MAX)
+    }
+
+    /// The gRPC service `google.iam.v1.IAMPolicy`, for the resources of Pub/Sub.
+    pub fn iam(&self) -> IamPolicyServer<IamPolicies> {
+        IamPolicyServer::new(IamPolicies { shell: self.shell.clone() })
+    }
+
+    /// Forgets every schema, topic, subscription, snapshot and message. Waiting pulls and streams end with
     /// UNAVAILABLE; pushes under way are broken off.
     pub fn reset(&self) {
         let mut state = self.shell.state();

@@ -14,8 +14,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use scrimmage_core::journal::{Body, Event};
 use scrimmage_core::{Clock, Context, Timestamp};
+use scrimmage_protos::google::iam::v1::iam_policy_client::IamPolicyClient;
 use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::publisher_client::PublisherClient;
+use scrimmage_protos::google::pubsub::v1::schema_service_client::SchemaServiceClient;
 use scrimmage_protos::google::pubsub::v1::subscriber_client::SubscriberClient;
 use scrimmage_pubsub::PubSub;
 use tokio::net::TcpListener;
@@ -33,6 +35,8 @@ pub struct Stage {
     pub pubsub: PubSub,
     pub publisher: PublisherClient<Channel>,
     pub subscriber: SubscriberClient<Channel>,
+    pub schemas: SchemaServiceClient<Channel>,
+    pub iam: IamPolicyClient<Channel>,
 }
 
 impl Stage {
@@ -42,7 +46,10 @@ impl Stage {
         let pubsub = PubSub::new(ctx.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let routes = tonic::service::Routes::new(pubsub.publisher()).add_service(pubsub.subscriber());
+        let routes = tonic::service::Routes::new(pubsub.publisher())
+            .add_service(pubsub.subscriber())
+            .add_service(pubsub.schemas())
+            .add_service(pubsub.iam());
         let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
         tokio::spawn(tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(incoming));
         let channel =
@@ -52,6 +59,8 @@ impl Stage {
             ctx,
             pubsub,
             publisher: PublisherClient::new(channel.clone()).max_encoding_message_size(limit),
+            schemas: SchemaServiceClient::new(channel.clone()),
+            iam: IamPolicyClient::new(channel.clone()),
             subscriber: SubscriberClient::new(channel).max_decoding_message_size(limit),
         };
         stage.publisher.create_topic(pb::Topic { name: TOPIC.into(), ..Default::default() }).await.expect("a topic");
