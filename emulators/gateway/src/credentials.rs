@@ -20,7 +20,31 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Whether a path belongs here.
 pub fn covers(path: &str) -> bool {
-    path == "/" || path == "/token" || path.starts_with(METADATA)
+    path == "/" || path == "/token" || path.starts_with(METADATA) || is_identity(path)
+}
+
+/// Where Google publishes what its identity tokens are signed with, on whatever host.
+fn is_identity(path: &str) -> bool {
+    matches!(path, "/oauth2/v3/certs" | "/oauth2/v1/certs" | "/.well-known/openid-configuration")
+}
+
+fn identity(request: &Request<Body>) -> Response<Body> {
+    if request.method() != Method::GET {
+        return transcode::not_found();
+    }
+    let answer = match request.uri().path() {
+        "/oauth2/v3/certs" => scrimmage_identity::jwks(),
+        "/oauth2/v1/certs" => scrimmage_identity::certificates(),
+        _ => {
+            let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+            scrimmage_identity::discovery(&format!("http://{}", host.unwrap_or("localhost")))
+        }
+    };
+    let mut response = error::json_response(200, &answer, true);
+    // Verifiers keep the keys as long as they are told to.
+    let cached = HeaderValue::from_static("public, max-age=3600, must-revalidate, no-transform");
+    response.headers_mut().insert(http::header::CACHE_CONTROL, cached);
+    response
 }
 
 /// Answers one request.
@@ -28,6 +52,9 @@ pub async fn serve(core: &Core, request: Request<Body>) -> Response<Body> {
     let path = request.uri().path();
     if path == "/token" {
         return if request.method() == Method::POST { token(core, request).await } else { transcode::not_found() };
+    }
+    if is_identity(path) {
+        return identity(&request);
     }
     let known = request.headers().get(FLAVOR).is_some_and(|value| value.as_bytes() == b"Google");
     let mut response = if path == "/" {
@@ -110,18 +137,9 @@ fn service_account(core: &Core, path: &str, recursive: bool, audience: Option<&s
     }
 }
 
-/// A JWT of the right shape. Nobody can verify its signature: it has none worth the name.
+/// A token that verifies with the key set served here.
 fn id_token(core: &Core, audience: &str) -> String {
-    let now = core.context.clock.now().to_parts().0;
-    let email = email(core);
-    let claims = json!({
-        "aud": audience, "azp": email, "email": email, "email_verified": true,
-        "exp": now + LIFETIME_SECONDS, "iat": now, "iss": "https://accounts.google.com",
-        "sub": "123456789012345678901",
-    });
-    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let header = json!({ "alg": "RS256", "kid": "scrimmage", "typ": "JWT" });
-    format!("{}.{}.{}", encode(&header), encode(&claims), URL_SAFE_NO_PAD.encode("scrimmage"))
+    scrimmage_identity::token(&email(core), audience, core.context.clock.now())
 }
 
 /// OAuth 2.0: whatever grant and whatever assertion.

@@ -81,6 +81,8 @@ pub const PUSH_FAST: Duration = Duration::from_secs(1);
 /// Backoff of the whole subscription after failed pushes: 100 ms, doubling, to 60 s.
 pub const PUSH_BACKOFF_MIN: Duration = Duration::from_millis(100);
 pub const PUSH_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How old a push's token may be. Ours: production says up to an hour.
+pub const PUSH_TOKEN_AGE: Duration = Duration::from_secs(5 * MINUTE);
 /// How long the suite keeps listening to an endpoint whose delivery has timed out already, so that
 /// its handler is not cut off (Cloud Run does not cut it off either).
 pub const PUSH_HANG: Duration = Duration::from_secs(HOUR);

@@ -218,3 +218,64 @@ async fn pull_and_push_change_places() {
     stage.advance(Duration::from_secs(10));
     assert_eq!(endpoint.next().await.message_id(), id);
 }
+
+#[tokio::test]
+async fn a_push_with_a_service_account_carries_its_token() {
+    let mut stage = Stage::start().await;
+    let mut endpoint = Endpoint::start(&[]).await;
+    let push = to(&endpoint);
+    let oidc = |audience: &str| {
+        Some(pb::push_config::AuthenticationMethod::OidcToken(pb::push_config::OidcToken {
+            service_account_email: "pusher@demo.iam.gserviceaccount.com".into(),
+            audience: audience.into(),
+        }))
+    };
+    let made = stage
+        .subscribe(|config| {
+            push(config);
+            config.push_config.as_mut().expect("a push").authentication_method = oidc("");
+        })
+        .await;
+    let mut config = made.push_config.expect("a push");
+    assert_eq!(config.attributes["x-goog-version"], "v1");
+    let mut events = stage.events();
+    stage.publish("x").await;
+    let url = endpoint.url();
+    let first = claims(&endpoint.next().await);
+    events.next("push").await;
+    assert_eq!(first["aud"], url);
+    assert_eq!(first["email"], "pusher@demo.iam.gserviceaccount.com");
+    assert_eq!((first["iat"].as_i64(), first["exp"].as_i64()), (Some(1_767_225_600), Some(1_767_229_200)));
+    assert_eq!(first["sub"], first["azp"]);
+    stage.advance(Duration::from_secs(3_600));
+    config.authentication_method = oidc("https://example.com");
+    let modify = pb::ModifyPushConfigRequest { subscription: SUB.into(), push_config: Some(config.clone()) };
+    stage.subscriber.modify_push_config(modify).await.expect("ok");
+    stage.publish("y").await;
+    let second = claims(&endpoint.next().await);
+    assert_eq!((second["aud"].as_str(), second["iat"].as_i64()), (Some("https://example.com"), Some(1_767_229_200)));
+    config.authentication_method = Some(pb::push_config::AuthenticationMethod::OidcToken(Default::default()));
+    let modify = pb::ModifyPushConfigRequest { subscription: SUB.into(), push_config: Some(config) };
+    let refused = stage.subscriber.modify_push_config(modify).await.expect_err("nobody's token");
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+}
+
+fn claims(pushed: &common::Pushed) -> serde_json::Value {
+    use base64::Engine as _;
+    let token = pushed.headers["authorization"].to_str().expect("text").strip_prefix("Bearer ").expect("a token");
+    let part = token.split('.').nth(1).expect("three parts");
+    let part = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64");
+    serde_json::from_slice(&part).expect("JSON")
+}
+
+#[tokio::test]
+async fn an_endpoint_with_tls_needs_no_real_certificate_on_this_machine() {
+    let mut stage = Stage::start().await;
+    let (address, mut requests) = common::tls::start().await;
+    let push_endpoint = format!("https://localhost:{}/complete", address.port());
+    stage.subscribe(|config| config.push_config = Some(pb::PushConfig { push_endpoint, ..Default::default() })).await;
+    let mut events = stage.events();
+    let id = stage.publish("x").await;
+    assert_eq!(within(requests.recv()).await.expect("a push").message_id(), id);
+    assert!(events.next("push").await.text.ends_with(": 204"));
+}

@@ -75,7 +75,12 @@ pub fn subscription(config: &mut pb::Subscription) -> Result<Settings, Error> {
         config.dead_letter_policy = None;
     }
     let retry = config.retry_policy.as_mut().map(retry).transpose()?;
-    let push = config.push_config.get_or_insert_default().clone();
+    let push = config.push_config.get_or_insert_default();
+    if !push.push_endpoint.is_empty() {
+        // As documented: always shown, and that of the API in use where none is given.
+        push.attributes.entry("x-goog-version".to_owned()).or_insert_with(|| "v1".to_owned());
+    }
+    let push = push.clone();
     let push = if push.push_endpoint.is_empty() { None } else { Some(endpoint(push)?) };
     config.state = pb::subscription::State::Active.into();
     Ok(Settings {
@@ -224,9 +229,18 @@ fn in_seconds(of: Duration) -> String {
     format!("{}s", of.as_secs_f64())
 }
 
-/// Checks where a push goes. Production takes https only; here http is what works, and https is
-/// accepted so that a production configuration loads, though its deliveries fail.
+/// Checks where a push goes. Production takes https only; here http is what most endpoints have.
 fn endpoint(push: pb::PushConfig) -> Result<pb::PushConfig, Error> {
+    let unsigned = match &push.authentication_method {
+        Some(pb::push_config::AuthenticationMethod::OidcToken(oidc)) => !oidc.service_account_email.contains('@'),
+        None => false,
+    };
+    if unsigned {
+        return Err(Error::BadArgument("push_config.oidc_token.service_account_email"));
+    }
+    if !matches!(push.attributes.get("x-goog-version").map(String::as_str), None | Some("v1" | "v1beta1" | "v1beta2")) {
+        return Err(Error::BadArgument("push_config.attributes"));
+    }
     let uri: Option<http::Uri> = push.push_endpoint.parse().ok();
     let good = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())

@@ -27,6 +27,7 @@ pub struct Envelope {
 pub fn of(job: &PushJob) -> Envelope {
     let mut headers = HeaderMap::new();
     headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br"));
     headers.insert(http::header::FROM, HeaderValue::from_static("noreply@google.com"));
     headers.insert(http::header::USER_AGENT, HeaderValue::from_static("CloudPubSub-Google"));
     let message = &job.delivery.message;

@@ -7,6 +7,7 @@ mod push;
 mod schemas;
 mod streaming;
 mod subscriber;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -47,7 +48,7 @@ impl PubSub {
             }),
             timer: Arc::new(Notify::new()),
             resets: watch::Sender::new(()),
-            pushes: push::client(),
+            pushes: Arc::new(push::Client::new()),
             ctx,
         });
         tokio::spawn(run_timer(Arc::downgrade(&shell), shell.timer.clone(), shell.ctx.clone()));
@@ -116,7 +117,7 @@ pub(crate) struct Shell {
     timer: Arc<Notify>,
     /// Changed at a reset, closed at the end.
     resets: watch::Sender<()>,
-    pushes: push::Client,
+    pushes: Arc<push::Client>,
 }
 
 #[derive(Debug)]

@@ -1,30 +1,83 @@
 //! Push deliveries: one task each, from the engine's job to the endpoint's answer.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use scrimmage_core::CallInfo;
 use scrimmage_core::faults::End;
+use scrimmage_core::{CallInfo, Timestamp};
+use scrimmage_protos::google::pubsub::v1::push_config::AuthenticationMethod;
 
-use super::{Shell, envelope};
+use super::{Shell, envelope, tls};
 use crate::engine::push::{PushDone, PushJob};
 use crate::limits;
 
-pub type Client = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+/// What pushes go out with.
+#[derive(Debug)]
+pub struct Client {
+    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    /// Made when the first `https` endpoint is pushed to.
+    https: OnceLock<Result<tls::Client, String>>,
+    /// By service account and audience, with when they were signed.
+    tokens: Mutex<HashMap<(String, String), (Timestamp, HeaderValue)>>,
+}
 
-pub fn client() -> Client {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(Duration::from_secs(10)));
-    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_secs(30))
-        .build(connector)
+impl Client {
+    pub fn new() -> Client {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(connector);
+        Client { http, https: OnceLock::new(), tokens: Mutex::default() }
+    }
+
+    /// The status of the answer, or why there was none.
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<u16, String> {
+        let response = if request.uri().scheme_str() == Some("https") {
+            let client = self.https.get_or_init(tls::client).as_ref().map_err(Clone::clone)?;
+            client.request(request).await
+        } else {
+            self.http.request(request).await
+        };
+        match response {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                // Read to the end, so that the connection can be used again; what it says is not looked at.
+                let _ = response.into_body().collect().await;
+                Ok(status)
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                Err(format!("{error}{cause}"))
+            }
+        }
+    }
+
+    /// `Bearer` and a token for a push; one is used for some minutes, as in production, where it may be
+    /// up to an hour old.
+    fn authorization(&self, email: &str, audience: &str, now: Timestamp) -> HeaderValue {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (email.to_owned(), audience.to_owned());
+        if let Some((signed, token)) = tokens.get(&key)
+            && *signed <= now
+            && now.since(*signed) < limits::PUSH_TOKEN_AGE
+        {
+            return token.clone();
+        }
+        let token = format!("Bearer {}", scrimmage_identity::token(email, audience, now));
+        // A token is letters, digits and dots.
+        let token = HeaderValue::try_from(token).unwrap_or(HeaderValue::from_static("Bearer"));
+        tokens.insert(key, (now, token.clone()));
+        token
+    }
 }
 
 /// What an endpoint made of a push.
@@ -80,10 +133,10 @@ async fn deliver(shell: Weak<Shell>, job: PushJob) {
         End::Error(error) => Answer::Status(error.status.code.http_status()),
         End::DropBefore => Answer::Lost("connection lost before the request".to_owned()),
         End::DropAfter => {
-            post(&client, &job).await;
+            post(&client, &job, ctx.clock.now()).await;
             Answer::Lost("connection lost before the answer".to_owned())
         }
-        End::Pass => post(&client, &job).await,
+        End::Pass => post(&client, &job, ctx.clock.now()).await,
     };
     let Some(shell) = shell.upgrade() else { return };
     let took = ctx.clock.now().since(started);
@@ -99,7 +152,7 @@ async fn deliver(shell: Weak<Shell>, job: PushJob) {
     ctx.journal.event("pubsub", "push", job.subscription.clone(), text);
     if accepted && shell.takes_duplicate(&job.subscription) {
         drop(shell);
-        let again = match post(&client, &job).await {
+        let again = match post(&client, &job, ctx.clock.now()).await {
             Answer::Status(status) => status.to_string(),
             Answer::Lost(why) => why,
         };
@@ -108,26 +161,23 @@ async fn deliver(shell: Weak<Shell>, job: PushJob) {
     }
 }
 
-async fn post(client: &Client, job: &PushJob) -> Answer {
-    let envelope::Envelope { headers, body } = envelope::of(job);
+async fn post(client: &Client, job: &PushJob, now: Timestamp) -> Answer {
+    let Ok(uri) = job.config.push_endpoint.parse::<Uri>() else {
+        // Checked when the subscription was made.
+        return Answer::Lost("the endpoint is no URL".to_owned());
+    };
+    let envelope::Envelope { mut headers, body } = envelope::of(job);
+    if let Some(AuthenticationMethod::OidcToken(oidc)) = &job.config.authentication_method {
+        let audience = if oidc.audience.is_empty() { &job.config.push_endpoint } else { &oidc.audience };
+        let token = client.authorization(&oidc.service_account_email, audience, now);
+        headers.insert(header::AUTHORIZATION, token);
+    }
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.headers_mut() = headers;
-    match job.config.push_endpoint.parse() {
-        Ok(uri) => *request.uri_mut() = uri,
-        // Checked when the subscription was made.
-        Err(_) => return Answer::Lost("the endpoint is no URL".to_owned()),
-    }
-    match client.request(request).await {
-        Ok(response) => {
-            let status = response.status().as_u16();
-            // Read to the end, so that the connection can be used again; what it says is not looked at.
-            let _ = response.into_body().collect().await;
-            Answer::Status(status)
-        }
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Answer::Lost(format!("{error}{cause}"))
-        }
+    *request.uri_mut() = uri;
+    match client.send(request).await {
+        Ok(status) => Answer::Status(status),
+        Err(why) => Answer::Lost(why),
     }
 }

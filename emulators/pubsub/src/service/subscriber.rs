@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scrimmage_core::CallNotes;
 use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::subscriber_server::Subscriber;
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,10 +26,7 @@ impl Subscriber for SubscriberService {
         &self,
         request: Request<pb::Subscription>,
     ) -> Result<Response<pb::Subscription>, Status> {
-        let notes = request.extensions().get::<CallNotes>().cloned();
-        let subscription = request.into_inner();
-        warn_of_push(notes, subscription.push_config.as_ref());
-        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(subscription))?))
+        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(request.into_inner()))?))
     }
 
     async fn get_subscription(
@@ -122,10 +118,7 @@ impl Subscriber for SubscriberService {
     }
 
     async fn modify_push_config(&self, request: Request<pb::ModifyPushConfigRequest>) -> Result<Response<()>, Status> {
-        let notes = request.extensions().get::<CallNotes>().cloned();
-        let request = request.into_inner();
-        warn_of_push(notes, request.push_config.as_ref());
-        Ok(Response::new(self.shell.apply(subscriptions::ModifyPushConfig(request))?))
+        Ok(Response::new(self.shell.apply(subscriptions::ModifyPushConfig(request.into_inner()))?))
     }
 
     async fn get_snapshot(&self, request: Request<pb::GetSnapshotRequest>) -> Result<Response<pb::Snapshot>, Status> {
@@ -169,17 +162,6 @@ fn answer(messages: Vec<Delivery>) -> Response<pb::PullResponse> {
         received_messages: messages.into_iter().map(Delivery::into_received).collect(),
         ..Default::default()
     })
-}
-
-/// Says what of a push configuration is kept but not done.
-fn warn_of_push(notes: Option<CallNotes>, push: Option<&pb::PushConfig>) {
-    let (Some(notes), Some(push)) = (notes, push) else { return };
-    if push.authentication_method.is_some() {
-        notes.warn("oidc_token is kept and shown, pushes carry no token yet");
-    }
-    if push.push_endpoint.starts_with("https:") {
-        notes.warn("pushes to https endpoints are not supported yet: every delivery will fail");
-    }
 }
 
 /// The deadline that a gRPC client has set itself: digits and a unit, as in `500m`.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::expect_used, reason = "test support: every test file uses another part")]
 
+pub mod tls;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
