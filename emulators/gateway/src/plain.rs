@@ -34,7 +34,7 @@ impl HttpService {
     pub fn bigquery(router: axum::Router) -> Self {
         HttpService {
             name: "bigquery",
-            prefixes: &["/bigquery/", "/upload/", "/resumable/upload/", "/projects", "/discovery/"],
+            prefixes: &["/bigquery/", "/upload/", "/resumable/upload/", "/projects", "/discovery/", "/$discovery/"],
             router,
             shape: ErrorShape::BigQuery,
             describe: crate::bigquery_names::describe,

@@ -25,7 +25,8 @@ pub fn variables(address: SocketAddr, project: &str) -> Vec<(String, String)> {
     set("CLOUDSDK_AUTH_DISABLE_CREDENTIALS", "true");
     set("CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB", &format!("{url}/"));
     set("CLOUDSDK_API_ENDPOINT_OVERRIDES_FIRESTORE", &format!("{url}/"));
-    set("CLOUDSDK_API_ENDPOINT_OVERRIDES_BIGQUERY", &format!("{url}/bigquery/v2/"));
+    // `bq` appends the API's own `/bigquery/v2/`.
+    set("CLOUDSDK_API_ENDPOINT_OVERRIDES_BIGQUERY", &format!("{url}/"));
     // A proxy that the machine uses for the world must not get the calls.
     let no_proxy = no_proxy(std::env::var("NO_PROXY").or_else(|_| std::env::var("no_proxy")).ok());
     set("NO_PROXY", &no_proxy);

@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod datasets;
+pub mod discovery;
 pub mod error;
 pub mod iam;
 pub mod identity;
@@ -148,6 +149,8 @@ pub fn router(app: Arc<App>) -> Router {
     let upload = Router::new().route("/projects/{project}/jobs", post(uploads::start).put(uploads::put));
     let fallback = |uri: Uri| async move { ApiError::new(404, "notFound", format!("Not Found: {}", uri.path())) };
     Router::new()
+        .route("/$discovery/rest", get(discovery::describe))
+        .route("/discovery/v1/apis/bigquery/v2/rest", get(discovery::describe))
         .nest("/upload/bigquery/v2", upload.clone())
         .nest("/resumable/upload/bigquery/v2", upload)
         .nest("/bigquery/v2", api.clone().fallback(fallback))
