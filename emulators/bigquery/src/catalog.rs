@@ -1,6 +1,7 @@
 //! What a statement sees of the store: every table as of the commit at which the statement began.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use scrimmage_core::Timestamp;
@@ -16,18 +17,74 @@ use crate::engine::transaction::Transaction;
 use crate::engine::wildcard::WildcardTable;
 use crate::information_schema;
 use crate::jobs::registry::Jobs;
+use crate::jobs::sessions::Sessions;
+use crate::keep::Keeper;
 use crate::row_access;
 use crate::texts;
 
 /// A store that statements, requests and timers share.
 #[derive(Clone, Debug, Default)]
-pub struct SharedStore(Arc<Mutex<Store>>);
+pub struct SharedStore(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    store: Store,
+    /// Writes down what changes; `None`: in memory alone.
+    keeper: Option<Keeper>,
+    /// Why it cannot any more. What was acknowledged is on disk; nothing new is acknowledged.
+    failed: Option<String>,
+}
+
+/// The store while somebody works with it. What changed is on disk when this is let go.
+#[derive(Debug)]
+pub struct StoreGuard<'a>(MutexGuard<'a, Kept>);
+
+impl std::ops::Deref for StoreGuard<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+impl std::ops::DerefMut for StoreGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.0.store
+    }
+}
+
+impl Drop for StoreGuard<'_> {
+    fn drop(&mut self) {
+        let Kept { store, keeper, failed } = &mut *self.0;
+        match keeper {
+            // Nobody asks for the list.
+            None => drop(store.take_touched()),
+            Some(keeper) if failed.is_none() => {
+                if let Err(error) = keeper.keep(store) {
+                    tracing::error!(%error, "state cannot be kept any more");
+                    *failed = Some(error.to_string());
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
 
 impl SharedStore {
+    /// A store whose changes go to disk.
+    pub fn kept(store: Store, keeper: Keeper) -> SharedStore {
+        SharedStore(Arc::new(Mutex::new(Kept { store, keeper: Some(keeper), failed: None })))
+    }
+
     /// The store, for as long as one operation takes; never held across a wait.
-    pub fn lock(&self) -> MutexGuard<'_, Store> {
+    pub fn lock(&self) -> StoreGuard<'_> {
         // Whoever panicked left the store between two operations: each checks before it changes anything.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        StoreGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why changes are not kept any more, if so.
+    pub fn failed(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
     }
 }
 
@@ -66,6 +123,9 @@ pub struct Snapshot {
     pub target: Option<TablePath>,
     /// For INFORMATION_SCHEMA.JOBS and SESSIONS.
     pub jobs: Option<Arc<Jobs>>,
+    pub sessions: Option<Arc<Sessions>>,
+    /// Something was read whose change table versions do not show: a view, a routine, filtered rows.
+    pub volatile: Arc<AtomicBool>,
 }
 
 /// A transaction that a script's statements share. Locked after the store where both are.
@@ -91,7 +151,26 @@ impl Snapshot {
             reader: None,
             target: None,
             jobs: None,
+            sessions: None,
+            volatile: Arc::default(),
         }
+    }
+
+    /// The versions of these tables, unless a result that was computed from them may not be remembered.
+    pub fn remembered<'a>(&self, tables: impl Iterator<Item = &'a TablePath>) -> Option<Vec<(TablePath, u64)>> {
+        if self.volatile.load(Ordering::Relaxed) || self.transaction.is_some() {
+            return None;
+        }
+        let store = self.store.lock();
+        let mut reads = Vec::new();
+        for path in tables {
+            let version = store.version_at(path, self.seq).ok()?;
+            if version.streaming_buffer(self.now).is_some() {
+                return None;
+            }
+            reads.push((path.clone(), version.seq));
+        }
+        (!reads.is_empty()).then_some(reads)
     }
 
     /// The rows that the reader may see.
@@ -105,7 +184,10 @@ impl Snapshot {
         };
         match filters {
             None => Ok(version),
-            Some(filters) => row_access::visible(self, version, &filters, reader),
+            Some(filters) => {
+                self.volatile.store(true, Ordering::Relaxed);
+                row_access::visible(self, version, &filters, reader)
+            }
         }
     }
 
@@ -182,6 +264,7 @@ impl Catalog for Snapshot {
         let entry = store.table(&path)?;
         match &entry.kind {
             TableKind::View { sql, renames } | TableKind::MaterializedView { sql, renames } => {
+                self.volatile.store(true, Ordering::Relaxed);
                 let sql = if *renames { renamed(&entry.current().shape.schema, sql) } else { sql.clone() };
                 Ok(Relation::View { path, sql })
             }
@@ -200,6 +283,7 @@ impl Catalog for Snapshot {
     }
 
     fn wildcard(&self, name: &[String], as_of: Option<i64>) -> Result<Arc<dyn Table>, SqlError> {
+        self.volatile.store(true, Ordering::Relaxed);
         let path = self.path(name)?;
         let prefix = path.table.trim_end_matches('*').to_owned();
         let store = self.store.lock();
@@ -244,7 +328,11 @@ impl Catalog for Snapshot {
         let path = self.scope.path(name).ok()?;
         let store = self.store.lock();
         let dataset = store.dataset(&DatasetPath::of(&path)).ok()?;
-        dataset.routines.get(&path.table).map(|entry| entry.routine.clone())
+        let found = dataset.routines.get(&path.table).map(|entry| entry.routine.clone());
+        if found.is_some() {
+            self.volatile.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     fn resolve(&self, name: &[String]) -> Result<TablePath, SqlError> {

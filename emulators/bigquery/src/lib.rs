@@ -8,6 +8,7 @@ pub mod engine;
 pub mod formats;
 mod information_schema;
 pub mod jobs;
+pub mod keep;
 pub mod limits;
 pub mod load;
 mod row_access;
@@ -16,7 +17,7 @@ pub mod texts;
 
 use std::sync::Arc;
 
-use scrimmage_core::Context;
+use scrimmage_core::{Context, DataError};
 use scrimmage_protos::google::cloud::bigquery::storage::v1::big_query_read_server::BigQueryReadServer;
 use service::App;
 use service::storage::read::ReadService;
@@ -28,8 +29,14 @@ pub struct BigQuery {
 }
 
 impl BigQuery {
+    /// In memory, whatever the context says.
     pub fn new(ctx: Context) -> BigQuery {
         BigQuery { app: Arc::new(App::new(ctx)) }
+    }
+
+    /// With what the context's folder holds, where it names one; changes are kept there.
+    pub fn open(ctx: Context) -> Result<BigQuery, DataError> {
+        Ok(BigQuery { app: Arc::new(App::open(ctx)?) })
     }
 
     /// The REST API under `/bigquery/v2` and `/upload/bigquery/v2`, and without the prefix.

@@ -61,6 +61,11 @@ pub fn policy_exists(table: &TablePath, policy: &str) -> String {
     format!("Already Exists: Row access policy {}.{policy}", colon(table))
 }
 
+/// What a multi-statement transaction says where a single statement says [`serialize_conflict`].
+pub fn transaction_conflict(path: &TablePath) -> String {
+    format!("Transaction is aborted due to concurrent update against table {}", colon(path))
+}
+
 pub fn serialize_conflict(path: &TablePath) -> String {
     format!("Could not serialize access to table {} due to concurrent update", colon(path))
 }
@@ -116,6 +121,9 @@ pub fn invalid_table_id(id: &str) -> String {
 pub const CLUSTER_FIELD: &str = "The field specified for clustering cannot be found in the schema. Invalid field: ";
 pub const PARTITION_FIELD: &str = "The field specified for partitioning cannot be found in the schema.";
 pub const SCHEMA_UPDATE_DISPOSITION: &str = "Schema update options should only be specified with WRITE_APPEND disposition, or with WRITE_TRUNCATE disposition on a table partition.";
+
+/// What a job says that `jobTimeoutMs` ended.
+pub const JOB_TIMED_OUT: &str = "Job execution was cancelled: Job timed out";
 
 pub const IMPORT_QUOTA: &str = "Quota exceeded: Your table exceeded quota for imports or query appends per table";
 

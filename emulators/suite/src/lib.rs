@@ -116,7 +116,7 @@ impl Builder {
         }
         let firestore = Firestore::open(context.clone())?;
         let pubsub = PubSub::new(context.clone());
-        let bigquery = BigQuery::new(context.clone());
+        let bigquery = BigQuery::open(context.clone())?;
         let gateway = Gateway::builder(context)
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))

@@ -10,6 +10,7 @@ pub mod dropped;
 pub mod error;
 pub mod partition;
 pub mod policy;
+pub mod restore;
 mod segments;
 pub mod store;
 pub mod stream;

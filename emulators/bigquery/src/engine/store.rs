@@ -12,6 +12,7 @@ use super::dataset::{Dataset, RoutineEntry, TableEntry, TableKind};
 use super::dml_queue::DmlQueue;
 use super::error::{EngineError, Result};
 use super::partition::{PartitionId, Partitioning};
+use super::restore::Touched;
 use super::segments::{compact, make_segments, whole_segments};
 use super::stream::StreamingBuffer;
 use super::table::{Segment, Shape, TableVersion};
@@ -63,6 +64,8 @@ pub struct Store {
     pub dml: DmlQueue,
     /// Deleted ones, oldest first, for as long as time travel reaches.
     undeletable: VecDeque<(Timestamp, DatasetPath, Dataset)>,
+    /// What changed since somebody wrote it down.
+    pub(super) touched: Touched,
     seq: u64,
     /// No later than the first expiry that is to come; the epoch where somebody has to look.
     due: Option<Timestamp>,
@@ -77,6 +80,7 @@ impl Store {
     /// Forgets all datasets. Commits and tickets are counted on: statements that are under way refer to old ones.
     pub fn clear(&mut self) {
         self.datasets.clear();
+        self.touched = Touched { cleared: true, ..Touched::default() };
         self.dml.clear();
         self.undeletable.clear();
         self.due = None;
@@ -99,6 +103,7 @@ impl Store {
         if self.datasets.contains_key(path) {
             return Err(EngineError::DatasetExists { project: path.project.clone(), dataset: path.dataset.clone() });
         }
+        self.touched.datasets.insert(path.clone());
         let dataset = Dataset { created: now, modified: now, metadata, ..Dataset::default() };
         Ok(self.datasets.entry(path.clone()).or_insert(dataset))
     }
@@ -108,6 +113,12 @@ impl Store {
     }
 
     pub fn dataset_mut(&mut self, path: &DatasetPath) -> Result<&mut Dataset> {
+        self.touched.datasets.insert(path.clone());
+        self.inner(path)
+    }
+
+    /// To change a dataset's tables or routines, which are written down by themselves.
+    fn inner(&mut self, path: &DatasetPath) -> Result<&mut Dataset> {
         self.datasets.get_mut(path).ok_or_else(|| path.missing())
     }
 
@@ -118,6 +129,7 @@ impl Store {
         if !with_contents && !is_empty {
             return Err(EngineError::DatasetInUse { project: path.project.clone(), dataset: path.dataset.clone() });
         }
+        self.touch_contents(path);
         if let Some(dataset) = self.datasets.remove(path).filter(|dataset| !dataset.hidden) {
             self.undeletable.push_back((now, path.clone(), dataset));
             self.forget_deleted(now);
@@ -142,6 +154,7 @@ impl Store {
             entry.made = seq;
         }
         self.datasets.insert(path.clone(), dataset);
+        self.touch_contents(path);
         self.due = Some(Timestamp::EPOCH);
         Ok(())
     }
@@ -157,7 +170,8 @@ impl Store {
 
     /// Takes a routine out; false where there is none of that name.
     pub fn drop_routine(&mut self, path: &TablePath) -> Result<bool> {
-        Ok(self.dataset_mut(&DatasetPath::of(path))?.routines.remove(&path.table).is_some())
+        self.touched.routines.insert(path.clone());
+        Ok(self.inner(&DatasetPath::of(path))?.routines.remove(&path.table).is_some())
     }
 
     // ------------------------------------------------------------ tables
@@ -177,7 +191,8 @@ impl Store {
 
     /// The entry of a table whose expiry stays as it is.
     pub fn entry(&mut self, path: &TablePath) -> Result<&mut TableEntry> {
-        self.dataset_mut(&DatasetPath::of(path))?
+        self.touched.tables.insert(path.clone());
+        self.inner(&DatasetPath::of(path))?
             .tables
             .get_mut(&path.table)
             .ok_or_else(|| EngineError::TableNotFound(path.clone()))
@@ -227,7 +242,8 @@ impl Store {
         replace: bool,
     ) -> Result<Arc<TableVersion>> {
         let seq = self.next_seq();
-        let dataset = self.dataset_mut(&DatasetPath::of(path))?;
+        self.touched.tables.insert(path.clone());
+        let dataset = self.inner(&DatasetPath::of(path))?;
         if !replace && dataset.tables.contains_key(&path.table) {
             return Err(EngineError::TableExists(path.clone()));
         }
@@ -274,14 +290,15 @@ impl Store {
     /// Drops a table; a copy job can still read it as of before.
     pub fn drop_table(&mut self, now: Timestamp, path: &TablePath) -> Result<()> {
         let entry = self.take_table(path)?;
-        self.dataset_mut(&DatasetPath::of(path))?.dropped.add(now, path.table.clone(), entry);
+        self.inner(&DatasetPath::of(path))?.dropped.add(now, path.table.clone(), entry);
         Ok(())
     }
 
     /// Takes a table out for good.
     pub fn take_table(&mut self, path: &TablePath) -> Result<TableEntry> {
         self.next_seq();
-        self.dataset_mut(&DatasetPath::of(path))?
+        self.touched.tables.insert(path.clone());
+        self.inner(&DatasetPath::of(path))?
             .tables
             .remove(&path.table)
             .ok_or_else(|| EngineError::TableNotFound(path.clone()))
@@ -298,7 +315,8 @@ impl Store {
         let version = TableVersion::new(to.clone(), seq, now, current.shape.clone(), current.segments.clone());
         entry.versions = VecDeque::from([Arc::new(version)]);
         entry.modified = now;
-        self.dataset_mut(&DatasetPath::of(to))?.tables.insert(to.table.clone(), entry);
+        self.touched.tables.insert(to.clone());
+        self.inner(&DatasetPath::of(to))?.tables.insert(to.table.clone(), entry);
         Ok(())
     }
 
@@ -472,7 +490,8 @@ impl Store {
         resource: Map<String, Json>,
         replace: bool,
     ) -> Result<()> {
-        let dataset = self.dataset_mut(&DatasetPath::of(path))?;
+        self.touched.routines.insert(path.clone());
+        let dataset = self.inner(&DatasetPath::of(path))?;
         if !replace && dataset.routines.contains_key(&path.table) {
             return Err(EngineError::Invalid(format!(
                 "Already Exists: Routine {}:{}.{}",
@@ -501,12 +520,21 @@ impl Store {
     pub fn expire(&mut self, now: Timestamp) {
         let seq = self.next_seq();
         let mut next: Option<Timestamp> = None;
+        let touched = &mut self.touched.tables;
         for dataset in self.datasets.values_mut() {
-            dataset.tables.retain(|_, entry| entry.expires.is_none_or(|expires| expires > now));
+            dataset.tables.retain(|_, entry| {
+                let stays = entry.expires.is_none_or(|expires| expires > now);
+                if !stays {
+                    touched.insert(entry.current().path.clone());
+                }
+                stays
+            });
             dataset.dropped.expire(now);
             for entry in dataset.tables.values_mut() {
                 trim_versions(entry, now);
-                expire_partitions(entry, now, seq);
+                if expire_partitions(entry, now, seq) {
+                    touched.insert(entry.current().path.clone());
+                }
                 next = next.into_iter().chain(due(entry)).min();
             }
         }
@@ -556,19 +584,22 @@ pub(super) fn due(entry: &TableEntry) -> Option<Timestamp> {
     entry.expires.into_iter().chain(oldest).min()
 }
 
-fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) {
+/// Whether there were any.
+fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) -> bool {
     let current = entry.current().clone();
-    let Some(partitioning) = &current.shape.partitioning else { return };
-    let Some(lifetime) = partitioning.lifetime() else { return };
+    let Some(partitioning) = &current.shape.partitioning else { return false };
+    let Some(lifetime) = partitioning.lifetime() else { return false };
     let gone = |segment: &Segment| {
         partitioning
             .start_micros(segment.partition)
             .is_some_and(|start| Timestamp::from_micros(start) + lifetime <= now)
     };
-    if current.segments.iter().any(|segment| gone(segment)) {
+    let any = current.segments.iter().any(|segment| gone(segment));
+    if any {
         let left = current.segments.iter().filter(|segment| !gone(segment)).cloned().collect();
         push_version(entry, now, TableVersion::new(current.path.clone(), seq, now, current.shape.clone(), left));
     }
+    any
 }
 
 pub(super) fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) {

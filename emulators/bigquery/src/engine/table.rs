@@ -1,5 +1,6 @@
 //! One version of a table: immutable segments of rows, shared with the versions before and after it.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use scrimmage_core::Timestamp;
@@ -110,13 +111,24 @@ pub struct Segment {
     pub removed: Arc<[u32]>,
     /// Rows of `insertAll` cannot be changed by DML before this.
     pub buffered_until: Option<Timestamp>,
+    /// The number under which the rows are on disk; 0 where they are not. Shared by all that share the rows.
+    pub kept: Arc<AtomicU64>,
     /// Parallel to the batch's columns.
     bytes: OnceLock<Vec<u64>>,
 }
 
 impl Segment {
     pub fn new(id: u64, partition: PartitionId, storage: Arc<[StorageId]>, batch: Batch) -> Segment {
-        Segment { id, partition, storage, batch, removed: Arc::from([]), buffered_until: None, bytes: OnceLock::new() }
+        Segment {
+            id,
+            partition,
+            storage,
+            batch,
+            removed: Arc::from([]),
+            buffered_until: None,
+            kept: Arc::default(),
+            bytes: OnceLock::new(),
+        }
     }
 
     /// The same rows less those at `removed` (ascending, on top of what is gone already).
@@ -131,6 +143,7 @@ impl Segment {
             batch: self.batch.clone(),
             removed: Arc::from(all),
             buffered_until: self.buffered_until,
+            kept: self.kept.clone(),
             bytes: OnceLock::new(),
         }
     }

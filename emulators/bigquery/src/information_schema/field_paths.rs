@@ -3,7 +3,8 @@
 use scrimmage_googlesql::catalog::ColumnDef;
 use scrimmage_googlesql::{Type, Value};
 
-use super::{Rows, Scan, type_text};
+use super::tables::type_text;
+use super::{Rows, Scan};
 
 pub fn field_paths(scan: &Scan) -> Rows {
     let mut rows = Vec::new();
@@ -25,6 +26,7 @@ pub fn field_paths(scan: &Scan) -> Rows {
             text("description"),
             text("collation_name"),
             text("rounding_mode"),
+            ("policy_tags", Type::array(Type::String)),
         ],
         rows,
     }
@@ -40,6 +42,7 @@ fn add(owner: &[Value; 4], path: &str, column: &ColumnDef, rows: &mut Vec<Vec<Va
         or_null(&column.description),
         Value::string("NULL"),
         or_null(&column.rounding_mode),
+        Value::array(Vec::new()),
     ]);
     rows.push(row);
     for field in &column.fields {

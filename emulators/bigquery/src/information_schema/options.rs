@@ -4,24 +4,34 @@ use scrimmage_googlesql::{Type, Value};
 use serde_json::{Map, Value as Json};
 
 use super::{Rows, Scan};
-use crate::engine::dataset::TableEntry;
+use crate::engine::dataset::{Dataset, TableEntry};
 use crate::engine::partition::Partitioning;
 
 /// Name, type and value as SQL writes them.
-type SqlOption = (&'static str, &'static str, String);
+pub type SqlOption = (&'static str, &'static str, String);
 
 pub fn of_schemata(scan: &Scan) -> Rows {
     let mut rows = Vec::new();
     for (path, dataset) in &scan.datasets {
-        let mut options = described(&dataset.metadata);
-        if let Some(ms) = dataset.metadata.get("defaultTableExpirationMs").and_then(Json::as_str)
-            && let Ok(ms) = ms.parse::<f64>()
-        {
-            options.push(("default_table_expiration_days", "FLOAT64", (ms / 86_400_000.0).to_string()));
-        }
+        let options = of_dataset(dataset);
         rows.extend(options.into_iter().map(|option| row(&[&path.project, &path.dataset], option)));
     }
     Rows { columns: columns(&["catalog_name", "schema_name"]), rows }
+}
+
+/// A dataset's options.
+pub fn of_dataset(dataset: &Dataset) -> Vec<SqlOption> {
+    let mut options = described(&dataset.metadata);
+    for (key, name) in [
+        ("defaultTableExpirationMs", "default_table_expiration_days"),
+        ("defaultPartitionExpirationMs", "default_partition_expiration_days"),
+    ] {
+        let ms = dataset.metadata.get(key).and_then(Json::as_str).and_then(|ms| ms.parse::<f64>().ok());
+        if let Some(ms) = ms {
+            options.push((name, "FLOAT64", format!("{:?}", ms / 86_400_000.0)));
+        }
+    }
+    options
 }
 
 pub fn of_tables(scan: &Scan) -> Rows {
@@ -40,7 +50,7 @@ fn row(owner: &[&str], (name, ty, value): SqlOption) -> Vec<Value> {
     owner.iter().copied().chain([name, ty, &value]).map(Value::string).collect()
 }
 
-fn of_table(entry: &TableEntry) -> Vec<SqlOption> {
+pub fn of_table(entry: &TableEntry) -> Vec<SqlOption> {
     let shape = &entry.current().shape;
     let mut options = described(&entry.metadata);
     if let Some(expires) = entry.expires {
@@ -74,6 +84,6 @@ fn described(metadata: &Map<String, Json>) -> Vec<SqlOption> {
 }
 
 /// A string literal; JSON's escapes are SQL's too.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     Json::from(text).to_string()
 }

@@ -1,5 +1,6 @@
 //! Jobs: everything that takes time. Queries, loads and copies run on blocking threads and are waited for by id.
 
+pub mod cache;
 pub mod copy;
 pub mod costs;
 pub mod ddl;
@@ -14,6 +15,8 @@ pub mod query;
 pub mod registry;
 pub mod results;
 pub mod script;
+pub mod sessions;
+mod stages;
 pub mod statement;
 
 use std::sync::Arc;
@@ -60,7 +63,7 @@ impl JobKind {
         }
     }
 
-    fn type_name(self) -> &'static str {
+    pub fn type_name(self) -> &'static str {
         match self {
             JobKind::Query => "QUERY",
             JobKind::Load => "LOAD",
@@ -95,6 +98,10 @@ pub struct Job {
     pub dry_run: bool,
     /// The address of whoever began it.
     pub user: String,
+    /// Statistics beside the job's own kind's: `sessionInfo`, `scriptStatistics`, `transactionInfo`.
+    pub extra: Map<String, Json>,
+    /// `jobTimeoutMs` has passed.
+    pub timed_out: bool,
 }
 
 /// Who all jobs belong to: the default service account of the metadata endpoint.
@@ -120,6 +127,8 @@ impl Job {
             children: 0,
             dry_run: false,
             user: USER.to_owned(),
+            extra: Map::new(),
+            timed_out: false,
         }
     }
 
@@ -130,6 +139,32 @@ impl Job {
     /// Of a query, as text; 0 until it is done.
     pub fn bytes_processed(&self) -> &str {
         self.statistics.get("totalBytesProcessed").and_then(Json::as_str).unwrap_or("0")
+    }
+
+    /// Fills in the plan and the timeline of a query that is done.
+    pub(crate) fn draw_stages(&mut self) {
+        let (Some(started), Some(ended)) = (self.started, self.ended) else { return };
+        let cached = self.statistics.get("cacheHit") == Some(&Json::Bool(true));
+        if self.error.is_some() || self.dry_run || cached || self.statistics.contains_key("ddlOperationPerformed") {
+            return;
+        }
+        let text = |table: &Json, key: &str| table.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let tables: Vec<_> = self
+            .statistics
+            .get("referencedTables")
+            .and_then(Json::as_array)
+            .map_or(&[][..], Vec::as_slice)
+            .iter()
+            .map(|table| scrimmage_googlesql::catalog::TablePath {
+                project: text(table, "projectId"),
+                dataset: text(table, "datasetId"),
+                table: text(table, "tableId"),
+            })
+            .collect();
+        let rows = self.result.as_ref().map_or(0, |result| result.rows);
+        self.statistics.insert("queryPlan".into(), stages::plan(&tables, rows, started, ended));
+        self.statistics.insert("timeline".into(), stages::timeline(tables.len() + 1, started, ended));
+        self.statistics.insert("totalSlotMs".into(), json!(ended.since(started).as_millis().to_string()));
     }
 
     fn status(&self) -> Json {
@@ -165,6 +200,7 @@ impl Job {
         if self.children > 0 {
             statistics.insert("numChildJobs".into(), json!(self.children.to_string()));
         }
+        statistics.extend(self.extra.clone());
         statistics.insert(self.kind.key().into(), Json::Object(self.statistics.clone()));
         Json::Object(statistics)
     }

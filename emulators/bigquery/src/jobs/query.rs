@@ -18,13 +18,15 @@ use super::ddl::{DdlTarget, table_reference};
 use super::destination::{self, Destination};
 use super::registry::JobCell;
 use super::script;
+use super::sessions::Session;
 use super::statement::{Runner, StatementDone};
-use super::{JobState, results};
+use super::{JobState, cache, results};
 use crate::engine::policy::Identity;
 use crate::engine::table::{TableVersion, plain_column};
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
 use crate::service::schema::{self, Modes};
+use crate::texts;
 
 /// What a query's configuration asks for, read and checked.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct QuerySpec {
     pub max_bytes_billed: Option<u64>,
     /// Who asks.
     pub identity: Arc<Identity>,
+    /// The session that it is part of.
+    pub session: Option<Arc<Session>>,
 }
 
 /// Runs a registered query job to its end, on a blocking thread.
@@ -55,7 +59,11 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         max_bytes_billed: spec.max_bytes_billed,
         ..Runner::new(app, spec.scope.clone(), spec.identity.clone())
     };
-    let outcome = execute(app, cell, &runner, &spec);
+    let key = cache::key(&spec, &cell.lock().configuration["query"]);
+    let outcome = match key.as_ref().and_then(|key| cached(app, key)) {
+        Some(finished) => Ok(finished),
+        None => execute(app, cell, &runner, &spec, key),
+    };
     let now = app.ctx.clock.now();
     cell.update(|job| {
         job.state = JobState::Done;
@@ -68,8 +76,12 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
                     job.configuration["query"]["destinationTable"] = table_reference(&target);
                 }
                 job.statistics = finished.statistics;
+                job.draw_stages();
             }
-            Err(error) => {
+            Err(mut error) => {
+                if job.timed_out && error.reason == "stopped" {
+                    error.message = texts::JOB_TIMED_OUT.to_owned();
+                }
                 job.error = Some(error.clone());
                 job.errors.push(error);
             }
@@ -85,7 +97,13 @@ pub(super) struct Finished {
     pub children: u64,
 }
 
-fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec) -> ApiResult<Finished> {
+/// The remembered outcome of the same query.
+fn cached(app: &App, key: &str) -> Option<Finished> {
+    let (result, statistics) = app.cache.get(app.ctx.clock.now(), &app.store.lock(), key)?;
+    Some(Finished { statistics, target: Some(result.path.clone()), result: Some(result), children: 0 })
+}
+
+fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec, key: Option<String>) -> ApiResult<Finished> {
     let located = |error: SqlError| {
         let error = error.locate(&spec.sql);
         let wrong_query = !matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::Internal | ErrorKind::Cancelled);
@@ -98,7 +116,12 @@ fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec) -> ApiR
     }
     let is_script = script::is_script(&parsed.statements);
     let (last, children) = script::run(app, cell, runner, spec, &parsed).map_err(located)?;
+    let reads = last.reads.clone();
     let mut finished = finish(app, spec, last, children)?;
+    if let (Some(key), Some(reads), Some(result), false) = (key, reads, &finished.result, is_script) {
+        let now = app.ctx.clock.now();
+        app.cache.put(now, key, reads, result.clone(), finished.statistics.clone());
+    }
     if is_script {
         finished.statistics.insert("statementType".into(), json!("SCRIPT"));
     }

@@ -5,21 +5,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use scrimmage_googlesql::ast::Statement;
 use scrimmage_googlesql::catalog::{Catalog, QueryResult};
 use scrimmage_googlesql::parser::Script;
-use scrimmage_googlesql::script::{Environment, Host, StatementContext};
-use scrimmage_googlesql::{SqlError, Value};
-use serde_json::{Map, json};
+use scrimmage_googlesql::script::{Environment, Frame, Host, StatementContext, Variables};
+use scrimmage_googlesql::{ErrorKind, SqlError, Value};
+use serde_json::{Map, Value as Json, json};
 
 use super::costs::Costs;
 use super::query::{self, QuerySpec};
 use super::registry::JobCell;
+use super::sessions;
 use super::statement::{Runner, StatementDone, Surroundings};
 use super::{Job, JobKind, JobState};
 use crate::catalog::TempObjects;
+use crate::engine::EngineError;
+use crate::engine::dataset::TableKind;
 use crate::engine::store::DatasetPath;
 use crate::engine::transaction::Transaction;
 use crate::limits;
 use crate::service::App;
 use crate::service::error::ApiError;
+use crate::texts;
 
 pub use scrimmage_googlesql::script::is_script;
 
@@ -32,19 +36,38 @@ pub fn run(
     parsed: &Script,
 ) -> Result<(StatementDone, u64), SqlError> {
     let job = cell.lock().id.clone();
-    let temp = Arc::new(TempObjects {
-        dataset: DatasetPath::new(&spec.scope.project, &format!("_script_{}", job.replace('-', "_"))),
-        routines: Mutex::default(),
-    });
+    let session = spec.session.clone();
+    // Queries of one session run one after the other.
+    let mut state = session.as_ref().map(|session| session.state());
+    let temp = session.as_ref().map_or_else(
+        || {
+            let dataset = DatasetPath::new(&spec.scope.project, &format!("_script_{}", job.replace('-', "_")));
+            Arc::new(TempObjects { dataset, routines: Mutex::default() })
+        },
+        |session| session.temp.clone(),
+    );
+    let mut scope = runner.scope.clone();
+    if let Some(dataset) = state.as_ref().and_then(|state| state.dataset.clone())
+        && scope.dataset.is_none()
+    {
+        scope.dataset = Some(dataset);
+    }
     let mut host = ScriptHost {
         app,
         spec,
         job,
-        runner: Runner { temp: Some(temp.clone()), ..runner.clone() },
+        runner: Runner {
+            temp: Some(temp.clone()),
+            transaction: state.as_mut().and_then(|state| state.transaction.take()),
+            scope,
+            ..runner.clone()
+        },
         temp,
-        has_dataset: false,
+        has_dataset: state.as_ref().is_some_and(|state| state.has_dataset),
+        variables: state.as_mut().map(|state| std::mem::take(&mut state.variables)).unwrap_or_default(),
         children: 0,
         costs: Costs::default(),
+        time_zone: None,
     };
     let environment = Environment {
         session_user: spec.identity.email().into(),
@@ -52,11 +75,30 @@ pub fn run(
         draws: app.draws.clone(),
         cancel: runner.cancel.clone(),
         memory_limit: limits::STATEMENT_BYTES,
+        session: session.is_some(),
+        time_zone: state.as_ref().map_or_else(|| "UTC".to_owned(), |state| state.time_zone.clone()),
         ..Environment::default()
     };
     let finished =
         scrimmage_googlesql::script::run_parsed(&spec.sql, parsed, &spec.parameters, &environment, &mut host);
-    host.clean_up();
+    match (&mut state, &session) {
+        (Some(state), Some(session)) => {
+            let ended = session.times().ended.is_some();
+            state.has_dataset = host.has_dataset && !ended;
+            state.transaction = host.runner.transaction.take().filter(|_| !ended);
+            state.variables = std::mem::take(&mut host.variables);
+            if host.runner.scope.dataset != spec.scope.dataset {
+                state.dataset = host.runner.scope.dataset.clone();
+            }
+            if let Some(zone) = host.time_zone.take() {
+                state.time_zone = zone;
+            }
+            if ended {
+                host.clean_up();
+            }
+        }
+        _ => host.clean_up(),
+    }
     let finished = finished?;
     let last = finished.last.unwrap_or_else(StatementDone::script);
     Ok((StatementDone { costs: host.costs, ..last }, finished.children))
@@ -74,6 +116,10 @@ struct ScriptHost<'a> {
     children: u64,
     /// Of all statements so far.
     costs: Costs,
+    /// The session's, before and after the runner had them.
+    variables: Variables,
+    /// `@@time_zone`, where the text set it.
+    time_zone: Option<String>,
 }
 
 impl ScriptHost<'_> {
@@ -101,6 +147,8 @@ impl ScriptHost<'_> {
         text: &str,
         started: scrimmage_core::Timestamp,
         done: Result<&StatementDone, &SqlError>,
+        frames: &[Frame],
+        evaluation: &str,
     ) {
         self.children += 1;
         let id = format!("script_{}_{}", self.job, self.children - 1);
@@ -132,6 +180,12 @@ impl ScriptHost<'_> {
             }
         }
         job.configuration = json!({ "query": query });
+        let frames: Vec<Json> = frames.iter().map(frame_json).collect();
+        job.extra.insert("scriptStatistics".into(), json!({"evaluationKind": evaluation, "stackFrames": frames}));
+        if let Some(session) = &self.spec.session {
+            job.extra.insert("sessionInfo".into(), json!({"sessionId": session.id}));
+        }
+        job.draw_stages();
         // Ids are the script's own and counted, so none is taken.
         let _ = self.app.jobs.add(job);
     }
@@ -161,7 +215,7 @@ impl Host for ScriptHost<'_> {
             self.costs.add(&done.costs);
         }
         if context.child {
-            self.record_child(context.text, started, result.as_ref());
+            self.record_child(context.text, started, result.as_ref(), &context.stack.frames(), "STATEMENT");
         }
         result
     }
@@ -192,7 +246,11 @@ impl Host for ScriptHost<'_> {
         let own = self.runner.transaction.take().and_then(Arc::into_inner);
         let own = own.ok_or_else(|| SqlError::internal("The transaction is in use"))?;
         let own = own.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.app.store.lock().commit(self.app.ctx.clock.now(), own)?)
+        let committed = self.app.store.lock().commit(self.app.ctx.clock.now(), own);
+        committed.map_err(|error| match error {
+            EngineError::Conflict(path) => SqlError::new(ErrorKind::Conflict, texts::transaction_conflict(&path)),
+            other => other.into(),
+        })
     }
 
     fn rollback_transaction(&mut self) -> Result<(), SqlError> {
@@ -205,8 +263,9 @@ impl Host for ScriptHost<'_> {
     }
 
     fn system_variable(&self, name: &str) -> Option<Value> {
-        let dataset = self.spec.scope.dataset.as_ref();
+        let dataset = self.runner.scope.dataset.as_ref();
         match name {
+            "session_id" => self.spec.session.as_ref().map(|session| Value::string(&session.id)),
             "dataset_id" => dataset.map(|dataset| Value::string(&dataset.dataset)),
             "dataset_project_id" => dataset.map(|dataset| Value::string(&dataset.project)),
             "script.job_id" | "current_job_id" => Some(Value::string(&self.job)),
@@ -215,4 +274,107 @@ impl Host for ScriptHost<'_> {
             _ => None,
         }
     }
+
+    fn set_system_variable(&mut self, name: &str, value: &Value) -> Result<(), SqlError> {
+        let scope = &mut self.runner.scope;
+        match (name, value) {
+            ("time_zone", Value::String(zone)) => self.time_zone = Some(zone.to_string()),
+            ("dataset_id", Value::String(id)) => {
+                let (project, dataset) = match id.split_once('.') {
+                    Some((project, dataset)) => (project.to_owned(), dataset),
+                    None => (scope.dataset.as_ref().map_or(&scope.project, |own| &own.project).clone(), &**id),
+                };
+                scope.dataset = Some(DatasetPath { project, dataset: dataset.to_owned() });
+            }
+            ("dataset_id", Value::Null) => scope.dataset = None,
+            ("dataset_project_id", Value::String(project)) => {
+                if let Some(dataset) = &mut scope.dataset {
+                    dataset.project = project.to_string();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn session_variables(&self) -> Variables {
+        self.variables.clone()
+    }
+
+    fn keep_variables(&mut self, variables: Variables) {
+        self.variables = variables;
+    }
+
+    fn evaluated(&mut self, context: StatementContext<'_>, result: Result<&Value, &SqlError>) {
+        let started = self.app.ctx.clock.now();
+        let done = StatementDone { kind: "SELECT", ..StatementDone::default() };
+        let result = result.map(|_| &done);
+        self.record_child(context.text, started, result, &context.stack.frames(), "EXPRESSION");
+    }
+
+    fn system_procedure(&mut self, name: &str, args: &[Value]) -> Option<Result<(), SqlError>> {
+        let text = |value: Option<&Value>| match value {
+            Some(Value::String(text)) => Some(text.to_string()),
+            _ => None,
+        };
+        match name.to_ascii_uppercase().as_str() {
+            "BQ.ABORT_SESSION" => {
+                let wanted = text(args.first());
+                let project = &self.spec.scope.project;
+                let session = match (&self.spec.session, wanted) {
+                    (Some(own), None) => own.clone(),
+                    (None, None) => {
+                        return Some(Err(SqlError::analysis("BQ.ABORT_SESSION without an argument needs a session")));
+                    }
+                    (_, Some(id)) => match sessions::find(self.app, project, &id) {
+                        Ok(session) => session,
+                        Err(error) => return Some(Err(SqlError::not_found(error.message))),
+                    },
+                };
+                self.runner.transaction = None;
+                sessions::end(self.app, &session);
+                Some(Ok(()))
+            }
+            "BQ.JOBS.CANCEL" => {
+                let id = text(args.first())?;
+                let id = id.rsplit('.').next().unwrap_or(&id).to_owned();
+                Some(match self.app.jobs.get(&self.spec.scope.project, &id) {
+                    Ok(cell) => {
+                        cell.lock().cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+                        Ok(())
+                    }
+                    Err(error) => Err(SqlError::not_found(error.message)),
+                })
+            }
+            // Materialized views are computed when they are read: there is nothing to refresh.
+            "BQ.REFRESH_MATERIALIZED_VIEW" => {
+                let name = text(args.first())?;
+                let parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+                let found = self.runner.scope.path(&parts).and_then(|path| {
+                    let store = self.app.store.lock();
+                    match &store.table(&path)?.kind {
+                        TableKind::MaterializedView { .. } => Ok(()),
+                        _ => Err(SqlError::analysis(format!("{name} is not a materialized view"))),
+                    }
+                });
+                Some(found)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One of `stackFrames`.
+fn frame_json(frame: &Frame) -> Json {
+    let mut json = json!({
+        "startLine": frame.line,
+        "startColumn": frame.column,
+        "endLine": frame.end_line,
+        "endColumn": frame.end_column,
+        "text": frame.text,
+    });
+    if let Some(procedure) = &frame.procedure {
+        json["procedureId"] = json!(procedure);
+    }
+    json
 }

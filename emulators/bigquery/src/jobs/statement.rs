@@ -18,6 +18,7 @@ use super::ddl::{self, DdlDone};
 use super::ddl_policies;
 use super::gate::DmlGate;
 use super::registry::Jobs;
+use super::sessions::Sessions;
 use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
 use crate::engine::policy::Identity;
 use crate::service::App;
@@ -33,6 +34,8 @@ pub struct Runner {
     pub identity: Arc<Identity>,
     /// For INFORMATION_SCHEMA.JOBS.
     pub jobs: Arc<Jobs>,
+    /// For INFORMATION_SCHEMA.SESSIONS.
+    pub sessions: Arc<Sessions>,
     /// Where RAND and GENERATE_UUID draw from: one stream for all statements of a suite.
     pub draws: Draws,
     pub scope: NameScope,
@@ -69,6 +72,8 @@ pub struct StatementDone {
     /// The columns of a table or view as the statement that creates it gives them.
     pub schema: Option<Schema>,
     pub costs: Costs,
+    /// The versions that a query read; `None` where its result may not be remembered.
+    pub reads: Option<Vec<(TablePath, u64)>>,
 }
 
 impl StatementDone {
@@ -87,6 +92,7 @@ impl Runner {
             ctx: app.ctx.clone(),
             identity,
             jobs: app.jobs.clone(),
+            sessions: app.sessions.clone(),
             draws: app.draws.clone(),
             scope,
             parameters: Parameters::default(),
@@ -109,6 +115,7 @@ impl Runner {
             seq,
             reader: Some(self.identity.clone()),
             jobs: Some(self.jobs.clone()),
+            sessions: Some(self.sessions.clone()),
             ..snapshot
         }
     }
@@ -181,7 +188,8 @@ impl Runner {
             };
             match exec::execute(&plan, &exec_context)? {
                 Outcome::Query(query) => {
-                    return Ok(StatementDone { kind, query: Some(query), costs, ..StatementDone::default() });
+                    let reads = snapshot.remembered(costs.tables());
+                    return Ok(StatementDone { kind, query: Some(query), costs, reads, ..StatementDone::default() });
                 }
                 Outcome::Dml(change) => {
                     let path = change.table.path().clone();

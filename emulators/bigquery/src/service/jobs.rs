@@ -20,6 +20,7 @@ use crate::jobs::destination::{Destination, Disposition};
 use crate::jobs::load::{self, LoadSpec};
 use crate::jobs::query::{self, QuerySpec};
 use crate::jobs::registry::JobCell;
+use crate::jobs::sessions;
 use crate::jobs::{Job, JobKind, JobState};
 use crate::{limits, texts};
 
@@ -27,6 +28,9 @@ use crate::{limits, texts};
 ///
 /// Production answers sooner and lets the caller poll; a caller that polls sees no difference but speed.
 const INSERT_WAIT: Duration = Duration::from_millis(500);
+
+/// A shorter `jobTimeoutMs` than this counts as this: production looks rarely, and lets short jobs end.
+const JOB_TIMEOUT_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// A job id as the service makes them.
 pub fn new_job_id(app: &App) -> String {
@@ -79,6 +83,7 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) 
         destination: Destination::from_json(query, Disposition::Empty)?,
         dry_run,
         identity: caller.identity.clone(),
+        session: None,
         max_bytes_billed: match query.get("maximumBytesBilled") {
             Some(Value::String(bytes)) => bytes.parse().ok(),
             Some(bytes) => bytes.as_u64(),
@@ -87,9 +92,52 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) 
     })
 }
 
+/// The session that a query begins or goes on with.
+fn join_session(app: &App, job: &mut Job, spec: &mut QuerySpec) -> ApiResult<()> {
+    let query = &job.configuration["query"];
+    let named = query
+        .get("connectionProperties")
+        .and_then(Value::as_array)
+        .and_then(|list| list.iter().find(|property| property["key"] == "session_id")?.get("value")?.as_str());
+    let session = match named.filter(|id| !id.is_empty()) {
+        Some(id) => sessions::find(app, &job.project, id)?,
+        None if query.get("createSession").and_then(Value::as_bool) == Some(true) && !spec.dry_run => {
+            sessions::create(app, &job.project, &job.user)
+        }
+        None => return Ok(()),
+    };
+    job.extra.insert("sessionInfo".into(), json!({"sessionId": session.id}));
+    spec.session = Some(session);
+    Ok(())
+}
+
+/// Ends a job that runs longer than its configuration allows.
+fn limit_time(app: &Arc<App>, cell: &Arc<JobCell>) {
+    let timeout = match cell.lock().configuration.get("jobTimeoutMs") {
+        Some(Value::String(ms)) => ms.parse().ok(),
+        Some(ms) => ms.as_u64(),
+        None => None,
+    };
+    let Some(timeout) = timeout.filter(|ms| *ms > 0) else { return };
+    let (clock, cell) = (app.ctx.clock.clone(), cell.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = clock.sleep(Duration::from_millis(timeout).max(JOB_TIMEOUT_AT_LEAST)) => {
+                cell.update(|job| {
+                    job.timed_out = job.state != JobState::Done;
+                    job.cancel.store(true, Ordering::Relaxed);
+                });
+            }
+            () = cell.wait() => {}
+        }
+    });
+}
+
 /// Registers a query job and starts it.
-pub fn start_query(app: &Arc<App>, job: Job, spec: QuerySpec) -> ApiResult<Arc<JobCell>> {
+pub fn start_query(app: &Arc<App>, mut job: Job, mut spec: QuerySpec) -> ApiResult<Arc<JobCell>> {
+    join_session(app, &mut job, &mut spec)?;
     let cell = app.jobs.add(job)?;
+    limit_time(app, &cell);
     let (worker, running) = (app.clone(), cell.clone());
     spawn(app, &cell, move || query::run(&worker, &running, spec));
     Ok(cell)

@@ -30,14 +30,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use scrimmage_core::DataError;
 use scrimmage_googlesql::functions::Draws;
 use serde_json::Value as Json;
 
 use crate::catalog::SharedStore;
 use crate::engine::policy::Identity;
+use crate::jobs::cache::Cache;
 use crate::jobs::gate::DmlGate;
 use crate::jobs::registry::Jobs;
 use crate::jobs::results::Results;
+use crate::jobs::sessions::Sessions;
 use error::{ApiError, ApiResult};
 use uploads::Uploads;
 
@@ -51,6 +54,8 @@ pub struct App {
     pub uploads: Uploads,
     /// Read sessions and write streams.
     pub storage: storage::Storage,
+    pub sessions: Arc<Sessions>,
+    pub cache: Cache,
     pub dml_gate: Arc<DmlGate>,
     /// Jobs that got their id from the service so far.
     pub job_count: AtomicU64,
@@ -61,15 +66,34 @@ pub struct App {
 }
 
 impl App {
+    /// In memory, whatever the context says.
     pub fn new(ctx: scrimmage_core::Context) -> App {
+        App::with(ctx, SharedStore::default())
+    }
+
+    /// With what the context's folder holds, and with changes written there.
+    pub fn open(ctx: scrimmage_core::Context) -> Result<App, DataError> {
+        let store = match &ctx.data {
+            None => SharedStore::default(),
+            Some(data) => {
+                let (store, keeper) = crate::keep::open(data)?;
+                SharedStore::kept(store, keeper)
+            }
+        };
+        Ok(App::with(ctx, store))
+    }
+
+    fn with(ctx: scrimmage_core::Context, store: SharedStore) -> App {
         let draws = Draws::seeded(ctx.seed);
         App {
             ctx,
-            store: SharedStore::default(),
+            store,
             jobs: Arc::default(),
             results: Results::default(),
             uploads: Uploads::default(),
             storage: storage::Storage::default(),
+            sessions: Arc::default(),
+            cache: Cache::default(),
             dml_gate: Arc::default(),
             job_count: AtomicU64::default(),
             draws,
@@ -93,6 +117,8 @@ impl App {
         self.uploads.clear();
         self.storage.clear();
         iam::clear(self);
+        self.sessions.clear();
+        self.cache.clear();
         self.store.lock().clear();
     }
 }
@@ -165,7 +191,14 @@ pub fn router(app: Arc<App>) -> Router {
 /// Before anybody looks: what has expired by the clock is gone.
 async fn expire(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     app.expire();
-    next.run(request).await
+    let response = next.run(request).await;
+    // Nobody may take for done what would be gone after a restart.
+    match app.ctx.data.as_ref().and_then(|_| app.store.failed()) {
+        Some(problem) => {
+            ApiError::new(503, "backendError", format!("State cannot be kept on disk: {problem}")).into_response()
+        }
+        None => response,
+    }
 }
 
 /// A quoted etag for a text that names a resource's state.

@@ -51,7 +51,7 @@ pub async fn query(
     }
     let dry_run = request.get("dryRun").and_then(Value::as_bool).unwrap_or(false);
     let mut configuration = json!({"query": query});
-    for key in ["labels", "dryRun"] {
+    for key in ["labels", "dryRun", "jobTimeoutMs"] {
         if let Some(value) = request.get(key) {
             configuration[key] = value.clone();
         }
@@ -98,7 +98,28 @@ pub async fn query(
         let id = cell.lock().id.clone();
         app.jobs.remove(&project, &id);
     }
-    Ok(Json(answer?).into_response())
+    let mut answer = answer?;
+    if dry_run && let Some(fields) = answer.as_object_mut() {
+        // A dry run has no job that could be asked for.
+        fields.shift_remove("queryId");
+        fields.shift_remove("jobCreationReason");
+        if let Some(reference) = fields.get_mut("jobReference").and_then(Value::as_object_mut) {
+            reference.shift_remove("jobId");
+        }
+    }
+    let optional = request.get("jobCreationMode").and_then(Value::as_str) == Some("JOB_CREATION_OPTIONAL");
+    if optional && !dry_run && answer["jobComplete"] == true && answer.get("pageToken").is_none() {
+        // All is said: no job is left behind that could be asked for.
+        if let Some(fields) = answer.as_object_mut() {
+            fields.shift_remove("jobReference");
+            fields.shift_remove("jobCreationReason");
+        }
+        if request.get("requestId").is_none() {
+            let id = cell.lock().id.clone();
+            app.jobs.remove(&project, &id);
+        }
+    }
+    Ok(Json(answer).into_response())
 }
 
 /// The job that a `requestId` stands for: a client that missed the answer sends the request again, and it must not
@@ -113,6 +134,7 @@ pub async fn results(
     Path((project, job)): Path<(String, String)>,
     params: Params,
 ) -> ApiResult<Json<Value>> {
+    super::jobs::check_location(&params, &project, &job)?;
     let cell = app.jobs.get(&project, &job)?;
     if cell.lock().kind != JobKind::Query {
         return Err(ApiError::invalid("Cannot retrieve query results of a job that is not a query"));
@@ -155,6 +177,9 @@ async fn answer(
         answer["queryId"] = json!(job.id);
         answer["jobCreationReason"] = json!({"code": "REQUESTED"});
         answer["location"] = json!(crate::texts::LOCATION);
+        if let Some(session) = job.extra.get("sessionInfo") {
+            answer["sessionInfo"] = session.clone();
+        }
     }
     if job.state != JobState::Done {
         return Ok(answer);
@@ -172,7 +197,7 @@ fn fill(
     call: Call,
 ) -> ApiResult<()> {
     answer["totalBytesProcessed"] = json!(job.bytes_processed());
-    answer["cacheHit"] = json!(false);
+    answer["cacheHit"] = job.statistics.get("cacheHit").cloned().unwrap_or(json!(false));
     if call == Call::Query {
         for key in ["statementType", "totalBytesBilled"] {
             if let Some(value) = job.statistics.get(key) {

@@ -127,6 +127,16 @@ pub trait Host: Send {
         false
     }
 
+    /// In a session: the variables that its earlier queries declared.
+    fn session_variables(&self) -> Variables {
+        Variables::new()
+    }
+
+    /// In a session, at the end of each query: what its variables are now.
+    fn keep_variables(&mut self, variables: Variables) {
+        let _ = variables;
+    }
+
     /// Values that only the owner knows, by lower-case name: `dataset_id`, `session_id`, `current_job_id`,
     /// `last_job_id`, `script.job_id`, `script.creation_time`, `query_label`. `None` is NULL.
     fn system_variable(&self, name: &str) -> Option<Value> {

@@ -86,6 +86,9 @@ impl<'a, H: Host> Runner<'a, H> {
     ) -> Runner<'a, H> {
         let mut scope = Scope::default();
         scope.start(host, &environment.project, &environment.time_zone);
+        if environment.session {
+            scope.all.extend(host.session_variables());
+        }
         let call = Call {
             text: Arc::from(text),
             procedure: None,
@@ -112,6 +115,13 @@ impl<'a, H: Host> Runner<'a, H> {
         let result = self.list(statements);
         if self.in_transaction && !self.environment.session {
             self.host.rollback_transaction()?;
+        }
+        if self.environment.session
+            && let Some(script) = self.calls.0.first_mut()
+        {
+            let mut variables = std::mem::take(&mut script.scope.all);
+            variables.retain(|name, _| !name.starts_with("@@"));
+            self.host.keep_variables(variables);
         }
         match result {
             Ok(_) => Ok(Finished { last: self.last, children: self.children }),
