@@ -112,7 +112,7 @@ async fn everything_about_a_table_survives_kill_9() {
     for sql in [
         "CREATE TABLE d.t (day DATE, id INT64 NOT NULL, s STRUCT<a STRING, b ARRAY<NUMERIC>>, j JSON DEFAULT JSON '{}')
          PARTITION BY day CLUSTER BY id OPTIONS(description = 'kept', require_partition_filter = true)",
-        "INSERT d.t VALUES (DATE '2026-01-01', 1, ('x', [1.5, 2]), JSON '{\"k\": [1, null]}'), (NULL, 2, NULL, DEFAULT)",
+        "INSERT d.t VALUES (DATE '2026-01-01', 1, STRUCT('x', [NUMERIC '1.5', 2]), JSON '{\"k\": [1, null]}'), (NULL, 2, NULL, DEFAULT)",
         "INSERT d.t (day, id) VALUES (DATE '2026-01-02', 3), (DATE '2026-01-02', 4)",
         "DELETE FROM d.t WHERE day = '2026-01-02' AND id = 3",
         "ALTER TABLE d.t ADD COLUMN late STRING",

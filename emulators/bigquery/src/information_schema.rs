@@ -108,10 +108,14 @@ pub fn lookup(snapshot: &Snapshot, name: &[String]) -> Result<Option<Arc<dyn Tab
     let (before, view) = (&name[..at], name[at + 1..].join("."));
     let is_region = |part: &str| part.to_ascii_lowercase().starts_with("region-");
     let own = &snapshot.scope.project;
+    let known = VIEWS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(&view));
+    let of_region = known.is_some_and(|(_, of, _)| *of == Of::Region);
+    let is_dataset = |name: &str| snapshot.store.lock().dataset(&DatasetPath::new(own, name)).is_ok();
     let (project, dataset) = match before {
         [] => (own.clone(), None),
         [region] if is_region(region) => (own.clone(), None),
         [project, region] if is_region(region) => (project.clone(), None),
+        [project] if of_region && !is_dataset(project) => (project.clone(), None),
         [dataset] => (own.clone(), Some(dataset.clone())),
         [project, dataset] => (project.clone(), Some(dataset.clone())),
         _ => return Err(SqlError::analysis(format!("Invalid table name: `{}`", name.join(".")))),
@@ -121,7 +125,6 @@ pub fn lookup(snapshot: &Snapshot, name: &[String]) -> Result<Option<Arc<dyn Tab
         dataset: dataset.clone().unwrap_or_else(|| "region-us".into()),
         table: format!("INFORMATION_SCHEMA.{view}"),
     };
-    let known = VIEWS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(&view));
     let Some((_, _, make)) = known.filter(|(_, of, _)| *of == Of::Both || dataset.is_none()) else {
         return Err(SqlError::not_found(texts::table_not_found(&path)));
     };

@@ -190,7 +190,7 @@ pub fn type_text(ty: &Type, params: &TypeParams) -> String {
 
 pub fn views(scan: &Scan) -> Rows {
     let rows = scan.entries().filter_map(|(path, name, entry)| {
-        let (TableKind::View { sql, .. } | TableKind::MaterializedView { sql, .. }) = &entry.kind else { return None };
+        let TableKind::View { sql, .. } = &entry.kind else { return None };
         let mut row = owner([&path.project, &path.dataset, name, sql]);
         row.extend([Value::Null, yes_no(true)]);
         Some(row)

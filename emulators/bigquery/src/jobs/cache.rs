@@ -70,7 +70,9 @@ impl Cache {
     pub fn get(&self, now: Timestamp, store: &Store, key: &str) -> Option<(Arc<TableVersion>, Map<String, Json>)> {
         let inner = self.lock();
         let entry = inner.entries.get(key)?;
-        let same = |(path, seq): &(TablePath, u64)| store.table(path).is_ok_and(|table| table.current().seq == *seq);
+        let same = |(path, seq): &(TablePath, u64)| {
+            store.table(path).is_ok_and(|table| table.current().seq == *seq && table.policies.is_empty())
+        };
         if now.since(entry.at) >= limits::RESULT_LIFETIME
             || !entry.reads.iter().all(same)
             || store.table(&entry.result.path).is_err()

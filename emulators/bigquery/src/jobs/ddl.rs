@@ -19,6 +19,7 @@ use crate::engine::dataset::TableKind;
 use crate::engine::partition::{Partitioning, TimeUnit};
 use crate::engine::store::{DatasetPath, NewTable, Store};
 use crate::engine::table::{Shape, TableVersion};
+use crate::service::datasets::merge;
 use crate::texts;
 
 /// What a DDL statement did, for the job's statistics.
@@ -86,7 +87,9 @@ pub fn apply(
                     store.delete_dataset(now, &path, true)?;
                 }
             }
-            store.create_dataset(now, &path, dataset_settings(&options))?;
+            let mut settings = dataset_settings(&options);
+            settings.retain(|_, value| !value.is_null());
+            store.create_dataset(now, &path, settings)?;
             done("CREATE", DdlTarget::Dataset(path))
         }
         StatementKind::CreateSnapshot(snapshot) => {
@@ -163,7 +166,7 @@ pub fn apply(
             }
             let mut target = target;
             for action in actions {
-                alter_table(&mut store, now, &mut target, action, &options)?;
+                alter_table(&mut store, now, &mut target, action, schema.as_ref(), scope, &options)?;
             }
             done("ALTER", DdlTarget::Table(target))
         }
@@ -173,7 +176,7 @@ pub fn apply(
                 return done("SKIP", DdlTarget::Dataset(path));
             }
             let dataset = store.dataset_mut(&path)?;
-            dataset.metadata.extend(dataset_settings(&options));
+            merge(&mut dataset.metadata, dataset_settings(&options));
             dataset.modified = now;
             done("ALTER", DdlTarget::Dataset(path))
         }
@@ -292,9 +295,16 @@ fn create_table(
     }
     shape.require_partition_filter |= settings.require_partition_filter.unwrap_or(false);
     let mut metadata = settings.metadata;
+    metadata.retain(|_, value| !value.is_null());
     let mut keys = Map::new();
     for column in create.columns.iter().filter(|column| column.primary_key) {
         keys.insert("primaryKey".into(), json!({"columns": [column.name.name]}));
+    }
+    for column in &create.columns {
+        if let Some(key) = &column.references {
+            let (name, columns, key) = (None, vec![column.name.clone()], key.clone());
+            add_constraint(&mut keys, scope, &TableConstraint::ForeignKey { name, columns, key })?;
+        }
     }
     for constraint in &create.constraints {
         add_constraint(&mut keys, scope, constraint)?;
@@ -307,7 +317,11 @@ fn create_table(
     Ok(DdlDone { operation: if exists { "REPLACE" } else { "CREATE" }, target: DdlTarget::Table(target) })
 }
 
-fn add_constraint(keys: &mut Map<String, Json>, scope: &NameScope, constraint: &TableConstraint) -> Result<()> {
+pub(super) fn add_constraint(
+    keys: &mut Map<String, Json>,
+    scope: &NameScope,
+    constraint: &TableConstraint,
+) -> Result<()> {
     let list = |idents: &[Ident]| idents.iter().map(|ident| ident.name.clone()).collect::<Vec<_>>();
     match constraint {
         TableConstraint::PrimaryKey { columns, .. } => {

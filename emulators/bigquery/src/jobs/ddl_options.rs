@@ -5,10 +5,14 @@ use scrimmage_googlesql::value::Numeric;
 use scrimmage_googlesql::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::service::datasets::merge;
+
 /// Table and view options in the forms that REST keeps them in.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub expires: Option<Timestamp>,
+    /// `expiration_timestamp = NULL`
+    pub never_expires: bool,
     pub partition_expiration_days: Option<f64>,
     pub require_partition_filter: Option<bool>,
     pub metadata: Map<String, Json>,
@@ -22,6 +26,9 @@ impl Settings {
                 ("expiration_timestamp", Value::Timestamp(micros)) => {
                     settings.expires = Some(Timestamp::from_micros(*micros))
                 }
+                ("expiration_timestamp", Value::Null) => settings.never_expires = true,
+                ("friendly_name", Value::Null) => drop(settings.metadata.insert("friendlyName".into(), Json::Null)),
+                ("description" | "labels", Value::Null) => drop(settings.metadata.insert(name.clone(), Json::Null)),
                 ("partition_expiration_days", value) => settings.partition_expiration_days = number(value),
                 ("require_partition_filter", Value::Bool(yes)) => settings.require_partition_filter = Some(*yes),
                 ("friendly_name", Value::String(text)) => {
@@ -38,10 +45,14 @@ impl Settings {
     }
 
     pub fn set(self, entry: &mut crate::engine::dataset::TableEntry, now: Timestamp) {
-        if self.expires.is_some() {
+        if self.expires.is_some() || self.never_expires {
             entry.expires = self.expires;
         }
-        entry.metadata.extend(self.metadata);
+        if self.metadata.contains_key("labels") {
+            // They are set as a whole.
+            entry.metadata.shift_remove("labels");
+        }
+        merge(&mut entry.metadata, self.metadata);
         entry.modified = now;
     }
 }
@@ -75,6 +86,14 @@ pub(super) fn dataset_settings(options: &[(String, Value, Type)]) -> Map<String,
     let mut metadata = Map::new();
     for (name, value, _) in options {
         let (key, value) = match (name.as_str(), value) {
+            ("description", Value::Null) => ("description", Json::Null),
+            ("friendly_name", Value::Null) => ("friendlyName", Json::Null),
+            ("labels", Value::Null) => ("labels", Json::Null),
+            ("default_table_expiration_days", Value::Null) => ("defaultTableExpirationMs", Json::Null),
+            ("default_partition_expiration_days", Value::Null) => ("defaultPartitionExpirationMs", Json::Null),
+            ("max_time_travel_hours", Value::Int64(hours)) => ("maxTimeTravelHours", json!(hours.to_string())),
+            ("storage_billing_model", Value::String(text)) => ("storageBillingModel", json!(&**text)),
+            ("is_case_insensitive", Value::Bool(yes)) => ("isCaseInsensitive", json!(yes)),
             ("description", Value::String(text)) => ("description", json!(&**text)),
             ("friendly_name", Value::String(text)) => ("friendlyName", json!(&**text)),
             ("location", Value::String(text)) => ("location", json!(&**text)),
@@ -82,6 +101,10 @@ pub(super) fn dataset_settings(options: &[(String, Value, Type)]) -> Map<String,
             ("default_table_expiration_days", value) => match number(value) {
                 // The cast saturates, whatever the number.
                 Some(days) => ("defaultTableExpirationMs", json!(((days * 86_400_000.0) as u64).to_string())),
+                None => continue,
+            },
+            ("default_partition_expiration_days", value) => match number(value) {
+                Some(days) => ("defaultPartitionExpirationMs", json!(((days * 86_400_000.0) as u64).to_string())),
                 None => continue,
             },
             _ => continue,

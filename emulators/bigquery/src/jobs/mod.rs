@@ -98,6 +98,8 @@ pub struct Job {
     pub dry_run: bool,
     /// The address of whoever began it.
     pub user: String,
+    /// As the caller named it; all data is in one place.
+    pub location: String,
     /// Statistics beside the job's own kind's: `sessionInfo`, `scriptStatistics`, `transactionInfo`.
     pub extra: Map<String, Json>,
     /// `jobTimeoutMs` has passed.
@@ -127,13 +129,14 @@ impl Job {
             children: 0,
             dry_run: false,
             user: USER.to_owned(),
+            location: texts::LOCATION.to_owned(),
             extra: Map::new(),
             timed_out: false,
         }
     }
 
     pub fn reference(&self) -> Json {
-        json!({"projectId": self.project, "jobId": self.id, "location": texts::LOCATION})
+        json!({"projectId": self.project, "jobId": self.id, "location": self.location})
     }
 
     /// Of a query, as text; 0 until it is done.
@@ -213,8 +216,8 @@ impl Job {
         json!({
             "kind": "bigquery#job",
             "etag": crate::service::etag(&etag),
-            "id": format!("{}:{}.{}", self.project, texts::LOCATION, self.id),
-            "selfLink": format!("{base}/bigquery/v2/projects/{}/jobs/{}?location={}", self.project, self.id, texts::LOCATION),
+            "id": format!("{}:{}.{}", self.project, self.location, self.id),
+            "selfLink": format!("{base}/bigquery/v2/projects/{}/jobs/{}?location={}", self.project, self.id, self.location),
             "user_email": self.user,
             "principal_subject": principal(&self.user),
             "configuration": configuration,

@@ -69,7 +69,7 @@ impl Jobs {
         let mut inner = self.lock();
         let key = (job.project.clone(), job.id.clone());
         if inner.by_id.contains_key(&key) {
-            return Err(ApiError::duplicate(texts::job_exists(&job.project, texts::LOCATION, &job.id)));
+            return Err(ApiError::duplicate(texts::job_exists(&job.project, &job.location, &job.id)));
         }
         inner.next += 1;
         let number = inner.next;

@@ -39,6 +39,8 @@ pub struct Keeper {
     log: scrimmage_core::data::Log,
     folder: PathBuf,
     next_blob: u64,
+    /// Those that the log or a file has. A segment of the past may name one that is not there any more.
+    blobs: HashSet<u64>,
     /// The log's length when it was new or rewritten.
     compacted: u64,
     datasets: BTreeSet<DatasetPath>,
@@ -152,10 +154,15 @@ impl Keeper {
     fn table(&mut self, path: &TablePath, entry: &TableEntry, changes: &mut Vec<Change>) -> Result<(), DataError> {
         let version = entry.current();
         let old = self.tables.remove(path);
-        let same_state = old.as_ref().is_some_and(|known| known.says(entry));
-        if !same_state {
-            changes.push(Change::Table(path.clone(), Box::new(state(entry))));
-        }
+        let same_state = old.as_ref().filter(|known| known.says(entry)).map(|known| known.state.clone());
+        let state = match same_state {
+            Some(state) => state,
+            None => {
+                let state = state(entry);
+                changes.push(Change::Table(path.clone(), Box::new(state.clone())));
+                state
+            }
+        };
         let before = old.as_ref().map_or(&[][..], |known| &known.segments);
         let same_rows = before.len() == version.segments.len()
             && before.iter().zip(&version.segments).all(|(before, now)| Arc::ptr_eq(before, now));
@@ -177,7 +184,7 @@ impl Keeper {
             let rows = Rows { modified: entry.modified, next_segment: entry.next_segment, parts };
             changes.push(Change::Rows(path.clone(), rows));
         }
-        let known = Known { state: state(entry), modified: entry.modified, segments: version.segments.clone() };
+        let known = Known { state, modified: entry.modified, segments: version.segments.clone() };
         self.tables.insert(path.clone(), known);
         Ok(())
     }
@@ -185,7 +192,7 @@ impl Keeper {
     /// The number of the segment's rows; written now where they never were.
     fn blob(&mut self, segment: &Segment, shape: &Shape, changes: &mut Vec<Change>) -> Result<u64, DataError> {
         let known = segment.kept.load(Ordering::Relaxed);
-        if known != 0 {
+        if known != 0 && self.blobs.contains(&known) {
             return Ok(known);
         }
         let number = self.next_blob;
@@ -196,6 +203,7 @@ impl Keeper {
             changes.push(Change::Blob(number, bytes));
         }
         self.next_blob += 1;
+        self.blobs.insert(number);
         segment.kept.store(number, Ordering::Relaxed);
         Ok(number)
     }
@@ -238,7 +246,7 @@ impl Keeper {
                 // Rows that are in the old log have to be in the new one; those in files stay there.
                 for segment in &entry.current().segments {
                     let number = segment.kept.load(Ordering::Relaxed);
-                    if number != 0 && written.insert(number) && !self.file(number).exists() {
+                    if self.blobs.contains(&number) && written.insert(number) && !self.file(number).exists() {
                         changes.push(Change::Blob(number, encode(segment, &entry.current().shape)));
                     }
                 }
@@ -253,6 +261,7 @@ impl Keeper {
         self.log.replace([record::write(&changes)])?;
         self.compacted = self.log.bytes();
         self.sweep(&written);
+        self.blobs = written;
         Ok(())
     }
 
@@ -378,6 +387,7 @@ pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
         log,
         folder,
         next_blob: replay.last_blob + 1,
+        blobs: HashSet::new(),
         datasets: BTreeSet::new(),
         tables: BTreeMap::new(),
         routines: BTreeSet::new(),
@@ -426,8 +436,8 @@ pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
         store.restore_table(&path, restored);
     }
     let _ = store.take_touched();
-    let live: HashSet<u64> = rows.into_keys().collect();
-    keeper.sweep(&live);
+    keeper.blobs = rows.into_keys().collect();
+    keeper.sweep(&keeper.blobs);
     // What is dead in the log was read once more; it need not be read again.
     if keeper.log.bytes() > COMPACT_AT {
         keeper.compact(&mut store)?;
@@ -458,4 +468,93 @@ fn read_blob(
     };
     let (storage, batch) = read.map_err(|problem| damaged(path, problem))?;
     Ok((storage, batch, Arc::new(AtomicU64::new(number))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use scrimmage_googlesql::Value;
+    use scrimmage_googlesql::catalog::Schema;
+
+    use super::*;
+    use crate::engine::dataset::TableKind;
+    use crate::engine::store::{NewTable, WriteMode};
+    use crate::engine::table::plain_column;
+
+    const NOW: Timestamp = Timestamp::EPOCH;
+
+    fn path(table: &str) -> TablePath {
+        TablePath { project: "p".into(), dataset: "d".into(), table: table.into() }
+    }
+
+    fn batch(numbers: std::ops::Range<i64>) -> Batch {
+        Batch::from_rows(&[Type::Int64], numbers.map(|number| vec![Value::Int64(number)]))
+    }
+
+    fn create(store: &mut Store, table: &str) {
+        let schema = Schema { columns: vec![plain_column("n", Type::Int64)] };
+        let shape = Shape::new(schema, None, Vec::new(), false);
+        let new = NewTable { shape, kind: TableKind::Table, expires: None, metadata: Map::new() };
+        store.create_table(NOW, &path(table), new, Vec::new(), false).expect("a table");
+    }
+
+    fn append(store: &mut Store, table: &str, rows: Batch) {
+        store.write(NOW, &path(table), None, vec![rows], WriteMode::Append, None).expect("written");
+    }
+
+    fn files(data: &DataDir) -> usize {
+        std::fs::read_dir(data.path().join("bigquery-segments")).expect("a folder").count()
+    }
+
+    #[test]
+    fn what_was_compacted_away_is_written_again_when_it_comes_back() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let data = DataDir::open(temporary.path()).expect("it can be made");
+        let (mut store, mut keeper) = open(&data).expect("empty");
+        let dataset = DatasetPath::new("p", "d");
+        store.create_dataset(NOW, &dataset, Map::new()).expect("a dataset");
+        create(&mut store, "small");
+        append(&mut store, "small", batch(0..10));
+        create(&mut store, "large");
+        append(&mut store, "large", batch(0..100_000));
+        keeper.keep(&mut store).expect("kept");
+        assert_eq!(files(&data), 1, "large rows have a file");
+        let before = keeper.log.bytes();
+        append(&mut store, "small", batch(10..11));
+        keeper.keep(&mut store).expect("kept");
+        assert!(keeper.log.bytes() - before < 100, "only what is new is written");
+
+        store.delete_dataset(NOW, &dataset, true).expect("deleted");
+        keeper.keep(&mut store).expect("kept");
+        keeper.compact(&mut store).expect("compacted");
+        assert_eq!(files(&data), 0);
+        store.undelete_dataset(NOW, &dataset, None).expect("back");
+        keeper.keep(&mut store).expect("kept");
+        for round in 0..2 {
+            let rows = |store: &Store, table| store.table(&path(table)).expect("there").current().rows;
+            drop(keeper);
+            (store, keeper) = open(&data).expect("it opens");
+            assert_eq!((rows(&store, "small"), rows(&store, "large"), files(&data)), (11, 100_000, 1), "round {round}");
+            keeper.compact(&mut store).expect("compacted");
+        }
+        store.clear();
+        keeper.keep(&mut store).expect("kept");
+        drop(keeper);
+        assert!(open(&data).expect("it opens").0.datasets.is_empty());
+        assert_eq!(files(&data), 0);
+    }
+
+    #[test]
+    fn hidden_datasets_are_not_kept() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let data = DataDir::open(temporary.path()).expect("it can be made");
+        let (mut store, mut keeper) = open(&data).expect("empty");
+        let dataset = DatasetPath::new("p", "d");
+        store.create_dataset(NOW, &dataset, Map::new()).expect("a dataset");
+        store.dataset_mut(&dataset).expect("there").hidden = true;
+        create(&mut store, "t");
+        keeper.keep(&mut store).expect("kept");
+        assert_eq!(keeper.log.bytes(), 16, "the header alone");
+    }
 }

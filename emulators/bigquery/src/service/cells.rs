@@ -52,8 +52,9 @@ pub fn cell(value: &Value, ty: &Type, timestamps: Timestamps) -> Json {
             items.iter().map(|item| json!({"v": cell(item, element, timestamps)})).collect()
         }
         (Value::Struct(values), Type::Struct(fields)) => {
+            // A record that got a field later has rows without it.
+            let values = values.iter().chain(std::iter::repeat(&Value::Null));
             let cells: Vec<Json> = values
-                .iter()
                 .zip(&fields.fields)
                 .map(|(value, field)| json!({"v": cell(value, &field.ty, timestamps)}))
                 .collect();

@@ -22,7 +22,7 @@ use crate::jobs::query::{self, QuerySpec};
 use crate::jobs::registry::JobCell;
 use crate::jobs::sessions;
 use crate::jobs::{Job, JobKind, JobState};
-use crate::{limits, texts};
+use crate::limits;
 
 /// How long jobs.insert waits for a job that may be done at once; it answers PENDING or RUNNING after that.
 ///
@@ -209,6 +209,13 @@ pub fn read_job(app: &App, project: &str, resource: &Value) -> ApiResult<(Job, V
         }
     }
     let mut job = Job::new(project, &id, kind, configuration.clone(), app.ctx.clock.now());
+    if let Some(location) =
+        resource.pointer("/jobReference/location").and_then(Value::as_str).filter(|own| !own.is_empty())
+    {
+        // Regions are lower case, multi-regions upper.
+        let is_region = location.contains('-');
+        job.location = if is_region { location.to_ascii_lowercase() } else { location.to_ascii_uppercase() };
+    }
     job.dry_run = configuration.get("dryRun").and_then(Value::as_bool).unwrap_or(false);
     Ok((job, configuration))
 }
@@ -258,8 +265,8 @@ async fn dry_run(app: &Arc<App>, job: Job, spec: QuerySpec, caller: &Caller) -> 
 
 /// A dry run has no job that could be asked for.
 fn without_id(mut resource: Value) -> Value {
-    resource["id"] =
-        json!(format!("{}:{}.", resource["jobReference"]["projectId"].as_str().unwrap_or_default(), texts::LOCATION));
+    let part = |key: &str| resource["jobReference"][key].as_str().unwrap_or_default().to_owned();
+    resource["id"] = json!(format!("{}:{}.", part("projectId"), part("location")));
     if let Some(reference) = resource["jobReference"].as_object_mut() {
         reference.shift_remove("jobId");
     }
@@ -267,12 +274,13 @@ fn without_id(mut resource: Value) -> Value {
 }
 
 /// A job is found only in the location that it runs in.
-pub(super) fn check_location(params: &Params, project: &str, job: &str) -> ApiResult<()> {
-    match params.text("location") {
-        Some(location) if !location.is_empty() && !location.eq_ignore_ascii_case(texts::LOCATION) => {
-            Err(ApiError::not_found(format!("Not found: Job {project}:{location}.{job}")))
+pub(super) fn find(app: &App, params: &Params, project: &str, id: &str) -> ApiResult<Arc<JobCell>> {
+    let cell = app.jobs.get(project, id)?;
+    match params.text("location").filter(|location| !location.is_empty()) {
+        Some(location) if !location.eq_ignore_ascii_case(&cell.lock().location) => {
+            Err(ApiError::not_found(format!("Not found: Job {project}:{location}.{id}")))
         }
-        _ => Ok(()),
+        _ => Ok(cell),
     }
 }
 
@@ -282,8 +290,7 @@ pub async fn get(
     params: Params,
     caller: Caller,
 ) -> ApiResult<Json<Value>> {
-    check_location(&params, &project, &job)?;
-    let cell = app.jobs.get(&project, &job)?;
+    let cell = find(&app, &params, &project, &job)?;
     let resource = cell.lock().resource(&caller.base);
     Ok(Json(resource))
 }
@@ -294,8 +301,7 @@ pub async fn cancel(
     params: Params,
     caller: Caller,
 ) -> ApiResult<Json<Value>> {
-    check_location(&params, &project, &job)?;
-    let cell = app.jobs.get(&project, &job)?;
+    let cell = find(&app, &params, &project, &job)?;
     let job = cell.lock();
     job.cancel.store(true, Ordering::Relaxed);
     Ok(Json(json!({"kind": "bigquery#jobCancelResponse", "job": job.resource(&caller.base)})))

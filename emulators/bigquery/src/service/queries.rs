@@ -57,6 +57,9 @@ pub async fn query(
         }
     }
     let mut resource = json!({ "configuration": configuration });
+    if let Some(location) = request.get("location") {
+        resource["jobReference"]["location"] = location.clone();
+    }
     let mut repeated = None;
     if let Some(id) = request_job_id(&project, &request).filter(|_| !dry_run) {
         match app.jobs.get(&project, &id) {
@@ -64,7 +67,7 @@ pub async fn query(
                 let age = app.ctx.clock.now().since(cell.lock().created);
                 repeated = (age < limits::REQUEST_ID_MEMORY).then_some(cell);
             }
-            Err(_) => resource["jobReference"] = json!({ "jobId": id }),
+            Err(_) => resource["jobReference"]["jobId"] = json!(id),
         }
     }
     let cell = match repeated {
@@ -134,8 +137,7 @@ pub async fn results(
     Path((project, job)): Path<(String, String)>,
     params: Params,
 ) -> ApiResult<Json<Value>> {
-    super::jobs::check_location(&params, &project, &job)?;
-    let cell = app.jobs.get(&project, &job)?;
+    let cell = super::jobs::find(&app, &params, &project, &job)?;
     if cell.lock().kind != JobKind::Query {
         return Err(ApiError::invalid("Cannot retrieve query results of a job that is not a query"));
     }
@@ -176,7 +178,7 @@ async fn answer(
     } else {
         answer["queryId"] = json!(job.id);
         answer["jobCreationReason"] = json!({"code": "REQUESTED"});
-        answer["location"] = json!(crate::texts::LOCATION);
+        answer["location"] = json!(job.location);
         if let Some(session) = job.extra.get("sessionInfo") {
             answer["sessionInfo"] = session.clone();
         }

@@ -89,3 +89,28 @@ async fn options_no_machine_can_hold_do_no_harm() {
     assert!(server.query("INSERT INTO d.u VALUES (9223372036854775806), (-9223372036854775807)").await.status < 500);
     assert!(server.query("INSERT INTO d.t VALUES ('2026-01-01')").await.status < 500);
 }
+
+#[tokio::test]
+async fn columns_and_constraints_are_altered() {
+    let server = Server::with(&[
+        "CREATE TABLE d.o (id INT64, PRIMARY KEY (id) NOT ENFORCED)",
+        "CREATE TABLE d.t (n INT64, s STRING(3), r STRUCT<a INT64>) OPTIONS(description = 'x', labels = [('a', 'b')])",
+        "INSERT d.t VALUES (7, 'abc', STRUCT(1))",
+        "ALTER TABLE d.t ALTER COLUMN n SET DATA TYPE NUMERIC, ALTER COLUMN s SET DATA TYPE STRING(5)",
+        "ALTER TABLE d.t ALTER COLUMN r.a SET OPTIONS(description = 'inner')",
+        "ALTER TABLE d.t ADD PRIMARY KEY (n) NOT ENFORCED, ADD CONSTRAINT other FOREIGN KEY (n) REFERENCES d.o (id) NOT ENFORCED",
+        "ALTER TABLE d.t SET OPTIONS(description = NULL, labels = [('c', 'd')])",
+        "INSERT d.t VALUES (NUMERIC '0.5', 'abcde', NULL)",
+    ])
+    .await;
+    assert_eq!(server.rows("SELECT n, s FROM d.t ORDER BY n").await, [["0.5", "abcde"], ["7", "abc"]]);
+    let table = server.table("t").await;
+    assert_eq!(table["schema"]["fields"][2]["fields"][0]["description"], "inner");
+    assert_eq!(table["tableConstraints"]["primaryKey"]["columns"][0], "n");
+    assert_eq!(table["tableConstraints"]["foreignKeys"][0]["name"], "other");
+    assert_eq!((table.get("description"), &table["labels"]["c"]), (None, &serde_json::json!("d")));
+    server.run("ALTER TABLE d.t DROP CONSTRAINT other, DROP PRIMARY KEY").await;
+    assert!(server.table("t").await.get("tableConstraints").is_none());
+    assert_eq!(server.query("ALTER TABLE d.t DROP CONSTRAINT other").await.status, 400);
+    assert_eq!(server.query("ALTER TABLE d.t ALTER COLUMN s SET DATA TYPE INT64").await.status, 400);
+}

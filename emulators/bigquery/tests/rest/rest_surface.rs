@@ -157,3 +157,17 @@ async fn jobs_are_listed_by_state_parent_and_user() {
     assert!(minimal["jobs"][0].get("configuration").is_none());
     assert_eq!(server.get(&format!("/projects/scrimmage/jobs/{id}?location=EU")).await.error().0, 404);
 }
+
+#[tokio::test]
+async fn a_record_may_get_fields_later() {
+    let server = Server::with(&["CREATE TABLE d.t (r STRUCT<a INT64>)", "INSERT d.t VALUES (STRUCT(1))"]).await;
+    let field = |name: &str, ty: &str| json!({"name": name, "type": ty});
+    let record = json!({"name": "r", "type": "RECORD", "fields": [field("a", "INTEGER"), field("b", "STRING")]});
+    let schema = json!({"schema": {"fields": [record]}});
+    server.patch("/projects/scrimmage/datasets/d/tables/t", schema).await.ok();
+    server.run("INSERT d.t VALUES (STRUCT(2, 'x'))").await;
+    assert_eq!(server.rows("SELECT r.a, r.b FROM d.t ORDER BY 1").await, [["1", "NULL"], ["2", "x"]]);
+    let data = server.get("/projects/scrimmage/datasets/d/tables/t/data").await.ok();
+    assert_eq!(data["totalRows"], "2");
+    assert_eq!(data["rows"][0]["f"][0]["v"]["f"], json!([{"v": "1"}, {"v": null}]));
+}

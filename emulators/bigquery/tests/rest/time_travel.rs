@@ -135,3 +135,36 @@ async fn versions_follow_one_another_as_they_were_committed() {
     let between = "FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:01:30+00'";
     assert_eq!(server.rows(&format!("SELECT a FROM d.t {between} ORDER BY a")).await, [["1"], ["2"]]);
 }
+
+#[tokio::test]
+async fn copy_jobs_make_snapshots_clones_and_restores() {
+    let server = Server::with(&[
+        "CREATE TABLE d.t (day DATE, n INT64) PARTITION BY day",
+        "INSERT d.t VALUES ('2026-01-01', 1), ('2026-01-02', 2)",
+    ])
+    .await;
+    let table = |id: &str| serde_json::json!({"projectId": "scrimmage", "datasetId": "d", "tableId": id});
+    let copy = |from: &str, to: &str, operation: &str| {
+        let copy = serde_json::json!({
+            "sourceTable": table(from), "destinationTable": table(to), "operationType": operation,
+        });
+        let server = &server;
+        async move { server.job(serde_json::json!({ "copy": copy })).await }
+    };
+    let done = copy("t", "s", "SNAPSHOT").await;
+    assert_eq!(done["statistics"]["copy"]["copiedRows"], "2");
+    assert_eq!(server.table("s").await["type"], "SNAPSHOT");
+    assert_eq!(server.query("DELETE FROM d.s WHERE TRUE").await.status, 400, "a snapshot does not change");
+    copy("t", "c", "CLONE").await;
+    assert_eq!(server.table("c").await["cloneDefinition"]["baseTableReference"]["tableId"], "t");
+    server.run("DELETE FROM d.t WHERE TRUE").await;
+    copy("s", "r", "RESTORE").await;
+    server.run("INSERT d.r VALUES (NULL, 3)").await;
+    assert_eq!(server.value("SELECT COUNT(*) FROM d.r").await, "3");
+    let wrong = copy("c", "x", "RESTORE").await;
+    assert_eq!(wrong["status"]["errorResult"]["reason"], "invalid");
+    let again = copy("r", "c", "CLONE").await;
+    assert_eq!(again["status"]["errorResult"]["reason"], "duplicate");
+    copy("r$20260102", "part", "COPY").await;
+    assert_eq!(server.value("SELECT n FROM d.part").await, "2");
+}
