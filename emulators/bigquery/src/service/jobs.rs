@@ -30,7 +30,7 @@ use crate::limits;
 const INSERT_WAIT: Duration = Duration::from_millis(500);
 
 /// A shorter `jobTimeoutMs` than this counts as this: production looks rarely, and lets short jobs end.
-const JOB_TIMEOUT_AT_LEAST: Duration = Duration::from_secs(10);
+const JOB_TIMEOUT_AT_LEAST: Duration = Duration::from_secs(60);
 
 /// A job id as the service makes them.
 pub fn new_job_id(app: &App) -> String {

@@ -8,6 +8,7 @@ pub mod iam;
 pub mod identity;
 pub mod jobs;
 pub mod params;
+mod partitions_summary;
 pub mod policies;
 pub mod queries;
 pub mod routines;

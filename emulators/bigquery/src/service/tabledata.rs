@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::cells::{self, Timestamps};
 use super::error::{ApiError, ApiResult};
-use super::{App, Params, body, etag, read_token, write_token};
+use super::{App, Params, body, etag, partitions_summary, read_token, write_token};
 use scrimmage_core::Timestamp;
 
 use crate::engine::Store;
@@ -75,15 +75,20 @@ pub async fn list(
             Ok(entry) if matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. }) => {
                 return Err(ApiError::invalid(format!("Cannot list a table of type {}.", entry.kind.name())));
             }
+            Ok(entry) if partition.as_deref() == Some(partitions_summary::DECORATOR) => {
+                partitions_summary::version(entry)?
+            }
             Ok(entry) => entry.current().clone(),
             Err(_) => return Err(ApiError::not_found(texts::table_gone(&path))),
         }
     };
     let version = match partition {
-        Some(partition) => Arc::new(version.only(&partition).ok_or_else(|| {
-            ApiError::invalid(format!("Invalid partition decorator ${partition} for table {}", path.table))
-        })?),
-        None => version,
+        Some(partition) if partition != partitions_summary::DECORATOR => {
+            Arc::new(version.only(&partition).ok_or_else(|| {
+                ApiError::invalid(format!("Invalid partition decorator ${partition} for table {}", path.table))
+            })?)
+        }
+        _ => version,
     };
     let version = match params.text("selectedFields") {
         Some(fields) if !fields.is_empty() => select_fields(&version, fields),

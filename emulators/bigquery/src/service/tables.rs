@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::datasets::merge;
 use super::error::{ApiError, ApiResult};
 use super::schema::{self, Modes};
-use super::{App, Caller, Params, body, etag, page};
+use super::{App, Caller, Params, body, etag, page, partitions_summary};
 use crate::engine::EngineError;
 use crate::engine::dataset::{TableEntry, TableKind};
 use crate::engine::partition::{Partitioning, TimeUnit};
@@ -293,6 +293,20 @@ pub async fn get(
     let store = app.store.lock();
     let entry = store.table(&path).map_err(gone)?;
     let mut resource = resource(&caller.base, entry, now);
+    if let Some((_, partitions_summary::DECORATOR)) = table.split_once('$') {
+        let summary = partitions_summary::version(entry)?;
+        resource = json!({
+            "kind": "bigquery#table",
+            "etag": tag(entry),
+            "id": format!("{}:{}.{table}", path.project, path.dataset),
+            "selfLink": format!("{}${}", resource["selfLink"].as_str().unwrap_or_default(), partitions_summary::DECORATOR),
+            "tableReference": {"projectId": path.project, "datasetId": path.dataset, "tableId": table},
+            "schema": schema::to_json(&summary.shape.schema, Modes::OmitNullable),
+            "numRows": summary.rows.to_string(),
+            "type": "TABLE",
+            "location": texts::LOCATION,
+        });
+    }
     if let Some(fields) = resource.as_object_mut() {
         match params.text("view") {
             None | Some("" | "FULL" | "STORAGE_STATS" | "TABLE_METADATA_VIEW_UNSPECIFIED") => {}

@@ -190,3 +190,17 @@ async fn a_table_written_row_by_row_stays_in_few_pieces() {
     assert_eq!(server.rows("SELECT COUNT(*), SUM(n), COUNT(DISTINCT day) FROM d.t").await, [["501", "44856", "200"]]);
     assert_eq!(server.rows("SELECT COUNT(*) FROM d.t WHERE day = '2026-01-02'").await, [["302"]]);
 }
+
+#[tokio::test]
+async fn partitions_are_listed_by_the_older_meta_table() {
+    let server = Server::with(&[
+        "CREATE TABLE d.s (day DATE) PARTITION BY day",
+        "INSERT d.s VALUES ('2026-01-02'), ('2026-01-01'), (NULL)",
+    ])
+    .await;
+    let table = "/projects/scrimmage/datasets/d/tables/s$__PARTITIONS_SUMMARY__";
+    let schema = server.get(table).await.ok()["schema"]["fields"].clone();
+    assert_eq!(schema[3]["name"], "partition_id");
+    let data = server.get(&format!("{table}/data?selectedFields=partition_id")).await.ok();
+    assert_eq!(crate::support::rows_of(&data), [["__NULL__"], ["20260101"], ["20260102"]]);
+}
