@@ -1,7 +1,7 @@
 //! The query cache: results of queries whose tables have not changed since, for a day.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use scrimmage_core::Timestamp;
 use scrimmage_googlesql::catalog::TablePath;
@@ -14,6 +14,9 @@ use crate::limits;
 
 /// Results remembered; ours, to bound memory.
 const KEPT: usize = 1_000;
+
+/// Longer texts are not remembered; ours, to bound memory.
+const LONGEST: usize = 32 << 10;
 
 /// Functions whose result is another one each time, and what reads the past.
 const VOLATILE: [&str; 10] = [
@@ -42,14 +45,15 @@ struct Inner {
 struct Entry {
     at: Timestamp,
     reads: Vec<(TablePath, u64)>,
-    result: Arc<TableVersion>,
+    /// Kept by its job and its anonymous table, as long as there is room for them.
+    result: Weak<TableVersion>,
     statistics: Map<String, Json>,
 }
 
 /// What a query's result is remembered by; `None` where it never is.
 pub fn key(spec: &QuerySpec, query: &Json) -> Option<String> {
     let wanted = query.get("useQueryCache").and_then(Json::as_bool).unwrap_or(true);
-    if !wanted || spec.dry_run || spec.destination.is_some() || spec.session.is_some() {
+    if !wanted || spec.sql.len() > LONGEST || spec.dry_run || spec.destination.is_some() || spec.session.is_some() {
         return None;
     }
     let upper = spec.sql.to_ascii_uppercase();
@@ -70,12 +74,13 @@ impl Cache {
     pub fn get(&self, now: Timestamp, store: &Store, key: &str) -> Option<(Arc<TableVersion>, Map<String, Json>)> {
         let inner = self.lock();
         let entry = inner.entries.get(key)?;
+        let result = entry.result.upgrade()?;
         let same = |(path, seq): &(TablePath, u64)| {
             store.table(path).is_ok_and(|table| table.current().seq == *seq && table.policies.is_empty())
         };
         if now.since(entry.at) >= limits::RESULT_LIFETIME
             || !entry.reads.iter().all(same)
-            || store.table(&entry.result.path).is_err()
+            || store.table(&result.path).is_err()
         {
             return None;
         }
@@ -86,7 +91,7 @@ impl Cache {
         statistics.insert("cacheHit".into(), json!(true));
         statistics.shift_remove("queryPlan");
         statistics.shift_remove("timeline");
-        Some((entry.result.clone(), statistics))
+        Some((result, statistics))
     }
 
     pub fn put(
@@ -94,11 +99,12 @@ impl Cache {
         now: Timestamp,
         key: String,
         reads: Vec<(TablePath, u64)>,
-        result: Arc<TableVersion>,
+        result: &Arc<TableVersion>,
         statistics: Map<String, Json>,
     ) {
         let mut inner = self.lock();
-        if inner.entries.insert(key.clone(), Entry { at: now, reads, result, statistics }).is_none() {
+        let entry = Entry { at: now, reads, result: Arc::downgrade(result), statistics };
+        if inner.entries.insert(key.clone(), entry).is_none() {
             inner.order.push_back(key);
         }
         while inner.order.len() > KEPT {

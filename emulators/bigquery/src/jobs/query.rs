@@ -120,7 +120,7 @@ fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec, key: Op
     let mut finished = finish(app, spec, last, children)?;
     if let (Some(key), Some(reads), Some(result), false) = (key, reads, &finished.result, is_script) {
         let now = app.ctx.clock.now();
-        app.cache.put(now, key, reads, result.clone(), finished.statistics.clone());
+        app.cache.put(now, key, reads, result, finished.statistics.clone());
     }
     if is_script {
         finished.statistics.insert("statementType".into(), json!("SCRIPT"));
