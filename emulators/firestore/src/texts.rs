@@ -147,6 +147,20 @@ pub const COUNT_UP_TO: &str = "Count aggregation up_to must be greater than zero
 pub const AGGREGATION_ON_NAME: &str = "Aggregations are not supported for the property: __key__";
 
 /// Ours.
+pub const NO_SECURITY_RULES: &str = "Security rules are not evaluated here: every request has the full access that \
+    server client libraries have.";
+/// Ours.
+pub const NO_EMULATOR_EXPORT: &str = "The export format of Google's emulator is not supported: use \
+    GET /admin/firestore/export and POST /admin/firestore/import, or `scrimmage export firestore FILE` and \
+    `scrimmage import firestore FILE`.";
+/// Ours: the rule is documented, the text is not known.
+pub const TARGET_ID_IN_USE: &str = "The target id is in use on this stream already.";
+/// Ours: the rule is documented, the text is not known.
+pub const UNKNOWN_WRITE_STREAM: &str = "The write stream cannot be resumed: its id or token is not known.";
+/// Ours: the rule is documented, the text is not known.
+pub const BAD_STREAM_TOKEN: &str = "Invalid stream token.";
+
+/// Ours.
 pub fn not_kept(problem: &str) -> String {
     format!("The commit could not be kept: {problem}")
 }

@@ -8,6 +8,7 @@ use scrimmage_core::journal::Query;
 use scrimmage_core::{FaultPlan, Status, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::{Core, error, transcode};
 
@@ -17,6 +18,11 @@ const JOURNAL_PAGE: usize = 1_000;
 
 /// Answers `/admin/{path}`.
 pub async fn serve(core: &Core, path: &str, request: Request<Body>) -> Response<Body> {
+    let service = path.split('/').next().unwrap_or_default();
+    if let Some((_, router)) = core.admin.iter().find(|(name, _)| *name == service) {
+        let Ok(response) = router.clone().oneshot(request).await;
+        return response;
+    }
     let query = request.uri().query().unwrap_or("").to_owned();
     let method = request.method().clone();
     let answer = match (&method, path) {

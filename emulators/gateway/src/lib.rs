@@ -66,6 +66,8 @@ pub(crate) struct Core {
     /// Full service names and the short names that journal and faults use.
     names: Vec<(&'static str, Arc<str>)>,
     http: Vec<HttpService>,
+    /// Services' own calls under `/admin/{name}/`.
+    admin: Vec<(&'static str, axum::Router)>,
     resets: Vec<Hook>,
     methods: OnceLock<Methods>,
     table: OnceLock<Table>,
@@ -121,6 +123,7 @@ impl Builder {
                 grpc: HashMap::new(),
                 names: Vec::new(),
                 http: Vec::new(),
+                admin: Vec::new(),
                 resets: Vec::new(),
                 methods: OnceLock::new(),
                 table: OnceLock::new(),
@@ -149,6 +152,13 @@ impl Builder {
     /// Adds a service that speaks HTTP itself.
     pub fn http_service(mut self, service: HttpService) -> Self {
         self.core.http.push(service);
+        self
+    }
+
+    /// Adds a service's own calls under `/admin/{name}/`; the router gets the whole path. They pass no
+    /// gate: no faults, and no journal.
+    pub fn admin(mut self, name: &'static str, router: axum::Router) -> Self {
+        self.core.admin.push((name, router));
         self
     }
 

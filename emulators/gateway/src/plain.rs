@@ -41,6 +41,17 @@ impl HttpService {
         }
     }
 
+    /// What Google's Firestore emulator has beside the API, under `/emulator/`.
+    pub fn firestore_emulator(router: axum::Router) -> Self {
+        HttpService {
+            name: "firestore",
+            prefixes: &["/emulator/"],
+            router,
+            shape: ErrorShape::Google,
+            describe: |method, path| (format!("{method} emulator"), path.to_owned()),
+        }
+    }
+
     pub(crate) fn covers(&self, path: &str) -> bool {
         self.prefixes.iter().any(|prefix| path.starts_with(prefix))
     }

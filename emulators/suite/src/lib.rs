@@ -125,6 +125,8 @@ impl Builder {
             .grpc("pubsub", pubsub.iam())
             .grpc("bigquery", bigquery.storage_read())
             .http_service(HttpService::bigquery(bigquery.router()))
+            .http_service(HttpService::firestore_emulator(firestore.emulator_routes()))
+            .admin("firestore", firestore.admin_routes())
             .on_reset({
                 let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());
                 move || {

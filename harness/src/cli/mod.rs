@@ -4,6 +4,7 @@ mod exec;
 mod figures;
 mod list;
 mod run;
+mod transfer;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,10 @@ enum Command {
     Up(up::Arguments),
     /// Run a command with the environment of freshly started services
     Exec(exec::Arguments),
+    /// Write data of running services to a file
+    Export(transfer::Arguments),
+    /// Read data into running services from a file
+    Import(transfer::Arguments),
     /// List scenarios, pipelines' defects and invariants
     List(list::Arguments),
     /// Measure what the suite costs and how fast it is
@@ -89,6 +94,8 @@ async fn dispatch(command: Command) -> Result<End, SetupError> {
         Command::Matrix(arguments) => run::matrix(arguments).await,
         Command::Up(arguments) => up::up(arguments).await,
         Command::Exec(arguments) => exec::exec(arguments).await,
+        Command::Export(arguments) => transfer::export(arguments).await,
+        Command::Import(arguments) => transfer::import(arguments).await,
         Command::List(arguments) => list::list(&arguments),
         Command::Figures(arguments) => figures::figures(arguments).await,
     }

@@ -730,6 +730,10 @@ impl Database {
         self.listeners.add(&self.store, read_time, stream, target, spec);
     }
 
+    pub fn has_target(&self, stream: StreamId, target: TargetId) -> bool {
+        self.listeners.has(stream, target)
+    }
+
     pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {
         self.listeners.remove(stream, target);
     }

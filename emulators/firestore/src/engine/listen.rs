@@ -11,6 +11,7 @@ use scrimmage_core::Timestamp;
 
 use super::query::{Query, run};
 use super::store::{Change, Document, Store};
+use super::window::{Difference, Window, difference, is_windowed};
 use crate::error::Error;
 use crate::path::DocumentName;
 
@@ -31,12 +32,21 @@ pub type TargetId = i32;
 #[derive(Clone, Debug)]
 pub struct TargetSpec {
     pub kind: TargetKind,
-    /// The client knows the state at this time and wants only what changed after it.
-    pub resume: Option<Timestamp>,
+    /// The client knows a state and wants only what changed after it.
+    pub resume: Option<Resume>,
     /// To be removed once it is current.
     pub once: bool,
     /// How many documents the client believes to match at the resume time.
     pub expected_count: Option<i32>,
+}
+
+/// What a client that resumes knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resume {
+    /// The state at this time.
+    Since(Timestamp),
+    /// A state of data that is gone altogether.
+    Void,
 }
 
 #[derive(Clone, Debug)]
@@ -69,10 +79,10 @@ pub enum ListenEvent {
         removed: Vec<TargetId>,
         read_time: Timestamp,
     },
-    /// How many documents match.
+    /// Which documents match, and so how many.
     Filter {
         target: TargetId,
-        count: usize,
+        names: Vec<DocumentName>,
     },
     /// The target's state has been told up to this time.
     Current {
@@ -93,29 +103,27 @@ pub enum ListenEvent {
 #[derive(Debug)]
 struct Target {
     kind: TargetKind,
-    /// For queries with a limit or offset: who is in the window. Other targets decide by the document alone.
-    window: Option<BTreeMap<DocumentName, Arc<Document>>>,
+    /// For queries with a limit or offset. Other targets decide by the document alone.
+    window: Option<Window>,
 }
 
 impl Target {
     /// Whether a document belongs to the target, the window apart.
     fn admits(&self, document: &Document) -> bool {
         match &self.kind {
-            TargetKind::Documents(names) => names.contains(&document.name),
+            // Sorted when the target was added.
+            TargetKind::Documents(names) => names.binary_search(&document.name).is_ok(),
             TargetKind::Query(query) => query.matches(document) && query.within_cursors(document),
         }
     }
-}
-
-fn is_windowed(query: &Query) -> bool {
-    query.limit.is_some() || query.offset > 0 || query.nearest.is_some()
 }
 
 /// Where a target is to be looked for when a document changes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Place {
     Document(DocumentName),
-    CollectionId(Arc<str>),
+    Collection(Arc<str>),
+    Group(Arc<str>),
     Anywhere,
 }
 
@@ -176,19 +184,23 @@ impl Listeners {
         self.remove_silently(stream, id);
         self.tell(stream, ListenEvent::Added(id));
         let mut target = Target { kind: spec.kind, window: None };
-        if let TargetKind::Query(query) = &target.kind
-            && is_windowed(query)
-        {
-            target.window = Some(window(store, query, None));
+        match &mut target.kind {
+            TargetKind::Documents(names) => {
+                names.sort();
+                names.dedup();
+            }
+            TargetKind::Query(query) if is_windowed(query) => target.window = Some(Window::new(store, query, None)),
+            TargetKind::Query(_) => {}
         }
-        let resume = spec.resume.filter(|time| *time <= now);
-        match resume {
-            Some(time) if self.log_from.is_some_and(|from| time >= from) => {
-                self.tell_since(store, time, now, stream, id, &target);
+        match spec.resume {
+            Some(Resume::Since(time)) if time <= now && self.log_from.is_some_and(|from| time >= from) => {
+                let grown = self.tell_since(store, time, now, stream, id, &target);
                 if let Some(expected) = spec.expected_count {
-                    let count = members(store, &target).len();
-                    if usize::try_from(expected).ok() != Some(count) {
-                        self.tell(stream, ListenEvent::Filter { target: id, count });
+                    // What the client should have had, if it had what there was.
+                    let names: Vec<_> = members(store, &target).iter().map(|document| document.name.clone()).collect();
+                    let known = i64::try_from(names.len()).unwrap_or(i64::MAX) - grown;
+                    if i64::from(expected) != known {
+                        self.tell(stream, ListenEvent::Filter { target: id, names });
                     }
                 }
             }
@@ -250,7 +262,12 @@ impl Listeners {
         }
     }
 
-    /// Tells what changed in a target after `time`.
+    /// Whether a stream has a target of this number.
+    pub fn has(&self, stream: StreamId, target: TargetId) -> bool {
+        self.streams.get(&stream).is_some_and(|targets| targets.contains_key(&target))
+    }
+
+    /// Tells what changed in a target after `time`; returns by how many documents it has grown.
     fn tell_since(
         &mut self,
         store: &Store,
@@ -259,10 +276,14 @@ impl Listeners {
         stream: StreamId,
         id: TargetId,
         target: &Target,
-    ) {
+    ) -> i64 {
         let mut diff = Diff::default();
+        let mut grown = 0;
         if let (Some(after), TargetKind::Query(query)) = (&target.window, &target.kind) {
-            diff.windows(id, &window(store, query, Some(time)), after, |name| store.get(name, None).is_some());
+            let before = Window::new(store, query, Some(time));
+            let (had, has) = (before.documents().len(), after.documents().len());
+            grown = i64::try_from(has).unwrap_or(0) - i64::try_from(had).unwrap_or(0);
+            diff.window(id, difference(before.documents(), after.documents()), store);
         } else {
             let start = self.log.partition_point(|(commit, _)| *commit <= time);
             let mut seen: HashSet<&DocumentName> = HashSet::new();
@@ -270,15 +291,13 @@ impl Listeners {
                 // The first change since then has what the client knows; the store has what is.
                 if seen.insert(&change.name) {
                     let after = store.get(&change.name, None).cloned();
-                    diff.change(
-                        id,
-                        target,
-                        &Change { name: change.name.clone(), before: change.before.clone(), after },
-                    );
+                    let whole = Change { name: change.name.clone(), before: change.before.clone(), after };
+                    grown += diff.change(id, target, &whole);
                 }
             }
         }
         self.events.extend(diff.into_events(now).map(|event| (stream, event)));
+        grown
     }
 
     /// Tells every stream that has a target touched by a commit.
@@ -300,8 +319,12 @@ impl Listeners {
     fn affected(&mut self, store: &Store, changes: &[Change]) -> BTreeMap<StreamId, Diff> {
         let mut touched: BTreeMap<Address, Vec<&Change>> = BTreeMap::new();
         for change in changes {
-            let id: Arc<str> = Arc::from(change.name.collection_id());
-            let keys = [Place::Document(change.name.clone()), Place::CollectionId(id), Place::Anywhere];
+            let keys = [
+                Place::Document(change.name.clone()),
+                Place::Collection(Arc::from(change.name.collection())),
+                Place::Group(Arc::from(change.name.collection_id())),
+                Place::Anywhere,
+            ];
             for address in keys.iter().filter_map(|key| self.places.get(key)).flatten() {
                 touched.entry(*address).or_default().push(change);
             }
@@ -312,15 +335,8 @@ impl Listeners {
                 continue;
             };
             let diff = diffs.entry(stream).or_default();
-            let relevant = |change: &&Change| {
-                [&change.before, &change.after].into_iter().flatten().any(|document| target.admits(document))
-            };
-            if let (Some(before), TargetKind::Query(query)) = (&target.window, &target.kind) {
-                if changes.iter().any(relevant) {
-                    let after = window(store, query, None);
-                    diff.windows(id, before, &after, |name| store.get(name, None).is_some());
-                    target.window = Some(after);
-                }
+            if let Some(window) = &mut target.window {
+                diff.window(id, window.follow(store, &changes), store);
             } else {
                 for change in changes {
                     diff.change(id, target, change);
@@ -397,18 +413,18 @@ impl Listeners {
 fn places(kind: &TargetKind) -> Vec<Place> {
     match kind {
         TargetKind::Documents(names) => names.iter().cloned().map(Place::Document).collect(),
-        TargetKind::Query(query) => match &query.scope.collection_id {
-            Some(id) => vec![Place::CollectionId(Arc::clone(id))],
-            None => vec![Place::Anywhere],
+        TargetKind::Query(query) => match (query.scope.single_collection(), &query.scope.collection_id) {
+            (Some(path), _) => vec![Place::Collection(Arc::from(path))],
+            (None, Some(id)) => vec![Place::Group(Arc::clone(id))],
+            (None, None) => vec![Place::Anywhere],
         },
     }
 }
 
-fn window(store: &Store, query: &Query, time: Option<Timestamp>) -> BTreeMap<DocumentName, Arc<Document>> {
-    run::run(store, query, time).documents.into_iter().map(|document| (document.name.clone(), document)).collect()
-}
-
 fn members(store: &Store, target: &Target) -> Vec<Arc<Document>> {
+    if let Some(window) = &target.window {
+        return window.documents().to_vec();
+    }
     match &target.kind {
         TargetKind::Documents(names) => names.iter().filter_map(|name| store.get(name, None).cloned()).collect(),
         TargetKind::Query(query) => run::run(store, query, None).documents,
@@ -433,28 +449,24 @@ impl Diff {
         self.0.is_empty()
     }
 
-    fn change(&mut self, id: TargetId, target: &Target, change: &Change) {
+    /// Takes a change in; returns by how many documents the target grows.
+    fn change(&mut self, id: TargetId, target: &Target, change: &Change) -> i64 {
         let was_in = change.before.as_ref().is_some_and(|document| target.admits(document));
         let is_in = change.after.as_ref().is_some_and(|document| target.admits(document));
         if was_in || is_in {
             self.put(&change.name, change.after.clone(), change.after.is_some(), id, is_in);
         }
+        i64::from(is_in) - i64::from(was_in)
     }
 
-    fn windows(
-        &mut self,
-        id: TargetId,
-        before: &BTreeMap<DocumentName, Arc<Document>>,
-        after: &BTreeMap<DocumentName, Arc<Document>>,
-        exists: impl Fn(&DocumentName) -> bool,
-    ) {
-        for name in before.keys().filter(|name| !after.contains_key(*name)) {
-            self.put(name, None, exists(name), id, false);
+    fn window(&mut self, id: TargetId, difference: Difference, store: &Store) {
+        for name in difference.left {
+            let exists = store.get(&name, None).is_some();
+            self.put(&name, None, exists, id, false);
         }
-        for (name, document) in after {
-            if before.get(name).is_none_or(|known| !Arc::ptr_eq(known, document)) {
-                self.put(name, Some(Arc::clone(document)), true, id, true);
-            }
+        for document in difference.entered {
+            let name = document.name.clone();
+            self.put(&name, Some(document), true, id, true);
         }
     }
 

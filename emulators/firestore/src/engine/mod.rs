@@ -21,6 +21,7 @@ mod transactions;
 pub mod transform;
 pub mod ttl;
 pub mod waits;
+pub mod window;
 pub mod write;
 
 use std::collections::HashMap;
@@ -354,6 +355,11 @@ impl Engine {
         if let Some(database) = self.databases.get_mut(stream.database as usize) {
             database.add_target(now, stream, target, spec);
         }
+    }
+
+    /// Whether a stream has a target of this number.
+    pub fn has_target(&self, stream: StreamId, target: TargetId) -> bool {
+        self.databases.get(stream.database as usize).is_some_and(|database| database.has_target(stream, target))
     }
 
     pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {

@@ -14,8 +14,8 @@ use tonic::{Status, Streaming};
 use super::batch_write::rpc_status;
 use super::rpc::{Answers, status};
 use super::shell::Stream;
-use super::{Firestore, decode, encode};
-use crate::engine::listen::{ListenEvent, TargetId, TargetKind, TargetSpec};
+use super::{Firestore, bloom, decode, encode};
+use crate::engine::listen::{ListenEvent, Resume, TargetId, TargetKind, TargetSpec};
 use crate::error::Error;
 use crate::path::DatabaseName;
 use crate::texts;
@@ -48,7 +48,9 @@ impl Firestore {
         let first = first?;
         let database = DatabaseName::parse(&first.database).map_err(status)?;
         let (stream, mut events) = self.shell.open_stream(&database);
-        let mut targets = Targets { database: &database, stream: &stream, assigned: None };
+        // A reset ends the stream, so that this holds for as long as it lives.
+        let life = self.shell.life();
+        let mut targets = Targets { database: &database, stream: &stream, life, assigned: None };
         targets.change(first)?;
         let mut open = true;
         loop {
@@ -59,7 +61,7 @@ impl Firestore {
                 },
                 event = events.recv() => match event {
                     Some(event) => {
-                        let response = encode_event(&database, event);
+                        let response = encode_event(&database, life, event);
                         if sender.send(Ok(response)).await.is_err() {
                             return Ok(());
                         }
@@ -79,6 +81,8 @@ impl Firestore {
 struct Targets<'a> {
     database: &'a DatabaseName,
     stream: &'a Stream,
+    /// Which life of the data resume tokens are of.
+    life: u32,
     /// The last id that we assigned, once the client leaves that to us.
     assigned: Option<TargetId>,
 }
@@ -87,7 +91,7 @@ impl Targets<'_> {
     fn change(&mut self, request: pb::ListenRequest) -> Result<(), Status> {
         use pb::listen_request::TargetChange;
         match request.target_change {
-            Some(TargetChange::AddTarget(target)) => self.add(target),
+            Some(TargetChange::AddTarget(target)) => self.add(target)?,
             Some(TargetChange::RemoveTarget(id)) => self.stream.remove_target(id),
             None => return Err(status(Error::invalid(texts::NO_TARGET_CHANGE))),
         }
@@ -95,7 +99,7 @@ impl Targets<'_> {
     }
 
     /// Adds a target; what is wrong with it removes it with that cause and leaves the stream alone.
-    fn add(&mut self, target: pb::Target) {
+    fn add(&mut self, target: pb::Target) -> Result<(), Status> {
         let id = match (target.target_id, self.assigned) {
             (0, last) => {
                 let id = last.map_or(1, |last| last.saturating_add(1));
@@ -103,16 +107,24 @@ impl Targets<'_> {
                 id
             }
             (id, None) => id,
-            (id, Some(_)) => return self.stream.refuse_target(id, Error::invalid(texts::TARGET_IDS_MIXED)),
+            (id, Some(_)) => {
+                self.stream.refuse_target(id, Error::invalid(texts::TARGET_IDS_MIXED));
+                return Ok(());
+            }
         };
-        match decode_target(self.database, target) {
+        if self.stream.has_target(id) {
+            // To remove the new target would look as if the old one had gone.
+            return Err(status(Error::invalid(texts::TARGET_ID_IN_USE)));
+        }
+        match decode_target(self.database, self.life, target) {
             Ok(spec) => self.stream.add_target(id, spec),
             Err(error) => self.stream.refuse_target(id, error),
         }
+        Ok(())
     }
 }
 
-fn decode_target(database: &DatabaseName, target: pb::Target) -> Result<TargetSpec, Error> {
+fn decode_target(database: &DatabaseName, life: u32, target: pb::Target) -> Result<TargetSpec, Error> {
     use pb::target::{ResumeType, TargetType, query_target::QueryType};
     let kind = match target.target_type {
         Some(TargetType::Documents(documents)) => {
@@ -137,24 +149,29 @@ fn decode_target(database: &DatabaseName, target: pb::Target) -> Result<TargetSp
     };
     let resume = match target.resume_type {
         Some(ResumeType::ResumeToken(token)) if token.is_empty() => None,
-        Some(ResumeType::ResumeToken(token)) => Some(parse_token(&token)?),
-        Some(ResumeType::ReadTime(time)) => Some(decode::precise_time(time)?),
+        Some(ResumeType::ResumeToken(token)) => Some(parse_token(&token, life)?),
+        Some(ResumeType::ReadTime(time)) => Some(Resume::Since(decode::precise_time(time)?)),
         None => None,
     };
     Ok(TargetSpec { kind, resume, once: target.once, expected_count: target.expected_count })
 }
 
-/// A resume token is a commit time.
-fn token(time: Timestamp) -> Bytes {
-    Bytes::copy_from_slice(&time.as_micros().to_be_bytes())
+/// A resume token is a commit time, in one life of the data.
+fn token(time: Timestamp, life: u32) -> Bytes {
+    let mut bytes = time.as_micros().to_be_bytes().to_vec();
+    bytes.extend(life.to_be_bytes());
+    Bytes::from(bytes)
 }
 
-fn parse_token(token: &[u8]) -> Result<Timestamp, Error> {
-    let bytes: [u8; 8] = token.try_into().map_err(|_| Error::invalid(texts::BAD_RESUME_TOKEN))?;
-    Ok(Timestamp::from_micros(i64::from_be_bytes(bytes)))
+fn parse_token(token: &[u8], life: u32) -> Result<Resume, Error> {
+    let bad = |_| Error::invalid(texts::BAD_RESUME_TOKEN);
+    let (time, of) = token.split_at_checked(8).ok_or_else(|| Error::invalid(texts::BAD_RESUME_TOKEN))?;
+    let time = Timestamp::from_micros(i64::from_be_bytes(time.try_into().map_err(bad)?));
+    let of = u32::from_be_bytes(of.try_into().map_err(bad)?);
+    Ok(if of == life { Resume::Since(time) } else { Resume::Void })
 }
 
-fn encode_event(database: &DatabaseName, event: ListenEvent) -> pb::ListenResponse {
+fn encode_event(database: &DatabaseName, life: u32, event: ListenEvent) -> pb::ListenResponse {
     let change = |kind: TargetChangeType, targets: Vec<TargetId>| pb::TargetChange {
         target_change_type: kind.into(),
         target_ids: targets,
@@ -179,18 +196,18 @@ fn encode_event(database: &DatabaseName, event: ListenEvent) -> pb::ListenRespon
             removed_target_ids: removed,
             read_time: Some(encode::time(read_time)),
         }),
-        ListenEvent::Filter { target, count } => ResponseType::Filter(pb::ExistenceFilter {
+        ListenEvent::Filter { target, names } => ResponseType::Filter(pb::ExistenceFilter {
             target_id: target,
-            count: i32::try_from(count).unwrap_or(i32::MAX),
-            unchanged_names: None,
+            count: i32::try_from(names.len()).unwrap_or(i32::MAX),
+            unchanged_names: Some(bloom::filter(names.iter().map(|name| resource(name.path())))),
         }),
         ListenEvent::Current { target, read_time } => ResponseType::TargetChange(pb::TargetChange {
-            resume_token: token(read_time),
+            resume_token: token(read_time, life),
             read_time: Some(encode::time(read_time)),
             ..change(TargetChangeType::Current, vec![target])
         }),
         ListenEvent::Snapshot { read_time } => ResponseType::TargetChange(pb::TargetChange {
-            resume_token: token(read_time),
+            resume_token: token(read_time, life),
             read_time: Some(encode::time(read_time)),
             ..change(TargetChangeType::NoChange, Vec::new())
         }),

@@ -1,14 +1,17 @@
 //! The edge: gRPC in, engine commands, gRPC out. REST is transcoded to this by the gateway.
 
 mod batch_write;
+mod bloom;
 mod decode;
 mod documents;
 mod encode;
+mod http;
 mod keep;
 mod listen;
 mod queries;
 mod rpc;
 mod shell;
+mod transfer;
 mod write_stream;
 
 use std::sync::Arc;
@@ -26,6 +29,8 @@ use shell::Shell;
 #[derive(Clone, Debug)]
 pub struct Firestore {
     shell: Arc<Shell>,
+    /// Whose default database a call without one means.
+    project: Arc<str>,
     /// Where automatic ids come from.
     ids: Arc<std::sync::Mutex<scrimmage_core::Rng>>,
 }
@@ -50,7 +55,7 @@ impl Firestore {
             epoch => format!("firestore/ids/{epoch}"),
         };
         let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
-        Firestore { shell, ids: Arc::new(std::sync::Mutex::new(ids)) }
+        Firestore { shell, project: Arc::clone(&ctx.project), ids: Arc::new(std::sync::Mutex::new(ids)) }
     }
 
     /// The gRPC service, with message limits above production's request limit, which it checks itself.

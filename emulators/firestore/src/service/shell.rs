@@ -206,6 +206,11 @@ impl Shell {
         answer
     }
 
+    /// How often everything was forgotten.
+    pub fn life(&self) -> u32 {
+        self.state().engine.life()
+    }
+
     /// Opens a stream of listeners and the channel that its events come by.
     pub fn open_stream(self: &Arc<Self>, database: &DatabaseName) -> (Stream, mpsc::UnboundedReceiver<ListenEvent>) {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -238,14 +243,14 @@ impl Shell {
         state.deliver()
     }
 
-    /// All documents of a database as they are now.
-    pub fn documents(&self, database: &DatabaseName) -> Vec<Arc<Document>> {
-        self.state().engine.documents(database)
-    }
-
-    /// The databases that were ever named.
-    pub fn databases(&self) -> Vec<DatabaseName> {
-        self.state().engine.database_names().cloned().collect()
+    /// The documents of one database, or of every one that was ever named, as they are now.
+    pub fn documents(&self, database: Option<&DatabaseName>) -> Vec<(DatabaseName, Vec<Arc<Document>>)> {
+        let engine = &self.state().engine;
+        let names = match database {
+            Some(name) => vec![name.clone()],
+            None => engine.database_names().cloned().collect(),
+        };
+        names.into_iter().map(|name| (name.clone(), engine.documents(&name))).collect()
     }
 
     pub fn set_ttl(
@@ -344,6 +349,11 @@ impl Stream {
         let mut state = self.shell.state();
         state.engine.add_target(self.shell.clock.now(), self.id, target, spec);
         let _ = state.deliver();
+    }
+
+    /// Whether the stream has a target of this number.
+    pub fn has_target(&self, target: TargetId) -> bool {
+        self.shell.state().engine.has_target(self.id, target)
     }
 
     pub fn remove_target(&self, target: TargetId) {

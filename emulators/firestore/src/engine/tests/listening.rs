@@ -1,7 +1,7 @@
 //! Listeners: snapshots, windows, resuming.
 
 use super::*;
-use crate::engine::listen::TargetKind;
+use crate::engine::listen::{Resume, TargetKind};
 
 /// Events as short lines: `+ c/a [1] -[2]` for a change, `- c/a` removed, `x c/a` deleted.
 fn lines(world: &mut World) -> Vec<String> {
@@ -17,7 +17,7 @@ fn lines(world: &mut World) -> Vec<String> {
             }
             ListenEvent::Deleted { name, removed, .. } => format!("x {} -{removed:?}", name.path()),
             ListenEvent::Removed { name, removed, .. } => format!("- {} -{removed:?}", name.path()),
-            ListenEvent::Filter { target, count } => format!("filter {target} {count}"),
+            ListenEvent::Filter { target, names } => format!("filter {target} {names:?}"),
             ListenEvent::Current { target, .. } => format!("current {target}"),
             ListenEvent::Snapshot { .. } => "snapshot".to_owned(),
             ListenEvent::TargetRemoved { target, cause } => format!("gone {target} {cause:?}"),
@@ -105,9 +105,9 @@ fn resuming_tells_only_what_changed_since() {
     for limit in [None, Some(10)] {
         let stream = world.engine.open_stream(&database);
         let query = Query { limit, ..at_least("c", 5) };
-        let spec = TargetSpec { resume: Some(token), expected_count: Some(5), ..on_query(query) };
+        let spec = TargetSpec { resume: Some(Resume::Since(token)), expected_count: Some(5), ..on_query(query) };
         world.engine.add_target(world.now, stream, 1, spec);
-        let expected = ["added 1", "- c/b -[1]", "+ c/c [1] -[]", "filter 1 1", "current 1", "snapshot"];
+        let expected = ["added 1", "- c/b -[1]", "+ c/c [1] -[]", "filter 1 [c/c]", "current 1", "snapshot"];
         assert_eq!(lines(&mut world), expected);
     }
 }
@@ -120,7 +120,7 @@ fn a_token_that_is_too_old_resets() {
     world.put("c/b", 8);
     lines(&mut world);
     world.pass(Duration::from_secs(3_000));
-    let spec = TargetSpec { resume: Some(token), ..on_query(at_least("c", 5)) };
+    let spec = TargetSpec { resume: Some(Resume::Since(token)), ..on_query(at_least("c", 5)) };
     world.engine.add_target(world.now, stream, 2, spec);
     assert_eq!(lines(&mut world), ["added 2", "reset 2", "+ c/b [2] -[]", "current 2", "snapshot"]);
 }
@@ -132,4 +132,49 @@ fn a_target_for_once_goes_when_it_is_current() {
     assert_eq!(lines(&mut world), ["added 1", "+ c/b [1] -[]", "current 1", "snapshot", "gone 1 None"]);
     world.put("c/b", 9);
     assert_eq!(lines(&mut world), [""; 0]);
+}
+
+#[test]
+fn a_filter_comes_only_where_the_client_had_something_else() {
+    for (expected, filter) in [(1, false), (0, true), (2, true)] {
+        let (mut world, stream) = listening(vec![on_query(at_least("c", 5))]);
+        lines(&mut world);
+        let token = Resume::Since(world.now + Duration::from_micros(1));
+        world.engine.close_stream(stream);
+        world.put("c/c", 6);
+        world.put("c/d", 7);
+        let database = world.database.clone();
+        let stream = world.engine.open_stream(&database);
+        let spec = TargetSpec { resume: Some(token), expected_count: Some(expected), ..on_query(at_least("c", 5)) };
+        world.engine.add_target(world.now, stream, 1, spec);
+        assert_eq!(lines(&mut world).iter().any(|line| line == "filter 1 [c/b, c/c, c/d]"), filter, "{expected}");
+    }
+}
+
+#[test]
+fn tokens_of_data_that_is_gone_begin_anew() {
+    let (mut world, stream) = listening(vec![]);
+    let ahead = world.now + Duration::from_secs(5);
+    for (target, resume) in [(1, Resume::Void), (2, Resume::Since(ahead))] {
+        let spec = TargetSpec { resume: Some(resume), ..on_query(at_least("c", 5)) };
+        world.engine.add_target(world.now, stream, target, spec);
+        assert_eq!(lines(&mut world)[1], format!("reset {target}"));
+    }
+}
+
+#[test]
+fn clearing_a_database_begins_every_target_anew() {
+    let documents = on(TargetKind::Documents(vec![name("c/a")]));
+    let (mut world, _) = listening(vec![documents, on_query(Query { limit: Some(3), ..at_least("c", 0) })]);
+    lines(&mut world);
+    let t = world.begin();
+    world.read(t, "c/a");
+    let database = world.database.clone();
+    world.engine.clear(world.now, &database);
+    let expected = ["reset 1", "x c/a -[1]", "current 1", "reset 2", "current 2", "snapshot"];
+    assert_eq!(lines(&mut world), expected);
+    assert_eq!(world.number("c/a"), None);
+    assert_eq!(world.at_once(get(Consistency::In(t), "c/a")).unwrap_err(), Error::TransactionExpired);
+    world.put("c/b", 9);
+    assert_eq!(lines(&mut world), ["+ c/b [2] -[]", "snapshot"]);
 }

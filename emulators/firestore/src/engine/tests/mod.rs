@@ -1,6 +1,7 @@
 //! What the engine promises, as dialogues with it.
 
 mod contention;
+mod expiring;
 mod listening;
 mod model;
 mod reading;
