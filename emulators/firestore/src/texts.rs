@@ -280,7 +280,7 @@ pub fn impossible_sequence(first: &str, second: &str) -> String {
 /// Ours: the limit is documented, the text is not known.
 pub fn too_many_transforms(count: usize) -> String {
     format!(
-        "A write has {count} field transformations on one document, which is more than the maximum of {}.",
+        "A commit has {count} field transformations on one document, which is more than the maximum of {}.",
         limits::TRANSFORMS
     )
 }

@@ -93,9 +93,13 @@ impl Core {
     }
 
     fn service_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> =
-            self.names.iter().map(|(_, short)| &**short).chain(self.http.iter().map(|service| service.name)).collect();
-        names.dedup();
+        let all = self.names.iter().map(|(_, short)| &**short).chain(self.http.iter().map(|service| service.name));
+        let mut names: Vec<&str> = Vec::new();
+        for name in all {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         names
     }
 

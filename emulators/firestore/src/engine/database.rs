@@ -1,6 +1,6 @@
 //! One database: its documents, transactions, locks and listeners, and how requests meet them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::store::{Change, Document, Store};
 use super::token::{Age, TransactionId};
 use super::transactions::{Mode, Transactions};
 use super::ttl::{Expiries, Policy};
-use super::waits::{Action, Pending, Place, Waits, find_circle};
+use super::waits::{Action, Blocker, Pending, Place, Waits, find_circle};
 use super::write::{Operation, Write, evaluate};
 use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
 use crate::error::Error;
@@ -257,6 +257,7 @@ impl Database {
         let time = self.commit_stamp(now);
         self.abort_all();
         self.transactions.clear();
+        self.waits = Waits::default();
         self.locks = Locks::default();
         self.forget(time);
         if let Some(records) = &mut self.records {
@@ -352,6 +353,7 @@ impl Database {
     fn end(&mut self, age: Age) {
         if self.transactions.remove(age) {
             self.locks.release(age);
+            self.waits.wake(age);
         }
     }
 
@@ -473,12 +475,30 @@ impl Database {
 
     /// Whether a request of this age has to wait for anyone: [`Database::blockers`] is not empty.
     fn is_blocked(&self, now: Timestamp, age: Age, action: &Action) -> bool {
+        self.first_blocker(now, age, action).is_some()
+    }
+
+    /// One of those that a request of this age has to wait for: one that stays in its way until it
+    /// ends, wherever there is such a one.
+    fn first_blocker(&self, now: Timestamp, age: Age, action: &Action) -> Option<Blocker> {
         match action {
             Action::Commit { writes, .. } => {
-                writes.iter().any(|write| self.locks.is_read_by_others(&write.name, age))
-                    || (self.locks.has_ranges() && self.locks.is_range_read_by_others(&self.foreseen(now, writes), age))
+                let readers = |write: &Write| self.locks.readers(&write.name).find(|reader| *reader != age);
+                if let Some(reader) = writes.iter().find_map(readers) {
+                    return Some(Blocker::Of(reader));
+                }
+                let touched =
+                    self.locks.has_ranges() && self.locks.is_range_read_by_others(&self.foreseen(now, writes), age);
+                touched.then_some(Blocker::Shifting)
             }
-            _ => !self.blockers(now, age, action).is_empty(),
+            Action::Get(names) => {
+                let unread = names.iter().filter(|name| !self.locks.holds_document(age, name));
+                unread.flat_map(|name| self.waits.older_writers(name, age)).next().map(Blocker::Of)
+            }
+            Action::Query(_) | Action::Aggregate(..) => {
+                let blocked = !self.waits.is_empty() && !self.blockers(now, age, action).is_empty();
+                blocked.then_some(Blocker::Shifting)
+            }
         }
     }
 
@@ -493,12 +513,8 @@ impl Database {
                 }
             }
             Action::Get(names) => {
-                for (writer, writes) in self.waits.older_commits(age) {
-                    let wanted = |name: &DocumentName| names.contains(name) && !self.locks.holds_document(age, name);
-                    if writes.iter().any(|write| wanted(&write.name)) {
-                        found.insert(writer);
-                    }
-                }
+                let unread = names.iter().filter(|name| !self.locks.holds_document(age, name));
+                found.extend(unread.flat_map(|name| self.waits.older_writers(name, age)));
             }
             Action::Query(query) | Action::Aggregate(query, _) => {
                 for (writer, writes) in self.waits.older_commits(age) {
@@ -526,18 +542,35 @@ impl Database {
         }
     }
 
-    fn blockers_of_waiting(&self, now: Timestamp, age: Age) -> BTreeSet<Age> {
-        let mut found = BTreeSet::new();
-        for (_, pending) in self.waits.of(age) {
-            found.append(&mut self.blockers(now, age, &pending.action));
-        }
-        found
+    /// A circle of waiting requests through one of `start`.
+    fn circle(&self, now: Timestamp, start: Age) -> Option<Vec<Age>> {
+        // A document's readers are all found when the first writer of it comes by: with many who
+        // want the same few documents, that is what keeps the search short.
+        let mut done: HashSet<&DocumentName> = HashSet::new();
+        find_circle(start, |age, found| {
+            for (_, pending) in self.waits.of(age) {
+                match &pending.action {
+                    Action::Commit { writes, .. } if !self.locks.has_ranges() => {
+                        for write in writes {
+                            if age != start && self.locks.holds_document(start, &write.name) {
+                                found.push(start);
+                                return;
+                            }
+                            if done.insert(&write.name) {
+                                found.extend(self.locks.readers(&write.name).filter(|reader| *reader != age));
+                            }
+                        }
+                    }
+                    action => found.extend(self.blockers(now, age, action)),
+                }
+            }
+        })
     }
 
     /// Aborts the youngest of each circle that goes through `start`; says whether there was one.
     fn break_deadlocks(&mut self, now: Timestamp, start: Age) -> bool {
         let mut broken = false;
-        while let Some(circle) = find_circle(start, |age| self.blockers_of_waiting(now, age)) {
+        while let Some(circle) = self.circle(now, start) {
             // A plain commit is in no circle as its youngest: see `waits`.
             let Some(victim) = circle.into_iter().max() else { break };
             self.fail_all(victim, &Error::Contention);
@@ -556,10 +589,12 @@ impl Database {
         while changed && !self.waits.is_empty() {
             changed = false;
             let mut suspects = Vec::new();
-            for place in self.waits.places() {
+            self.waits.wake_shifting();
+            while let Some(place) = self.waits.next_awake() {
                 let age = place.0;
                 let Some(pending) = self.waits.get(&place) else { continue };
-                if self.is_blocked(now, age, &pending.action) {
+                if let Some(blocker) = self.first_blocker(now, age, &pending.action) {
+                    self.waits.sleep(place, blocker);
                     continue;
                 }
                 let Some(pending) = self.waits.remove(&place) else { continue };
@@ -662,6 +697,8 @@ impl Database {
     /// Reads in a pessimistic transaction: takes the locks, then the newest versions.
     fn run_locking(&mut self, now: Timestamp, age: Age, action: Action, begun: Option<TransactionId>) -> Outcome {
         let outcome = self.run_read(now, &action, None, begun);
+        // What it has read already, it need not wait for a second time.
+        self.waits.wake_own(age);
         match (&action, &outcome) {
             (Action::Get(names), _) => {
                 for name in names {
@@ -753,7 +790,7 @@ impl Database {
                 let alive = self.transactions.get(blocker).is_some() || self.waits.of(blocker).next().is_some();
                 assert!(alive, "{place:?} waits for {blocker:?}, who is gone");
             }
-            let circle = find_circle(place.0, |age| self.blockers_of_waiting(now, age));
+            let circle = self.circle(now, place.0);
             assert!(circle.is_none(), "{place:?} waits in a circle: {circle:?}");
         }
     }

@@ -84,9 +84,9 @@ impl Locks {
         !self.ranges.is_empty()
     }
 
-    /// Whether anyone but `writer` has read this document.
-    pub fn is_read_by_others(&self, name: &DocumentName, writer: Age) -> bool {
-        self.documents.get(name).is_some_and(|holders| holders.iter().any(|holder| *holder != writer))
+    /// Everyone who has read this document, oldest first.
+    pub fn readers(&self, name: &DocumentName) -> impl Iterator<Item = Age> + use<'_> {
+        self.documents.get(name).into_iter().flatten().copied()
     }
 
     /// Whether anyone but `writer` has read a range that these changes touch.

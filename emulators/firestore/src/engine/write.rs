@@ -124,13 +124,23 @@ pub fn evaluate(
     Ok(Evaluated { results, changes })
 }
 
-/// Refuses writes to one document whose preconditions cannot hold one after the other.
+/// Refuses writes to one document whose preconditions cannot hold one after the other, and too
+/// many transforms of one.
 fn check_sequences(writes: &[Write]) -> Result<(), Error> {
     if writes.len() < 2 {
         return Ok(());
     }
     let mut last: HashMap<&DocumentName, &Write> = HashMap::new();
+    let mut transforms: HashMap<&DocumentName, usize> = HashMap::new();
     for write in writes {
+        if !write.transforms.is_empty() {
+            // Documented for a document in a commit, however many writes they come in.
+            let count = transforms.entry(&write.name).or_default();
+            *count += write.transforms.len();
+            if *count > limits::TRANSFORMS {
+                return Err(Error::invalid(texts::too_many_transforms(*count)));
+            }
+        }
         if let Some(earlier) = last.insert(&write.name, write)
             && let Some(Precondition::Exists(wanted)) = write.precondition
             && wanted == (earlier.operation == Operation::Delete)

@@ -31,6 +31,7 @@ pub struct Firestore {
     shell: Arc<Shell>,
     /// Whose default database a call without one means.
     project: Arc<str>,
+    writes: Arc<std::sync::Mutex<write_stream::WriteStreams>>,
     /// Where automatic ids come from.
     ids: Arc<std::sync::Mutex<scrimmage_core::Rng>>,
 }
@@ -55,7 +56,12 @@ impl Firestore {
             epoch => format!("firestore/ids/{epoch}"),
         };
         let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
-        Firestore { shell, project: Arc::clone(&ctx.project), ids: Arc::new(std::sync::Mutex::new(ids)) }
+        Firestore {
+            shell,
+            project: Arc::clone(&ctx.project),
+            writes: Arc::default(),
+            ids: Arc::new(std::sync::Mutex::new(ids)),
+        }
     }
 
     /// The gRPC service, with message limits above production's request limit, which it checks itself.

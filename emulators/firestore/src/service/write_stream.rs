@@ -1,24 +1,96 @@
 //! The Write stream: commits one after the other on one connection.
+//!
+//! Every answer has a token. A client acknowledges answers by sending the token of the last one that
+//! it has; one that lost its connection names the stream and that token, and gets the answers since.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::PoisonError;
 
 use futures::StreamExt;
+use prost::Message as _;
 use prost::bytes::Bytes;
 use scrimmage_core::CallNotes;
 use scrimmage_protos::google::firestore::v1 as pb;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use super::rpc::{Answers, status};
 use super::{Firestore, decode, encode};
 use crate::error::Error;
+use crate::limits;
 use crate::path::DatabaseName;
 use crate::texts;
 
 /// Answers that may wait for a slow client before the stream holds its next write back.
 const AHEAD: usize = 16;
+/// Answers that a stream keeps until the client has acknowledged them; older ones are given up.
+const UNACKNOWLEDGED: usize = 1_000;
+/// Streams that may be resumed; the one that was begun first is given up first.
+const STREAMS: usize = 1_000;
+
+/// The write streams that may be resumed, by their ids.
+#[derive(Debug, Default)]
+pub struct WriteStreams {
+    streams: HashMap<String, Told>,
+    order: VecDeque<String>,
+}
+
+/// What a stream has answered.
+#[derive(Debug)]
+struct Told {
+    database: DatabaseName,
+    /// The number of the last answer, which is its token.
+    last: u64,
+    /// Answers that the client may not have, oldest first.
+    answers: VecDeque<pb::WriteResponse>,
+}
+
+/// One connection's view of its stream.
+struct Connection {
+    id: String,
+    database: DatabaseName,
+}
+
+fn token(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_be_bytes())
+}
+
+fn number(token: &[u8]) -> Result<u64, Error> {
+    let bytes = token.try_into().map_err(|_| Error::invalid(texts::BAD_STREAM_TOKEN))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+impl Told {
+    /// Forgets the answers up to this token, which the client has.
+    fn acknowledge(&mut self, token: &[u8]) -> Result<(), Error> {
+        if token.is_empty() {
+            return Ok(());
+        }
+        let known = number(token)?;
+        if known > self.last {
+            return Err(Error::invalid(texts::BAD_STREAM_TOKEN));
+        }
+        while self.answers.front().is_some_and(|answer| number(&answer.stream_token).is_ok_and(|of| of <= known)) {
+            self.answers.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Gives an answer its token and keeps it.
+    fn tell(&mut self, answer: pb::WriteResponse) -> pb::WriteResponse {
+        self.last += 1;
+        let answer = pb::WriteResponse { stream_token: token(self.last), ..answer };
+        self.answers.push_back(answer.clone());
+        if self.answers.len() > UNACKNOWLEDGED {
+            self.answers.pop_front();
+        }
+        answer
+    }
+}
 
 impl Firestore {
-    /// A stream's life: a handshake, then one commit a message. An error ends it.
+    /// A stream's life: a handshake, then one commit a message. An error ends it; it can be resumed.
     pub(super) fn do_write_stream(
         &self,
         mut requests: Streaming<pb::WriteRequest>,
@@ -27,16 +99,26 @@ impl Firestore {
         let (sender, receiver) = mpsc::channel(AHEAD);
         let service = self.clone();
         tokio::spawn(async move {
-            let mut database: Option<DatabaseName> = None;
-            let mut count: u64 = 0;
+            let mut connection: Option<Connection> = None;
             while let Some(request) = requests.next().await {
-                let answer = match request {
-                    Ok(request) => service.write_message(&mut database, &mut count, request, notes.as_ref()).await,
+                let answers = match request {
+                    Ok(request) => {
+                        service.write_message(&mut connection, request, notes.as_ref()).await.map_err(status)
+                    }
                     Err(error) => Err(error),
                 };
-                let failed = answer.is_err();
-                if sender.send(answer).await.is_err() || failed {
-                    return;
+                match answers {
+                    Ok(answers) => {
+                        for answer in answers {
+                            if sender.send(Ok(answer)).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        let _ = sender.send(Err(error)).await;
+                        return;
+                    }
                 }
             }
         });
@@ -45,31 +127,65 @@ impl Firestore {
 
     async fn write_message(
         &self,
-        database: &mut Option<DatabaseName>,
-        count: &mut u64,
+        connection: &mut Option<Connection>,
         request: pb::WriteRequest,
         notes: Option<&CallNotes>,
-    ) -> Result<pb::WriteResponse, Status> {
-        *count += 1;
-        let stream_token = Bytes::copy_from_slice(&count.to_be_bytes());
-        let Some(database) = database else {
-            let name = DatabaseName::parse(&request.database).map_err(status)?;
-            if !request.writes.is_empty() {
-                return Err(status(Error::invalid(texts::WRITES_IN_HANDSHAKE)));
-            }
-            *database = Some(name);
-            // Streams are not resumable here: a resumed one begins anew under its old id.
-            let stream_id = if request.stream_id.is_empty() { self.stream_id() } else { request.stream_id };
-            return Ok(pb::WriteResponse { stream_id, stream_token, ..pb::WriteResponse::default() });
+    ) -> Result<Vec<pb::WriteResponse>, Error> {
+        if request.encoded_len() > limits::COMMIT_BYTES {
+            return Err(Error::TransactionTooBig);
+        }
+        let Some(Connection { id, database }) = connection else {
+            let (opened, answers) = self.open_writes(&request)?;
+            *connection = Some(opened);
+            return Ok(answers);
         };
+        self.told(id, |told| told.acknowledge(&request.stream_token))?;
         let writes: Result<Vec<_>, Error> =
             request.writes.into_iter().map(|write| decode::write::write(database, write)).collect();
-        let done = self.commit_plain(database, writes.map_err(status)?, notes).await.map_err(status)?;
-        Ok(pb::WriteResponse {
-            stream_id: String::new(),
-            stream_token,
+        let done = self.commit_plain(database, writes?, notes).await?;
+        let answer = pb::WriteResponse {
             write_results: done.results.iter().map(encode::write_result).collect(),
             commit_time: Some(encode::time(done.commit_time)),
-        })
+            ..pb::WriteResponse::default()
+        };
+        self.told(id, |told| Ok(vec![told.tell(answer)]))
+    }
+
+    /// The handshake: a new stream, or the answers of an old one that the client does not have.
+    fn open_writes(&self, request: &pb::WriteRequest) -> Result<(Connection, Vec<pb::WriteResponse>), Error> {
+        let database = DatabaseName::parse(&request.database)?;
+        if !request.writes.is_empty() {
+            return Err(Error::invalid(texts::WRITES_IN_HANDSHAKE));
+        }
+        if !request.stream_id.is_empty() {
+            let answers = self.told(&request.stream_id, |told| {
+                if told.database != database {
+                    return Err(Error::invalid(texts::UNKNOWN_WRITE_STREAM));
+                }
+                told.acknowledge(&request.stream_token)?;
+                let first = pb::WriteResponse { stream_token: request.stream_token.clone(), ..Default::default() };
+                Ok([first].into_iter().chain(told.answers.iter().cloned()).collect())
+            })?;
+            return Ok((Connection { id: request.stream_id.clone(), database }, answers));
+        }
+        let id = self.stream_id();
+        let mut told = Told { database: database.clone(), last: 0, answers: VecDeque::new() };
+        let answer = pb::WriteResponse { stream_id: id.clone(), ..told.tell(pb::WriteResponse::default()) };
+        told.answers.clear();
+        let mut all = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        all.streams.insert(id.clone(), told);
+        all.order.push_back(id.clone());
+        if all.order.len() > STREAMS
+            && let Some(oldest) = all.order.pop_front()
+        {
+            all.streams.remove(&oldest);
+        }
+        Ok((Connection { id, database }, vec![answer]))
+    }
+
+    fn told<T>(&self, id: &str, act: impl FnOnce(&mut Told) -> Result<T, Error>) -> Result<T, Error> {
+        let mut all = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = all.streams.get_mut(id).ok_or_else(|| Error::invalid(texts::UNKNOWN_WRITE_STREAM))?;
+        act(told)
     }
 }

@@ -4,6 +4,8 @@
 
 mod contention;
 mod documents;
+mod limits;
 mod listening;
 mod queries;
 mod support;
+mod write_stream;

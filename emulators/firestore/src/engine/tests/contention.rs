@@ -343,3 +343,67 @@ fn read_only_transactions_see_one_snapshot_and_write_nothing() {
     let future = TransactionOptions::ReadOnly { read_time: Some(world.now + Duration::from_secs(9)) };
     assert!(world.begin_as(future).is_err());
 }
+
+/// Read-modify-writes of one number by many clients, each at its own pace and in the manner of the
+/// Python client: nobody needs a timeout, all apply, none twice.
+#[test]
+fn with_attempts_enough_all_of_forty_apply_in_whatever_order_they_come() {
+    const CLIENTS: usize = 40;
+    for seed in 0..10 {
+        let mut rng = scrimmage_core::Rng::seeded(seed);
+        let mut world = World::new();
+        world.put("c/n", 0);
+        let mut first: Vec<Option<TransactionId>> = vec![None; CLIENTS];
+        let mut open: Vec<Option<(TransactionId, i64)>> = vec![None; CLIENTS];
+        let mut waiting: HashMap<Waiter, usize> = HashMap::new();
+        let mut free: Vec<usize> = (0..CLIENTS).collect();
+        let mut applied = 0;
+        let database = world.database.clone();
+        while !free.is_empty() {
+            let at = rng.below(free.len() as u64) as usize;
+            let client = free[at];
+            let command = match open[client].take() {
+                None => {
+                    let retry = first[client];
+                    let id = world.begin_as(TransactionOptions::Pessimistic { retry }).unwrap();
+                    first[client].get_or_insert(id);
+                    open[client] = Some((id, 0));
+                    get(Consistency::In(id), "c/n")
+                }
+                Some((id, seen)) => commit(Some(id), vec![set("c/n", seen + 1)]),
+            };
+            let mut answers = match world.engine.apply(world.now, &database, command) {
+                Ok(Reply::Now(outcome)) => vec![(client, Ok(outcome))],
+                Ok(Reply::Later(waiter)) => {
+                    waiting.insert(waiter, client);
+                    free.swap_remove(at);
+                    Vec::new()
+                }
+                Err(error) => vec![(client, Err(error))],
+            };
+            for (waiter, answer) in world.engine.take_resolved() {
+                let client = waiting.remove(&waiter).unwrap();
+                free.push(client);
+                answers.push((client, answer));
+            }
+            for (client, answer) in answers {
+                match answer {
+                    Ok(Outcome::Committed(_)) => {
+                        applied += 1;
+                        free.retain(|other| *other != client);
+                    }
+                    Ok(outcome) => {
+                        let id = open[client].map(|(id, _)| id).unwrap();
+                        open[client] = Some((id, number(outcome).unwrap()));
+                    }
+                    Err(error) => {
+                        assert_eq!(error, Error::Contention);
+                        open[client] = None;
+                    }
+                }
+            }
+        }
+        assert!(waiting.is_empty(), "seed {seed}: someone waits for nobody");
+        assert_eq!((applied, world.number("c/n")), (CLIENTS, Some(CLIENTS as i64)), "seed {seed}");
+    }
+}

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::query::aggregate::Aggregator;
 
 /// What the documents of `c` hold after each commit.
 #[derive(Default)]
@@ -44,6 +45,8 @@ enum Seen {
     Document(String, Option<i64>),
     /// The least number, the limit, and what was found.
     AtLeast(i64, usize, Vec<String>),
+    /// The least number, and how many have it.
+    Count(i64, usize),
 }
 
 impl Seen {
@@ -56,7 +59,71 @@ impl Seen {
                 matching.sort();
                 matching.into_iter().map(|(_, path)| path.clone()).take(*limit).collect::<Vec<_>>() == *found
             }
+            Seen::Count(least, count) => state.values().filter(|number| *number >= least).count() == *count,
         }
+    }
+
+    /// What such a read gives in a state, and so whether a commit matters to it.
+    fn again_in(&self, state: &BTreeMap<String, i64>) -> Vec<(String, i64)> {
+        let least = match self {
+            Seen::Document(path, _) => {
+                return state.get(path).map(|number| (path.clone(), *number)).into_iter().collect();
+            }
+            Seen::AtLeast(least, ..) | Seen::Count(least, _) => *least,
+        };
+        let mut matching: Vec<(i64, String)> = state
+            .iter()
+            .filter(|(_, number)| **number >= least)
+            .map(|(path, number)| (*number, path.clone()))
+            .collect();
+        matching.sort();
+        if let Seen::AtLeast(_, limit, _) = self {
+            matching.truncate(*limit);
+        }
+        matching.into_iter().map(|(number, path)| (path, number)).collect()
+    }
+}
+
+/// A transaction that has committed: what it saw and when, and when it wrote, if it did.
+#[derive(Debug)]
+struct Done {
+    seen: Vec<(Timestamp, Seen)>,
+    wrote: Option<Timestamp>,
+}
+
+/// The precedence graph of a history: who must come before whom in any serial order.
+///
+/// A read must come after the commits that it saw and before those that it did not see, as far as
+/// they change what it reads: documents by name, and whatever a query would find (phantoms). Commits
+/// come one after the other. Production's promise is that this graph has no circle.
+fn check_precedence(history: &History, done: &[Done]) {
+    let mut before: Vec<std::collections::BTreeSet<usize>> = vec![Default::default(); done.len()];
+    let commits: BTreeMap<Timestamp, usize> =
+        done.iter().enumerate().filter_map(|(number, done)| done.wrote.map(|time| (time, number))).collect();
+    for (earlier, later) in commits.values().zip(commits.values().skip(1)) {
+        before[*later].insert(*earlier);
+    }
+    for (reader, transaction) in done.iter().enumerate() {
+        for (at, seen) in &transaction.seen {
+            assert!(seen.holds_in(&history.at(*at)), "{seen:?} is not what there was at {at}");
+            for (time, writer) in commits.iter().filter(|(_, writer)| **writer != reader) {
+                if seen.again_in(&history.before(*time)) == seen.again_in(&history.at(*time)) {
+                    continue;
+                }
+                if time <= at {
+                    before[reader].insert(*writer)
+                } else {
+                    before[*writer].insert(reader)
+                };
+            }
+        }
+    }
+    // Who has nobody left before it goes first; if nobody can, there is a circle.
+    let mut left: std::collections::BTreeSet<usize> = (0..done.len()).collect();
+    while !left.is_empty() {
+        let free = left.iter().copied().find(|number| before[*number].is_disjoint(&left));
+        let free = free.unwrap_or_else(|| panic!("no serial order: {done:?} with {before:?}"));
+        left.remove(&free);
     }
 }
 
@@ -72,6 +139,7 @@ enum Step {
     Begin(Kind),
     Read(u8),
     AtLeast(i64, usize),
+    Count(i64),
     Write(u8, i64),
     Delete(u8),
     Commit,
@@ -84,6 +152,7 @@ enum Step {
 enum Asked {
     Read(String),
     AtLeast(i64, usize),
+    Count(i64),
     Commit,
     Plain(Vec<(String, Option<i64>)>),
 }
@@ -94,7 +163,7 @@ struct Client {
     earlier: Option<TransactionId>,
     read_only: bool,
     optimistic: bool,
-    seen: Vec<Seen>,
+    seen: Vec<(Timestamp, Seen)>,
     snapshot: Option<Timestamp>,
     writes: Vec<(String, Option<i64>)>,
     waiting: Option<(Waiter, Asked)>,
@@ -104,6 +173,7 @@ struct Play {
     world: World,
     clients: Vec<Client>,
     history: History,
+    done: Vec<Done>,
 }
 
 fn path(number: u8) -> String {
@@ -143,6 +213,11 @@ impl Play {
             (Step::AtLeast(least, limit), Some(id)) => {
                 let query = Arc::new(Query { limit: Some(limit), ..at_least("c", least) });
                 (Command::Query { query, consistency: Consistency::In(id) }, Asked::AtLeast(least, limit))
+            }
+            (Step::Count(least), Some(id)) => {
+                let count = Aggregation { alias: "n".to_owned(), operator: Aggregator::Count { up_to: None } };
+                let (query, consistency) = (Arc::new(at_least("c", least)), Consistency::In(id));
+                (Command::Aggregate { query, aggregations: vec![count], consistency }, Asked::Count(least))
             }
             (Step::Write(number, value), Some(_)) if !client.read_only => {
                 client.writes.push((path(number), Some(value)));
@@ -224,30 +299,40 @@ impl Play {
         };
         match (asked, outcome) {
             (Asked::Read(path), outcome) => {
-                if let Outcome::Documents(read) = &outcome {
-                    client.snapshot = Some(read.read_time);
-                }
-                client.seen.push(Seen::Document(path, number(outcome)));
+                let Outcome::Documents(read) = &outcome else { panic!("{outcome:?}") };
+                let at = read.read_time;
+                client.snapshot = Some(at);
+                client.seen.push((at, Seen::Document(path, number(outcome))));
             }
             (Asked::AtLeast(least, limit), Outcome::Found(read)) => {
                 client.snapshot = Some(read.read_time);
                 let found = names(&read.what).into_iter().map(str::to_owned).collect();
-                client.seen.push(Seen::AtLeast(least, limit, found));
+                client.seen.push((read.read_time, Seen::AtLeast(least, limit, found)));
+            }
+            (Asked::Count(least), Outcome::Aggregated(read)) => {
+                client.snapshot = Some(read.read_time);
+                let Some((_, Value::Int(count))) = read.what.first() else { panic!("{read:?}") };
+                client.seen.push((read.read_time, Seen::Count(least, *count as usize)));
             }
             (Asked::Commit, Outcome::Committed(done)) => {
                 let state = match client.snapshot {
                     Some(snapshot) if client.read_only => self.history.at(snapshot),
                     _ => self.history.before(done.commit_time),
                 };
-                for seen in &client.seen {
+                for (_, seen) in &client.seen {
                     assert!(seen.holds_in(&state), "not serializable: {seen:?} in {state:?}");
                 }
                 if !client.read_only {
                     self.history.commit(done.commit_time, &client.writes);
                 }
+                let wrote = (!client.read_only).then_some(done.commit_time);
+                self.done.push(Done { seen: std::mem::take(&mut client.seen), wrote });
                 *client = Client::default();
             }
-            (Asked::Plain(list), Outcome::Committed(done)) => self.history.commit(done.commit_time, &list),
+            (Asked::Plain(list), Outcome::Committed(done)) => {
+                self.history.commit(done.commit_time, &list);
+                self.done.push(Done { seen: Vec::new(), wrote: Some(done.commit_time) });
+            }
             (asked, outcome) => panic!("{asked:?}: {outcome:?}"),
         }
     }
@@ -260,6 +345,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Begin(Kind::ReadOnly)),
         6 => (0..4_u8).prop_map(Step::Read),
         2 => (0..10_i64, 1..5_usize).prop_map(|(least, limit)| Step::AtLeast(least, limit)),
+        1 => (0..10_i64).prop_map(Step::Count),
         5 => (0..4_u8, 0..10_i64).prop_map(|(number, value)| Step::Write(number, value)),
         1 => (0..4_u8).prop_map(Step::Delete),
         4 => Just(Step::Commit),
@@ -275,7 +361,7 @@ proptest! {
     #[test]
     fn every_committed_history_is_serializable(steps in prop::collection::vec((0..5_usize, step()), 1..120)) {
         let clients = (0..5).map(|_| Client::default()).collect();
-        let mut play = Play { world: World::new(), clients, history: History::default() };
+        let mut play = Play { world: World::new(), clients, history: History::default(), done: Vec::new() };
         for (who, step) in steps {
             play.step(who, step);
         }
@@ -285,6 +371,7 @@ proptest! {
         }
         prop_assert!(play.clients.iter().all(|client| client.waiting.is_none()));
         prop_assert!(!play.world.engine.databases.first().is_some_and(Database::is_waiting));
+        check_precedence(&play.history, &play.done);
         let state = play.history.at(Timestamp::MAX);
         for number in 0..4 {
             prop_assert_eq!(play.world.number(&path(number)), state.get(&path(number)).copied());

@@ -103,7 +103,10 @@ fn double(out: &mut String, number: f64) {
     } else if number == f64::NEG_INFINITY {
         "\"-Infinity\""
     } else {
-        return out.push_str(&Json::from(number).to_string());
+        let digits = Json::from(number).to_string();
+        // The JSON reader is off by the last bit for some numbers: as texts they are read exactly.
+        let exact = serde_json::from_str::<f64>(&digits).is_ok_and(|read| read.to_bits() == number.to_bits());
+        return out.push_str(&if exact { digits } else { format!("\"{digits}\"") });
     };
     out.push_str(name);
 }
@@ -219,6 +222,7 @@ fn number(json: &Json) -> Option<f64> {
             "NaN" => Some(f64::NAN),
             "Infinity" => Some(f64::INFINITY),
             "-Infinity" => Some(f64::NEG_INFINITY),
+            digits if digits.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => digits.parse().ok(),
             _ => None,
         },
         _ => None,
