@@ -121,7 +121,7 @@ impl Dice {
     }
 
     fn number(&mut self) -> i64 {
-        *self.pick(&[&0, &1, &-1, &2, &7, &i64::MAX, &i64::MIN, &(1 << 53)])
+        *self.pick(&[&0, &1, &-1, &2, &7, &i64::MAX, &i64::MIN, &9_007_199_254_740_992])
     }
 
     fn double(&mut self) -> f64 {
@@ -230,7 +230,7 @@ impl Dice {
         let field = |dice: &mut Dice| FieldReference { field_path: dice.field() };
         let cursor =
             |dice: &mut Dice| pb::Cursor { values: dice.list(3, |dice| dice.value(1)), before: dice.0.chance(0.5) };
-        let depth = *self.pick(&[&0, &1, &3, &60]);
+        let depth = *self.pick(&[&0, &1, &3, &30]);
         pb::StructuredQuery {
             select: self.maybe(|dice| Projection { fields: dice.list(3, field) }),
             from: if self.0.chance(0.9) {

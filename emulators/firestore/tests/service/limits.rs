@@ -75,7 +75,7 @@ async fn every_limit_is_where_it_is_documented() {
         ("21 levels", with("f", nested(21)), Some("Property f contains an invalid nested entity.")),
         (
             "document of 1 MiB and more",
-            filling(1_048_480, 1),
+            vec![update(document("c/a", &[("s", text(&"x".repeat(1_048_000))), ("t", text(&"x".repeat(600)))]))],
             Some("exceeds the maximum allowed size of 1,048,576 bytes"),
         ),
         ("value too long", filling(1_048_488, 1), Some("The value of property \"s\" is longer than 1048487 bytes.")),
