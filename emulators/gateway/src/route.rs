@@ -23,10 +23,6 @@ pub async fn serve(core: &Core, request: Request<Body>) -> Response<Body> {
     if let Some(service) = core.http.iter().find(|service| service.covers(path)) {
         return plain::serve(core, service, request).await;
     }
-    if path == "/" && request.method() == http::Method::GET {
-        // Tools that wait for an emulator ask its root.
-        return Response::new(Body::from("Ok\n"));
-    }
     match transcode::prepare(core.table(), request).await {
         Ok(mut call) => {
             let request = std::mem::take(&mut call.request);
