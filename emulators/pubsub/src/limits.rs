@@ -28,6 +28,16 @@ pub const FILTER_BYTES: usize = 256;
 pub const SCHEMA_BYTES: usize = 300_000;
 /// Revisions of a schema at a time.
 pub const SCHEMA_REVISIONS: usize = 20;
+/// Transforms of a topic or subscription.
+pub const TRANSFORMS: usize = 5;
+/// Bytes of a transform's code.
+pub const TRANSFORM_CODE_BYTES: usize = 20_000;
+/// How long a transform may take for one message.
+pub const TRANSFORM_TIME: Duration = Duration::from_millis(500);
+/// Labels of a resource.
+pub const LABELS: usize = 64;
+/// Characters of a label's key or value.
+pub const LABEL_CHARS: usize = 63;
 /// Nesting of a filter. Ours: 256 bytes cannot need more, and the parser recurses.
 pub const FILTER_DEPTH: usize = 64;
 /// Shortest and longest resource id.

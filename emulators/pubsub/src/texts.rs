@@ -152,6 +152,18 @@ pub enum Error {
     /// Ours; documented behaviour.
     #[error("A policy with conditions must have version 3.")]
     ConditionVersion,
+    /// Ours; documented behaviour.
+    #[error("Invalid message transform: {0}.")]
+    BadTransform(String),
+    /// Ours; documented behaviour: the whole request fails.
+    #[error("Failed to apply a message transform: {0}.")]
+    TransformFailed(String),
+    /// Ours; documented rules.
+    #[error(
+        "Invalid label given (key={key}, value={value}). Refer to \
+         https://cloud.google.com/pubsub/docs/create-topic-labels for more information."
+    )]
+    BadLabel { key: String, value: String },
     /// Ours.
     #[error("The page token is invalid.")]
     BadPageToken,

@@ -25,6 +25,7 @@ pub mod snapshots;
 pub mod subscriptions;
 pub mod timers;
 pub mod topics;
+pub mod transforms;
 
 #[cfg(test)]
 mod model;
@@ -82,6 +83,7 @@ pub struct Engine {
     snapshot_names: BTreeMap<String, SnapshotId>,
     schemas: schemas::Schemas,
     policies: policies::Policies,
+    programs: transforms::Programs,
     timers: Timers,
     /// Waiting pulls and open streams.
     tokens: HashMap<Token, SubId>,
@@ -109,6 +111,7 @@ impl Engine {
             snapshot_names: BTreeMap::new(),
             schemas: schemas::Schemas::new(),
             policies: policies::Policies::new(),
+            programs: transforms::Programs::new(),
             timers: Timers::default(),
             tokens: HashMap::new(),
             ended: HashMap::new(),

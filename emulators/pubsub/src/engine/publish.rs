@@ -16,6 +16,14 @@ use crate::texts::Error;
 #[derive(Debug)]
 pub struct Publish(pub pb::PublishRequest);
 
+/// The same, of messages that have gone through the topic's transforms: those that were filtered get an id
+/// and nothing else.
+#[derive(Debug)]
+pub struct PublishTransformed {
+    pub request: pb::PublishRequest,
+    pub filtered: Vec<bool>,
+}
+
 impl Command for Publish {
     type Outcome = Vec<String>;
     fn run(mut self, engine: &mut Engine, now: Timestamp) -> Result<Vec<String>, Error> {
@@ -26,7 +34,35 @@ impl Command for Publish {
     }
 }
 
-fn check(request: &pb::PublishRequest) -> Result<(), Error> {
+impl Command for PublishTransformed {
+    type Outcome = Vec<String>;
+    fn run(mut self, engine: &mut Engine, now: Timestamp) -> Result<Vec<String>, Error> {
+        check(&self.request)?;
+        let topic = engine.topic(&self.request.topic)?;
+        let filtered = |at: usize| self.filtered.get(at).copied().unwrap_or_default();
+        let mut kept: Vec<pb::PubsubMessage> = Vec::with_capacity(self.request.messages.len());
+        let mut places = Vec::with_capacity(self.request.messages.len());
+        for (at, message) in std::mem::take(&mut self.request.messages).into_iter().enumerate() {
+            places.push(filtered(at));
+            if !filtered(at) {
+                kept.push(message);
+            }
+        }
+        engine.apply_schema(topic, &mut kept)?;
+        let mut kept = kept.into_iter();
+        let ids = places.into_iter().map(|filtered| {
+            let message = if filtered { None } else { kept.next() };
+            match message {
+                Some(message) => engine.append(now, topic, message),
+                None => engine.skip(),
+            }
+        });
+        Ok(ids.collect())
+    }
+}
+
+/// Holds a request against production's limits.
+pub fn check(request: &pb::PublishRequest) -> Result<(), Error> {
     let count = request.messages.len();
     if count == 0 {
         return Err(Error::TooSmall { what: "message_count", given: "0".to_owned(), least: "1".to_owned() });
@@ -65,6 +101,13 @@ fn too_long(name: &str, part: &'static str, text: &str, most: usize) -> Result<(
 }
 
 impl Engine {
+    /// The id of a message that nobody will see.
+    fn skip(&mut self) -> String {
+        let seq = self.seq;
+        self.seq += 1;
+        self.first_message.saturating_add(seq).to_string()
+    }
+
     /// Adds one message to a topic and to whoever listens; its id.
     pub(super) fn append(&mut self, now: Timestamp, topic: TopicId, content: pb::PubsubMessage) -> String {
         let seq = self.seq;

@@ -1,12 +1,14 @@
 //! What a topic or subscription is told to be: checked once, filled with defaults, kept in two forms,
 //! as the API shows it and as the engine reads it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::filter::Filter;
 use super::names::{self, Kind};
+use super::transforms::Transforms;
 use crate::limits;
 use crate::texts::{self, Error};
 
@@ -51,6 +53,7 @@ impl Retry {
 pub fn subscription(config: &mut pb::Subscription) -> Result<Settings, Error> {
     names::check(Kind::Subscription, &config.name)?;
     unsupported(config)?;
+    labels(&config.labels)?;
     if config.ack_deadline_seconds == 0 {
         config.ack_deadline_seconds = limits::DEFAULT_ACK_DEADLINE_SECONDS;
     }
@@ -108,17 +111,33 @@ fn unsupported(config: &pb::Subscription) -> Result<(), Error> {
     if config.bigtable_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
         return Err(Error::Unimplemented("A Bigtable subscription (bigtable_config)"));
     }
-    transforms(&config.message_transforms)
+    Transforms::compile(&config.message_transforms).map(|_| ())
 }
 
-fn transforms(transforms: &[pb::MessageTransform]) -> Result<(), Error> {
-    if transforms.is_empty() { Ok(()) } else { Err(Error::Unimplemented("A message transform (message_transforms)")) }
+/// Labels have up to 64 keys, which start with a letter; keys and values have up to 63 characters, all of
+/// them lower-case letters, digits, `_` or `-`
+/// (<https://cloud.google.com/pubsub/docs/create-topic-labels>).
+pub fn labels(labels: &HashMap<String, String>) -> Result<(), Error> {
+    let is_letter = |c: char| c.is_alphabetic() && !c.is_uppercase();
+    let is_good = |c: char| is_letter(c) || c.is_numeric() || c == '_' || c == '-';
+    let fits = |text: &str| text.chars().count() <= limits::LABEL_CHARS && text.chars().all(is_good);
+    let bad = labels.iter().find(|(key, value)| !(key.starts_with(is_letter) && fits(key) && fits(value)));
+    match bad {
+        Some((key, value)) => Err(Error::BadLabel { key: key.clone(), value: value.clone() }),
+        None if labels.len() > limits::LABELS => Err(Error::TooLarge {
+            what: "label_count",
+            given: labels.len().to_string(),
+            most: limits::LABELS.to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Checks a topic and answers its retention.
 pub fn topic(config: &mut pb::Topic) -> Result<Option<Duration>, Error> {
     names::check(Kind::Topic, &config.name)?;
-    transforms(&config.message_transforms)?;
+    labels(&config.labels)?;
+    Transforms::compile(&config.message_transforms)?;
     if config.schema_settings.as_ref().is_some_and(|settings| settings.schema.is_empty()) {
         config.schema_settings = None;
     }

@@ -9,7 +9,7 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 use super::message::Message;
 use super::names::{self, Kind};
 use super::timers::Timer;
-use super::{Command, Engine, Seq, SnapshotId, TopicId, lists, masks};
+use super::{Command, Engine, Seq, SnapshotId, TopicId, lists, masks, settings};
 use crate::limits;
 use crate::texts::Error;
 
@@ -46,6 +46,7 @@ impl Command for CreateSnapshot {
             request.name = format!("projects/{}/snapshots/snapshot-{id}", names::project(&request.subscription));
         }
         names::check(Kind::Snapshot, &request.name)?;
+        settings::labels(&request.labels)?;
         if engine.snapshot_names.contains_key(&request.name) {
             return Err(Error::already_exists(&request.name));
         }
@@ -90,6 +91,7 @@ impl Command for UpdateSnapshot {
         let snapshot = engine.snapshots.get_mut(&id).ok_or_else(|| Error::not_found(&given.name))?;
         let mut config = snapshot.config.clone();
         masks::snapshot(&mut config, &given, self.0.update_mask.as_ref())?;
+        settings::labels(&config.labels)?;
         if config.expire_time != snapshot.config.expire_time {
             let at = time(config.expire_time.as_ref()).unwrap_or(now);
             engine.timers.set(at, Timer::SnapshotExpiry(id));

@@ -8,6 +8,7 @@ mod schemas;
 mod streaming;
 mod subscriber;
 mod tls;
+mod transforming;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

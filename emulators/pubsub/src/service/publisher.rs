@@ -8,8 +8,7 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::publisher_server::Publisher;
 use tonic::{Request, Response, Status};
 
-use super::Shell;
-use crate::engine::publish::Publish;
+use super::{Shell, transforming};
 use crate::engine::{snapshots, subscriptions, topics};
 use crate::limits;
 use crate::texts::Error;
@@ -41,7 +40,7 @@ impl Publisher for PublisherService {
         if request.encoded_len() > limits::REQUEST_BYTES {
             return Err(Error::Payload(limits::REQUEST_BYTES).into());
         }
-        let message_ids = self.shell.apply(Publish(request))?;
+        let message_ids = transforming::publish(&self.shell, request).await?;
         Ok(Response::new(pb::PublishResponse { message_ids }))
     }
 

@@ -13,7 +13,7 @@ use scrimmage_core::faults::End;
 use scrimmage_core::{CallInfo, Timestamp};
 use scrimmage_protos::google::pubsub::v1::push_config::AuthenticationMethod;
 
-use super::{Shell, envelope, tls};
+use super::{Shell, envelope, tls, transforming};
 use crate::engine::push::{PushDone, PushJob};
 use crate::limits;
 
@@ -112,7 +112,13 @@ pub fn start(shell: &Arc<Shell>, job: PushJob) {
     });
 }
 
-async fn deliver(shell: Weak<Shell>, job: PushJob) {
+async fn deliver(shell: Weak<Shell>, mut job: PushJob) {
+    {
+        let Some(shell) = shell.upgrade() else { return };
+        let transformed = transforming::deliver(&shell, &job.subscription, vec![job.delivery]).await;
+        let Some(delivery) = transformed.into_iter().next() else { return };
+        job.delivery = delivery;
+    }
     let Some((client, ctx)) = shell.upgrade().map(|shell| (shell.pushes.clone(), shell.ctx.clone())) else { return };
     let started = ctx.clock.now();
     let call = CallInfo::new("pubsub", "Push", &job.subscription, &job.config.push_endpoint);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Consumer, Shell};
+use super::{Consumer, Shell, transforming};
 use crate::engine::acks::{Confirmed, StreamAcks};
 use crate::engine::consumers::FlowControl;
 use crate::engine::delivery::{OpenStream, SetStreamDeadline, StreamBusy, TakeForStream, Taken};
@@ -58,17 +58,19 @@ async fn run(
     let consumer = Consumer::new(shell, shell.apply(open)?);
     let stream = Stream { shell, subscription, consumer: &consumer, keep_alive: first.protocol_version > 0 };
     // The first answer tells the properties, so that the client knows them before any message.
-    let taken = shell.apply(TakeForStream(consumer.token))?;
+    let mut taken = shell.apply(TakeForStream(consumer.token))?;
     let mut awake = !taken.messages.is_empty();
+    taken.messages = transforming::deliver(shell, &stream.subscription, taken.messages).await;
     send(answers, response(taken)).await;
     stream.settle(first, answers).await?;
     loop {
         while awake {
             match answers.try_reserve() {
                 Ok(place) => {
-                    let taken = shell.apply(TakeForStream(consumer.token))?;
+                    let mut taken = shell.apply(TakeForStream(consumer.token))?;
                     awake = !taken.messages.is_empty();
-                    if awake {
+                    taken.messages = transforming::deliver(shell, &stream.subscription, taken.messages).await;
+                    if !taken.messages.is_empty() {
                         place.send(Ok(response(taken)));
                     }
                 }

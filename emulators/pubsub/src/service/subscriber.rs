@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Consumer, Shell, streaming};
+use super::{Consumer, Shell, streaming, transforming};
 use crate::engine::delivery::{Pull, Pulled, Resume};
 use crate::engine::message::Delivery;
 use crate::engine::{acks, snapshots, subscriptions};
@@ -81,12 +81,6 @@ impl Subscriber for SubscriberService {
         let request = request.into_inner();
         #[expect(deprecated, reason = "clients still send return_immediately")]
         let wait = !request.return_immediately;
-        let command = Pull { subscription: request.subscription, max_messages: request.max_messages, wait };
-        let token = match self.shell.apply(command)? {
-            Pulled::Messages(messages) => return Ok(answer(messages)),
-            Pulled::Waiting(token) => token,
-        };
-        let consumer = Consumer::new(&self.shell, token);
         let give_up = async {
             match patience {
                 // The client's own deadline runs by the real clock, whatever the suite's shows.
@@ -95,15 +89,31 @@ impl Subscriber for SubscriberService {
             }
         };
         tokio::pin!(give_up);
+        let (subscription, max_messages) = (&request.subscription, request.max_messages);
+        // Again where all that there was has been filtered.
         loop {
-            tokio::select! {
-                () = consumer.bell.notified() => {
-                    let messages = self.shell.apply(Resume { token, max_messages: request.max_messages })?;
-                    if !messages.is_empty() {
-                        return Ok(answer(messages));
+            let command = Pull { subscription: subscription.clone(), max_messages, wait };
+            let messages = match self.shell.apply(command)? {
+                Pulled::Messages(messages) if messages.is_empty() => return Ok(answer(messages)),
+                Pulled::Messages(messages) => messages,
+                Pulled::Waiting(token) => {
+                    let consumer = Consumer::new(&self.shell, token);
+                    loop {
+                        tokio::select! {
+                            () = consumer.bell.notified() => {
+                                let messages = self.shell.apply(Resume { token, max_messages })?;
+                                if !messages.is_empty() {
+                                    break messages;
+                                }
+                            }
+                            () = &mut give_up => return Ok(answer(Vec::new())),
+                        }
                     }
                 }
-                () = &mut give_up => return Ok(answer(Vec::new())),
+            };
+            let messages = transforming::deliver(&self.shell, subscription, messages).await;
+            if !messages.is_empty() {
+                return Ok(answer(messages));
             }
         }
     }
