@@ -170,6 +170,9 @@ pub enum Error {
     /// Ours: streams and waiting pulls when the suite is reset.
     #[error("The service was reset. Please retry.")]
     Reset,
+    /// Ours: the folder of `--data-dir` cannot be written.
+    #[error("The change is not on disk: {0}.")]
+    NotKept(String),
     /// What the suite has not, with what is missing.
     #[error("{0} is not supported yet.")]
     Unimplemented(&'static str),
@@ -197,6 +200,7 @@ impl Error {
             Error::ConcurrentPolicy => Code::Aborted,
             Error::Unimplemented(_) => Code::Unimplemented,
             Error::Reset => Code::Unavailable,
+            Error::NotKept(_) => Code::Internal,
             _ => Code::InvalidArgument,
         }
     }

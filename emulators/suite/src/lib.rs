@@ -115,7 +115,7 @@ impl Builder {
             context = context.with_data(DataDir::open(path)?);
         }
         let firestore = Firestore::open(context.clone())?;
-        let pubsub = PubSub::new(context.clone());
+        let pubsub = PubSub::open(context.clone())?;
         let bigquery = BigQuery::open(context.clone())?;
         let gateway = Gateway::builder(context)
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))

@@ -137,7 +137,13 @@ impl Engine {
         let rules = AckRules { exactly_once: subscription.settings.exactly_once };
         self.touch(sub);
         match self.subs.get_mut(&sub) {
-            Some(subscription) => subscription.backlog.ack(&mut self.timers, ack, rules),
+            Some(subscription) => {
+                let became = subscription.backlog.ack(&mut self.timers, ack, rules);
+                if became == Acked::Done {
+                    self.records.acked(sub, now, ack.seq);
+                }
+                became
+            }
             None => Acked::Stale,
         }
     }
@@ -148,7 +154,11 @@ impl Engine {
         subscription.active = now;
         let Some(ack) = ack.filter(|ack| ack.sub == sub) else { return false };
         if !deadline.is_zero() {
-            return subscription.backlog.extend(&mut self.timers, ack, now + deadline);
+            let moved = subscription.backlog.extend(&mut self.timers, ack, now + deadline);
+            if moved {
+                self.records.moved(sub, now + deadline, ack.seq);
+            }
+            return moved;
         }
         let out = subscription.backlog.holds(ack);
         if out {

@@ -23,8 +23,12 @@ use std::time::Duration;
 use scrimmage_core::Timestamp;
 
 use super::message::{AckId, Delivery, Message};
+use super::records;
 use super::timers::{Timer, Timers};
 use super::{Seq, SubId, Token};
+
+/// The consumer that stands for those of an earlier process.
+const GONE: Token = Token::MAX;
 
 /// Where a message stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,8 +157,7 @@ impl Backlog {
     /// A message to deliver; messages come in the order of publishing.
     pub fn add(&mut self, message: Arc<Message>) {
         let seq = message.seq;
-        let key = (self.ordered && !message.content.ordering_key.is_empty())
-            .then(|| Arc::<str>::from(message.content.ordering_key.as_str()));
+        let key = self.key_of(&message);
         if self.entries.contains_key(&seq) {
             return;
         }
@@ -412,6 +415,108 @@ impl Backlog {
         } else if ready && let Some(own) = queue.owner.and_then(|owner| self.owned.get_mut(&owner)) {
             own.insert(next);
         }
+    }
+
+    /// All messages, those that are acknowledged behind an unacknowledged one of their key included.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.entries.values().map(|entry| &entry.message)
+    }
+
+    /// Leases a message as an earlier process has, to a consumer that is gone.
+    pub fn retake(&mut self, timers: &mut Timers, seq: Seq, lease: u64, until: Timestamp) {
+        self.leases = self.leases.max(lease);
+        let Some(entry) = self.entries.get_mut(&seq) else { return };
+        match entry.state {
+            State::Ready => {}
+            State::Delayed { until } => timers.clear(until, Timer::Delay(self.sub, seq)),
+            State::Leased { .. } | State::Acked => return,
+        }
+        entry.deliveries = entry.deliveries.saturating_add(1);
+        entry.last_lease = lease;
+        entry.state = State::Leased { lease, until, by: GONE };
+        timers.set(until, Timer::Lease(self.sub, seq));
+        self.ready.remove(&seq);
+        if let Some(key) = entry.key.clone() {
+            if let Some(queue) = self.keys.get_mut(&key) {
+                queue.waiting.retain(|waiting| *waiting != seq);
+                queue.out.push_back(seq);
+                queue.owner = Some(GONE);
+            }
+            self.offer(&key);
+        }
+    }
+
+    /// Acknowledges a message's latest delivery.
+    pub fn reack(&mut self, timers: &mut Timers, seq: Seq) {
+        if let Some(lease) = self.entries.get(&seq).map(|entry| entry.last_lease) {
+            self.ack(timers, AckId { sub: self.sub, seq, lease }, AckRules { exactly_once: false });
+        }
+    }
+
+    /// Moves the deadline of a message's latest delivery.
+    pub fn reextend(&mut self, timers: &mut Timers, seq: Seq, to: Timestamp) {
+        if let Some(lease) = self.entries.get(&seq).map(|entry| entry.last_lease) {
+            self.extend(timers, AckId { sub: self.sub, seq, lease }, to);
+        }
+    }
+
+    /// As it is kept.
+    pub fn record(&self) -> records::Backlog {
+        let entries = self.entries.iter().map(|(seq, entry)| {
+            let (state, until) = match entry.state {
+                State::Ready => (0, 0),
+                State::Leased { until, .. } => (1, until.as_micros()),
+                State::Delayed { until } => (2, until.as_micros()),
+                State::Acked => (3, 0),
+            };
+            records::Entry { seq: *seq, deliveries: entry.deliveries, last_lease: entry.last_lease, state, until }
+        });
+        records::Backlog { sub: self.sub, leases: self.leases, entries: entries.collect() }
+    }
+
+    /// Takes over what was kept; its entries go with `messages` one to one.
+    pub fn restore(&mut self, timers: &mut Timers, kept: &records::Backlog, messages: Vec<Arc<Message>>) {
+        self.clear(timers);
+        self.leases = self.leases.max(kept.leases);
+        for (kept, message) in kept.entries.iter().zip(messages) {
+            let seq = message.seq;
+            let until = Timestamp::from_micros(kept.until);
+            let state = match kept.state {
+                1 => {
+                    timers.set(until, Timer::Lease(self.sub, seq));
+                    State::Leased { lease: kept.last_lease, until, by: GONE }
+                }
+                2 => {
+                    timers.set(until, Timer::Delay(self.sub, seq));
+                    State::Delayed { until }
+                }
+                3 => State::Acked,
+                _ => State::Ready,
+            };
+            let key = self.key_of(&message);
+            match &key {
+                Some(key) => {
+                    let queue = self.keys.entry(key.clone()).or_default();
+                    let out = matches!(state, State::Leased { .. } | State::Acked);
+                    if out { queue.out.push_back(seq) } else { queue.waiting.push_back(seq) }
+                }
+                None if state == State::Ready => {
+                    self.ready.insert(seq);
+                }
+                None => {}
+            }
+            let (deliveries, last_lease) = (kept.deliveries, kept.last_lease);
+            self.entries.insert(seq, Entry { message, key, deliveries, last_lease, state });
+        }
+        let keys: Vec<_> = self.keys.keys().cloned().collect();
+        for key in keys {
+            self.offer(&key);
+        }
+    }
+
+    fn key_of(&self, message: &Message) -> Option<Arc<str>> {
+        let key = message.content.ordering_key.as_str();
+        (self.ordered && !key.is_empty()).then(|| Arc::from(key))
     }
 
     /// Number and bytes of what a consumer has out.

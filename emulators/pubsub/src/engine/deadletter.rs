@@ -51,10 +51,13 @@ impl Engine {
         if let Some(target) = target {
             if let Some(message) = subscription.backlog.remove(&mut self.timers, seq) {
                 self.forward(at, sub, target, &message, deliveries);
+                self.records.removed(sub, seq);
             }
         } else {
             let retry = subscription.settings.retry.map(|retry| at + retry.delay(deliveries));
-            subscription.backlog.fail(&mut self.timers, seq, retry.filter(|until| *until > at));
+            let retry = retry.filter(|until| *until > at);
+            subscription.backlog.fail(&mut self.timers, seq, retry);
+            self.records.failed(sub, seq, retry);
         }
         self.touch(sub);
     }

@@ -6,6 +6,7 @@ use scrimmage_core::Timestamp;
 
 use super::consumers::FlowControl;
 use super::message::Delivery;
+use super::records::Recorder;
 use super::subscriptions::Subscription;
 use super::timers::Timers;
 use super::{Command, Engine, SubId, Token, settings};
@@ -81,7 +82,7 @@ impl Command for Pull {
         pullable(subscription)?;
         subscription.active = now;
         subscription.backlog.join(token);
-        let messages = take(subscription, &mut engine.timers, now, token, most);
+        let messages = take(subscription, &mut engine.timers, &mut engine.records, now, token, most);
         if messages.is_empty() && self.wait {
             subscription.consumers.join(token, None, FlowControl::default());
             engine.tokens.insert(token, id);
@@ -98,7 +99,7 @@ impl Command for Resume {
         let id = engine.consumer(self.token)?;
         let most = max_messages(self.max_messages)?;
         let Some(subscription) = engine.subs.get_mut(&id) else { return Ok(Vec::new()) };
-        let messages = take(subscription, &mut engine.timers, now, self.token, most);
+        let messages = take(subscription, &mut engine.timers, &mut engine.records, now, self.token, most);
         if messages.is_empty() {
             subscription.consumers.sleep(self.token);
             engine.touched.push(id);
@@ -156,7 +157,7 @@ impl Command for TakeForStream {
         // What there is for anybody is shared among those who are about to take.
         let share = subscription.backlog.available().div_ceil(subscription.consumers.awake().max(1));
         let most = share.clamp(1, limits::PULL_MESSAGES);
-        let messages = take(subscription, &mut engine.timers, now, self.0, most);
+        let messages = take(subscription, &mut engine.timers, &mut engine.records, now, self.0, most);
         if messages.is_empty() {
             subscription.consumers.sleep(self.0);
         } else {
@@ -198,6 +199,7 @@ fn pullable(subscription: &Subscription) -> Result<(), Error> {
 fn take(
     subscription: &mut Subscription,
     timers: &mut Timers,
+    records: &mut Recorder,
     now: Timestamp,
     token: Token,
     most: usize,
@@ -212,6 +214,7 @@ fn take(
         && let Some((mut delivery, deliveries)) = subscription.backlog.take(now, timers, token, deadline)
     {
         delivery.attempt = subscription.settings.dead_letter.is_some().then_some(deliveries);
+        records.took(subscription.id, now, now + deadline, &delivery);
         bytes += delivery.message.size;
         subscription.consumers.leased(token, delivery.message.size);
         messages.push(delivery);

@@ -9,7 +9,8 @@ use prost::Message as _;
 use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
-use super::{Seq, SubId};
+use super::records::Published;
+use super::{Seq, SubId, TopicId};
 
 /// One published message; every subscription shares it.
 #[derive(Debug)]
@@ -29,6 +30,12 @@ impl Message {
         content.message_id = id.to_string();
         content.publish_time = Some(prost_types::Timestamp { seconds, nanos });
         Message { seq, published, size: content.encoded_len(), content }
+    }
+
+    /// As it is kept: published to a topic (0: only mentioned), for these subscriptions.
+    pub fn record(&self, topic: TopicId, subs: Vec<SubId>) -> Published {
+        let content = Some(self.content.clone());
+        Published { seq: self.seq, topic, at: self.published.as_micros(), content, subs }
     }
 }
 

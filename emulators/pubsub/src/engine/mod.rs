@@ -19,6 +19,8 @@ pub mod names;
 pub mod policies;
 pub mod publish;
 pub mod push;
+pub mod records;
+pub mod restore;
 pub mod schemas;
 pub mod settings;
 pub mod snapshots;
@@ -41,6 +43,7 @@ use scrimmage_core::Timestamp;
 use crate::texts::Error;
 use consumers::Ended;
 use deadletter::Event;
+use records::Recorder;
 use snapshots::Snapshot;
 use subscriptions::Subscription;
 use timers::{Timer, Timers};
@@ -89,6 +92,8 @@ pub struct Engine {
     tokens: HashMap<Token, SubId>,
     ended: HashMap<Token, Ended>,
     events: Vec<Event>,
+    /// What to keep across restarts.
+    records: Recorder,
     wakes: Vec<Wake>,
     /// Subscriptions whose consumers may have something new to do.
     touched: Vec<SubId>,
@@ -116,6 +121,7 @@ impl Engine {
             tokens: HashMap::new(),
             ended: HashMap::new(),
             events: Vec::new(),
+            records: Recorder::default(),
             wakes: Vec::new(),
             touched: Vec::new(),
             ids: 0,
@@ -132,7 +138,10 @@ impl Engine {
 
     /// Forgets everything. Ids go on, so that nothing from before is taken for something new.
     pub fn reset(&mut self) {
-        let fresh = Engine::new(self.first_message);
+        let mut fresh = Engine::new(self.first_message);
+        if self.records.is_on() {
+            fresh.records.start();
+        }
         *self = Engine { ids: self.ids, seq: self.seq, push_window: self.push_window, ..fresh };
     }
 

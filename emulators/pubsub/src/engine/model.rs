@@ -240,6 +240,9 @@ impl Pair {
             let back = rng.below(reach);
             count.checked_sub(1 + usize::try_from(back).expect("small"))
         };
+        if rng.chance(0.01) {
+            self.bench.restart(rng.chance(0.5));
+        }
         match rng.below(100) {
             0..30 => {
                 let key = ["", "a", "b", "c"][usize::try_from(rng.below(4)).expect("small")];

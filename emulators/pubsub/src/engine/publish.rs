@@ -7,7 +7,7 @@ use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Message;
-use super::timers::Timer;
+use super::records::Change;
 use super::{Command, Engine, TopicId};
 use crate::limits;
 use crate::texts::Error;
@@ -115,29 +115,37 @@ impl Engine {
         // Production's publish times have milliseconds.
         let published = Timestamp::from_micros(now.as_millis().saturating_mul(1_000));
         let message = Arc::new(Message::new(seq, self.first_message.saturating_add(seq), published, content));
-        let Some(topic_state) = self.topics.get_mut(&topic) else { return message.content.message_id.clone() };
-        if let Some(retention) = topic_state.retention {
-            topic_state.log.push_back(message.clone());
-            if !topic_state.retiring {
-                topic_state.retiring = true;
-                self.timers.set(published + retention, Timer::TopicRetention(topic));
-            }
-        }
-        for snapshot in &topic_state.snapshots {
-            if let Some(snapshot) = self.snapshots.get_mut(snapshot) {
-                snapshot.messages.push(message.clone());
-            }
-        }
+        self.log_message(topic, &message);
+        let Some(topic_state) = self.topics.get(&topic) else { return message.content.message_id.clone() };
+        let mut takers = Vec::new();
         for sub in &topic_state.subs {
             if let Some(subscription) = self.subs.get_mut(sub)
                 && subscription.wants(&message)
             {
                 subscription.add(message.clone(), &mut self.timers);
+                if self.records.is_on() {
+                    takers.push(*sub);
+                }
                 if self.touched.last() != Some(sub) {
                     self.touched.push(*sub);
                 }
             }
         }
+        self.records.note(|| Change::Published(message.record(topic, takers)));
         message.content.message_id.clone()
+    }
+
+    /// Keeps a message for the topic's retention and in its snapshots.
+    pub(super) fn log_message(&mut self, topic: TopicId, message: &Arc<Message>) {
+        let Some(state) = self.topics.get_mut(&topic) else { return };
+        if state.retention.is_some() {
+            state.log.push_back(message.clone());
+        }
+        for snapshot in &state.snapshots {
+            if let Some(snapshot) = self.snapshots.get_mut(snapshot) {
+                snapshot.messages.push(message.clone());
+            }
+        }
+        self.schedule_log(topic);
     }
 }

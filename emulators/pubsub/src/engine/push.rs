@@ -125,6 +125,7 @@ impl Command for TakeForPush {
             && subscription.push.outstanding < subscription.push.window
             && let Some((mut delivery, deliveries)) = subscription.backlog.take(now, &mut engine.timers, PUSH, deadline)
         {
+            engine.records.took(self.0, now, now + deadline, &delivery);
             subscription.push.outstanding += 1;
             delivery.attempt = subscription.settings.dead_letter.is_some().then_some(deliveries);
             jobs.push(PushJob {
@@ -152,6 +153,7 @@ impl Command for PushDone {
             subscription.active = now;
             subscription.push.succeeded(self.took);
             subscription.backlog.ack(&mut engine.timers, self.ack, AckRules { exactly_once: false });
+            engine.records.acked(sub, now, self.ack.seq);
             engine.touch(sub);
         } else {
             engine.fail_delivery(now, sub, self.ack.seq);

@@ -8,8 +8,9 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Message;
 use super::names::{self, Kind};
+use super::records::{self, Change, Sought};
 use super::timers::Timer;
-use super::{Command, Engine, Seq, SnapshotId, TopicId, lists, masks, settings};
+use super::{Command, Engine, Seq, SnapshotId, SubId, TopicId, lists, masks, settings};
 use crate::limits;
 use crate::texts::Error;
 
@@ -19,6 +20,14 @@ pub struct Snapshot {
     pub config: pb::Snapshot,
     pub topic: Option<TopicId>,
     pub messages: Vec<Arc<Message>>,
+}
+
+impl Snapshot {
+    /// As it is kept.
+    pub fn record(&self, id: SnapshotId) -> records::Snapshot {
+        let seqs = self.messages.iter().map(|message| message.seq).collect();
+        records::Snapshot { id, topic: self.topic.unwrap_or(0), config: Some(self.config.clone()), seqs }
+    }
 }
 
 #[derive(Debug)]
@@ -65,12 +74,7 @@ impl Command for CreateSnapshot {
             labels: request.labels,
         };
         let topic = subscription.topic;
-        engine.timers.set(now + lifetime, Timer::SnapshotExpiry(id));
-        if let Some(topic) = topic.and_then(|topic| engine.topics.get_mut(&topic)) {
-            topic.snapshots.push(id);
-        }
-        engine.snapshot_names.insert(config.name.clone(), id);
-        engine.snapshots.insert(id, Snapshot { config: config.clone(), topic, messages });
+        engine.put_snapshot(id, config.clone(), topic, messages);
         Ok(config)
     }
 }
@@ -92,11 +96,11 @@ impl Command for UpdateSnapshot {
         let mut config = snapshot.config.clone();
         masks::snapshot(&mut config, &given, self.0.update_mask.as_ref())?;
         settings::labels(&config.labels)?;
-        if config.expire_time != snapshot.config.expire_time {
-            let at = time(config.expire_time.as_ref()).unwrap_or(now);
-            engine.timers.set(at, Timer::SnapshotExpiry(id));
+        if config.expire_time.is_none() {
+            let (seconds, nanos) = now.to_parts();
+            config.expire_time = Some(prost_types::Timestamp { seconds, nanos });
         }
-        snapshot.config = config.clone();
+        engine.put_snapshot(id, config.clone(), None, Vec::new());
         Ok(config)
     }
 }
@@ -176,17 +180,11 @@ impl Command for Seek {
                 kept.map(|message| (message.seq, message.clone())).collect()
             }
         };
-        let Some(subscription) = engine.subs.get_mut(&sub) else { return Ok(()) };
-        subscription.active = now;
-        subscription.backlog.clear(&mut engine.timers);
-        if subscription.settings.retain_acked {
-            known.retain(|seq, _| !unacked.contains_key(seq));
-            subscription.acked = known;
+        known.retain(|seq, _| !unacked.contains_key(seq));
+        if let Some(subscription) = engine.subs.get_mut(&sub) {
+            subscription.active = now;
         }
-        for message in unacked.into_values() {
-            subscription.add(message, &mut engine.timers);
-        }
-        engine.touch(sub);
+        engine.put_backlog(sub, unacked.into_values().collect(), known);
         Ok(())
     }
 }
@@ -209,8 +207,51 @@ impl Engine {
         }
     }
 
-    fn remove_snapshot(&mut self, id: SnapshotId) {
+    /// A new snapshot, or the new settings of one.
+    pub(super) fn put_snapshot(
+        &mut self,
+        id: SnapshotId,
+        config: pb::Snapshot,
+        topic: Option<TopicId>,
+        messages: Vec<Arc<Message>>,
+    ) {
+        if let Some(at) = time(config.expire_time.as_ref()) {
+            self.timers.set(at, Timer::SnapshotExpiry(id));
+        }
+        if let Some(snapshot) = self.snapshots.get_mut(&id) {
+            snapshot.config = config;
+        } else {
+            if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
+                topic.snapshots.push(id);
+            }
+            self.snapshot_names.insert(config.name.clone(), id);
+            self.snapshots.insert(id, Snapshot { config, topic, messages });
+        }
+        if let Some(snapshot) = self.snapshots.get(&id) {
+            self.records.note(|| Change::Snapshot(snapshot.record(id)));
+        }
+    }
+
+    /// What a subscription owes from now on, and what of the rest it retains as acknowledged.
+    pub(super) fn put_backlog(&mut self, sub: SubId, unacked: Vec<Arc<Message>>, acked: BTreeMap<Seq, Arc<Message>>) {
+        let Some(subscription) = self.subs.get_mut(&sub) else { return };
+        self.records.note(|| {
+            let seqs = unacked.iter().map(|message| message.seq).collect();
+            Change::Sought(Sought { sub, unacked: seqs, acked: acked.keys().copied().collect() })
+        });
+        subscription.backlog.clear(&mut self.timers);
+        if subscription.settings.retain_acked {
+            subscription.acked = acked;
+        }
+        for message in unacked {
+            subscription.add(message, &mut self.timers);
+        }
+        self.touch(sub);
+    }
+
+    pub(super) fn remove_snapshot(&mut self, id: SnapshotId) {
         let Some(snapshot) = self.snapshots.remove(&id) else { return };
+        self.records.note(|| Change::SnapshotGone(id));
         self.snapshot_names.remove(&snapshot.config.name);
         self.policies.remove(&snapshot.config.name);
         if let Some(topic) = snapshot.topic.and_then(|topic| self.topics.get_mut(&topic)) {

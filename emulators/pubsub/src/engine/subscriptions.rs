@@ -11,6 +11,7 @@ use super::consumers::Consumers;
 use super::message::Message;
 use super::names::{self, Kind};
 use super::push::PushState;
+use super::records::{self, Change};
 use super::settings::{self, Settings};
 use super::timers::{Timer, Timers};
 use super::{Command, Engine, Seq, SubId, TopicId, Wake, lists, masks};
@@ -47,8 +48,28 @@ impl Subscription {
         self.backlog.add(message);
     }
 
-    /// Books what has ended and wakes whoever can take something now.
-    pub fn serve(&mut self, wakes: &mut Vec<Wake>) {
+    /// Sees to it that the oldest message goes in time.
+    pub fn schedule_retention(&mut self, timers: &mut Timers) {
+        let oldest = self.backlog.oldest().into_iter().chain(self.acked.values().next());
+        let oldest = oldest.map(|message| message.published).min();
+        self.retiring = oldest.is_some();
+        if let Some(oldest) = oldest {
+            timers.set(oldest + self.settings.retention, Timer::Retention(self.id));
+        }
+    }
+
+    /// As it is kept, without its messages.
+    pub fn record(&self) -> records::Subscription {
+        records::Subscription {
+            id: self.id,
+            at: self.active.as_micros(),
+            topic: self.topic.unwrap_or(0),
+            config: Some(self.config.clone()),
+        }
+    }
+
+    /// Books what has ended.
+    pub fn book(&mut self) {
         for freed in self.backlog.take_freed() {
             self.consumers.freed(freed);
             self.push.freed(freed);
@@ -57,6 +78,11 @@ impl Subscription {
         if self.settings.retain_acked {
             self.acked.extend(settled.into_iter().map(|message| (message.seq, message)));
         }
+    }
+
+    /// Books what has ended and wakes whoever can take something now.
+    pub fn serve(&mut self, wakes: &mut Vec<Wake>) {
+        self.book();
         if self.settings.push.is_some() {
             if self.backlog.available() > 0 && self.push.call() {
                 wakes.push(Wake::Push(self.id));
@@ -101,26 +127,7 @@ impl Command for CreateSubscription {
         let id = engine.next_id();
         config.topic_message_retention_duration = engine.topic_retention(Some(topic));
         config.detached = false;
-        if let Some(time_to_live) = settings.time_to_live {
-            engine.timers.set(now + time_to_live, Timer::Expiry(id));
-        }
-        if let Some(topic) = engine.topics.get_mut(&topic) {
-            topic.subs.push(id);
-        }
-        engine.sub_names.insert(config.name.clone(), id);
-        let subscription = Subscription {
-            id,
-            backlog: Backlog::new(id, settings.ordered),
-            config: config.clone(),
-            settings,
-            topic: Some(topic),
-            acked: BTreeMap::new(),
-            consumers: Consumers::default(),
-            push: PushState::new(engine.push_window),
-            active: now,
-            retiring: false,
-        };
-        engine.subs.insert(id, subscription);
+        engine.put_subscription(now, id, config.clone(), settings, Some(topic));
         Ok(config)
     }
 }
@@ -186,15 +193,7 @@ impl Command for DetachSubscription {
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         names::check(Kind::Subscription, &self.0)?;
         let id = engine.sub(&self.0)?;
-        engine.unlink(id);
-        engine.end_consumers(id, &Error::Detached(names::id(&self.0).to_owned()));
-        if let Some(subscription) = engine.subs.get_mut(&id) {
-            subscription.topic = None;
-            subscription.config.detached = true;
-            subscription.backlog.clear(&mut engine.timers);
-            subscription.acked.clear();
-            engine.touched.push(id);
-        }
+        engine.detach(id);
         Ok(())
     }
 }
@@ -213,8 +212,69 @@ impl Engine {
         if let Some(dead_letter) = &settings.dead_letter {
             self.referenced_topic(&dead_letter.topic)?;
         }
+        self.change_subscription(now, id, config, settings);
+        Ok(())
+    }
+
+    /// A new subscription.
+    pub(super) fn put_subscription(
+        &mut self,
+        now: Timestamp,
+        id: SubId,
+        config: pb::Subscription,
+        settings: Settings,
+        topic: Option<TopicId>,
+    ) {
+        if let Some(time_to_live) = settings.time_to_live {
+            self.timers.set(now + time_to_live, Timer::Expiry(id));
+        }
+        if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
+            topic.subs.push(id);
+        }
+        self.sub_names.insert(config.name.clone(), id);
+        let subscription = Subscription {
+            id,
+            backlog: Backlog::new(id, settings.ordered),
+            config,
+            settings,
+            topic,
+            acked: BTreeMap::new(),
+            consumers: Consumers::default(),
+            push: PushState::new(self.push_window),
+            active: now,
+            retiring: false,
+        };
+        self.records.note(|| Change::Subscription(subscription.record()));
+        self.subs.insert(id, subscription);
+    }
+
+    /// Takes a subscription from its topic, with all its messages.
+    pub(super) fn detach(&mut self, id: SubId) {
+        self.unlink(id);
+        let Some(name) = self.subs.get(&id).map(|subscription| names::id(&subscription.config.name).to_owned()) else {
+            return;
+        };
+        self.end_consumers(id, &Error::Detached(name));
+        if let Some(subscription) = self.subs.get_mut(&id) {
+            subscription.topic = None;
+            subscription.config.detached = true;
+            subscription.backlog.clear(&mut self.timers);
+            subscription.acked.clear();
+            self.records.note(|| Change::Subscription(subscription.record()));
+            self.touched.push(id);
+        }
+    }
+
+    /// Other settings for a subscription, checked before.
+    pub(super) fn change_subscription(
+        &mut self,
+        now: Timestamp,
+        id: SubId,
+        config: pb::Subscription,
+        settings: Settings,
+    ) {
         let push = settings.push.is_some();
-        let Some(subscription) = self.subs.get_mut(&id) else { return Ok(()) };
+        let Some(subscription) = self.subs.get_mut(&id) else { return };
         let switched = push != subscription.settings.push.is_some();
         let time_to_live = settings.time_to_live;
         if !settings.retain_acked {
@@ -223,6 +283,7 @@ impl Engine {
         subscription.config = config;
         subscription.settings = settings;
         subscription.active = now;
+        self.records.note(|| Change::Subscription(subscription.record()));
         if let Some(time_to_live) = time_to_live {
             self.timers.set(now + time_to_live, Timer::Expiry(id));
         }
@@ -231,7 +292,6 @@ impl Engine {
         }
         self.retire_messages(now, id);
         self.touched.push(id);
-        Ok(())
     }
 
     /// Tells everybody who waits at a subscription that it is over.
@@ -251,9 +311,10 @@ impl Engine {
         }
     }
 
-    fn drop_subscription(&mut self, id: SubId) {
+    pub(super) fn drop_subscription(&mut self, id: SubId) {
         self.unlink(id);
         let Some(name) = self.subs.get(&id).map(|subscription| subscription.config.name.clone()) else { return };
+        self.records.note(|| Change::SubscriptionGone(id));
         self.end_consumers(id, &Error::not_found(&name));
         if let Some(mut subscription) = self.subs.remove(&id) {
             subscription.backlog.clear(&mut self.timers);
@@ -287,23 +348,14 @@ impl Engine {
         {
             let seq = oldest.seq;
             subscription.backlog.remove(&mut self.timers, seq);
+            self.records.removed(id, seq);
         }
         while let Some(oldest) = subscription.acked.first_entry()
             && oldest.get().published + retention <= at
         {
             oldest.remove();
         }
-        let oldest = subscription
-            .backlog
-            .oldest()
-            .into_iter()
-            .chain(subscription.acked.values().next())
-            .map(|message| message.published)
-            .min();
-        subscription.retiring = oldest.is_some();
-        if let Some(oldest) = oldest {
-            self.timers.set(oldest + retention, Timer::Retention(id));
-        }
+        subscription.schedule_retention(&mut self.timers);
         self.touched.push(id);
     }
 }

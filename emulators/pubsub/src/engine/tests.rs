@@ -10,6 +10,8 @@ use super::delivery::{OpenStream, Pull, Pulled, TakeForStream};
 use super::message::Delivery;
 use super::publish::Publish;
 use super::push::{PushDone, PushJob, TakeForPush};
+use super::records::Batch;
+use super::restore::Restorer;
 use super::snapshots::{CreateSnapshot, GetSnapshot, Seek};
 use super::subscriptions::{CreateSubscription, DeleteSubscription, GetSubscription, UpdateSubscription};
 use super::topics::{CreateTopic, DeleteTopic, UpdateTopic};
@@ -25,11 +27,15 @@ pub const DEAD_SUB: &str = "projects/p/subscriptions/undertaker";
 pub struct Bench {
     pub engine: Engine,
     pub now: Timestamp,
+    /// What a log would hold.
+    pub kept: Vec<Vec<u8>>,
 }
 
 impl Bench {
     pub fn new() -> Bench {
-        let mut bench = Bench { engine: Engine::new(1_000), now: Timestamp::from_micros(1_767_225_600_000_000) };
+        let engine = Restorer::new(1_000).finish();
+        let kept = engine.export();
+        let mut bench = Bench { engine, now: Timestamp::from_micros(1_767_225_600_000_000), kept };
         for topic in [TOPIC, DEAD] {
             bench.run(CreateTopic(pb::Topic { name: topic.to_owned(), ..Default::default() })).expect("a topic");
         }
@@ -49,12 +55,36 @@ impl Bench {
     }
 
     pub fn run<C: super::Command>(&mut self, command: C) -> Result<C::Outcome, Error> {
-        self.engine.apply(self.now, command)
+        let outcome = self.engine.apply(self.now, command);
+        self.keep();
+        outcome
     }
 
     pub fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         self.engine.tick(self.now);
+        self.keep();
+    }
+
+    fn keep(&mut self) {
+        let changes = self.engine.take_changes();
+        if !changes.is_empty() {
+            self.kept.push(Batch::of(changes));
+        }
+    }
+
+    /// Ends the engine as kill -9 would, and starts another from what is kept.
+    pub fn restart(&mut self, compacted: bool) {
+        if compacted {
+            self.kept = self.engine.export();
+        }
+        let mut restorer = Restorer::new(1);
+        for batch in &self.kept {
+            restorer.replay(batch).expect("a good record");
+        }
+        self.engine = restorer.finish();
+        self.pass(Duration::ZERO);
+        self.engine.check();
     }
 
     pub fn publish(&mut self, data: &str, key: &str) -> String {

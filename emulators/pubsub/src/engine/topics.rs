@@ -9,6 +9,7 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Message;
 use super::names::{self, Kind};
+use super::records::Change;
 use super::timers::Timer;
 use super::{Command, Engine, SnapshotId, SubId, TopicId, lists, masks, settings};
 use crate::texts::Error;
@@ -39,7 +40,7 @@ pub struct DeleteTopic(pub String);
 
 impl Command for CreateTopic {
     type Outcome = pb::Topic;
-    fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Topic, Error> {
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<pb::Topic, Error> {
         let mut config = self.0;
         let retention = settings::topic(&mut config)?;
         if engine.topic_names.contains_key(&config.name) {
@@ -47,16 +48,7 @@ impl Command for CreateTopic {
         }
         engine.check_schema_settings(&config)?;
         let id = engine.next_id();
-        engine.topic_names.insert(config.name.clone(), id);
-        let topic = Topic {
-            config: config.clone(),
-            retention,
-            log: VecDeque::new(),
-            retiring: false,
-            subs: Vec::new(),
-            snapshots: Vec::new(),
-        };
-        engine.topics.insert(id, topic);
+        engine.put_topic(now, id, config.clone(), retention);
         Ok(config)
     }
 }
@@ -71,13 +63,7 @@ impl Command for UpdateTopic {
         masks::topic(&mut config, &given, self.0.update_mask.as_ref())?;
         let retention = settings::topic(&mut config)?;
         engine.check_schema_settings(&config)?;
-        let topic = engine.topics.get_mut(&id).ok_or_else(|| Error::not_found(&given.name))?;
-        topic.retention = retention;
-        topic.config = config.clone();
-        if topic.retention.is_none() {
-            topic.log.clear();
-        }
-        engine.retire_log(now, id);
+        engine.put_topic(now, id, config.clone(), retention);
         Ok(config)
     }
 }
@@ -126,24 +112,47 @@ impl Command for DeleteTopic {
     type Outcome = ();
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         let id = engine.topic(&self.0)?;
-        engine.topic_names.remove(&self.0);
-        engine.policies.remove(&self.0);
-        let Some(topic) = engine.topics.remove(&id) else { return Ok(()) };
-        // Detached ones too: they are no members of the topic any more, but show its name.
-        for sub in engine.subs.values_mut().filter(|sub| sub.config.topic == self.0) {
-            sub.config.topic = names::DELETED_TOPIC.to_owned();
-            sub.topic = None;
-        }
-        for snapshot in topic.snapshots {
-            if let Some(snapshot) = engine.snapshots.get_mut(&snapshot) {
-                snapshot.config.topic = names::DELETED_TOPIC.to_owned();
-            }
-        }
+        engine.remove_topic(id);
         Ok(())
     }
 }
 
 impl Engine {
+    /// A topic as it is from now on, new or not.
+    pub(super) fn put_topic(&mut self, now: Timestamp, id: TopicId, config: pb::Topic, retention: Option<Duration>) {
+        self.records.topic(id, now, &config);
+        if let Some(topic) = self.topics.get_mut(&id) {
+            topic.config = config;
+            topic.retention = retention;
+            if retention.is_none() {
+                topic.log.clear();
+            }
+        } else {
+            self.topic_names.insert(config.name.clone(), id);
+            let (log, subs, snapshots) = (VecDeque::new(), Vec::new(), Vec::new());
+            self.topics.insert(id, Topic { config, retention, log, retiring: false, subs, snapshots });
+        }
+        self.retire_log(now, id);
+    }
+
+    pub(super) fn remove_topic(&mut self, id: TopicId) {
+        let Some(topic) = self.topics.remove(&id) else { return };
+        self.records.note(|| Change::TopicGone(id));
+        self.topic_names.remove(&topic.config.name);
+        self.policies.remove(&topic.config.name);
+        // Detached ones too: they are no members of the topic any more, but show its name.
+        for sub in self.subs.values_mut().filter(|sub| sub.config.topic == topic.config.name) {
+            sub.config.topic = names::DELETED_TOPIC.to_owned();
+            sub.topic = None;
+        }
+        for snapshot in topic.snapshots {
+            if let Some(snapshot) = self.snapshots.get_mut(&snapshot) {
+                snapshot.config.topic = names::DELETED_TOPIC.to_owned();
+                snapshot.topic = None;
+            }
+        }
+    }
+
     /// Drops what the log has kept long enough and sees to the rest later.
     pub(super) fn retire_log(&mut self, now: Timestamp, id: TopicId) {
         let Some(topic) = self.topics.get_mut(&id) else { return };
@@ -152,7 +161,13 @@ impl Engine {
         while topic.log.front().is_some_and(|oldest| oldest.published + retention <= now) {
             topic.log.pop_front();
         }
-        if let Some(oldest) = topic.log.front() {
+        self.schedule_log(id);
+    }
+
+    /// Sees to it that the log's oldest message goes in time.
+    pub(super) fn schedule_log(&mut self, id: TopicId) {
+        let Some(topic) = self.topics.get_mut(&id) else { return };
+        if let (false, Some(retention), Some(oldest)) = (topic.retiring, topic.retention, topic.log.front()) {
             self.timers.set(oldest.published + retention, Timer::TopicRetention(id));
             topic.retiring = true;
         }

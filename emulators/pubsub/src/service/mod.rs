@@ -2,6 +2,7 @@
 
 mod envelope;
 mod iam;
+mod keeper;
 mod publisher;
 mod push;
 mod schemas;
@@ -13,7 +14,7 @@ mod transforming;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use scrimmage_core::{Context, Timestamp};
+use scrimmage_core::{Context, DataError, Timestamp};
 use scrimmage_protos::google::iam::v1::iam_policy_server::IamPolicyServer;
 use scrimmage_protos::google::pubsub::v1::publisher_server::PublisherServer;
 use scrimmage_protos::google::pubsub::v1::schema_service_server::SchemaServiceServer;
@@ -24,6 +25,7 @@ use crate::engine::push::{PushJob, TakeForPush};
 use crate::engine::{Command, Engine, Token, Wake};
 use crate::limits;
 use crate::texts::Error;
+use keeper::Keeper;
 
 pub use iam::IamPolicies;
 pub use publisher::PublisherService;
@@ -37,16 +39,24 @@ pub struct PubSub {
 }
 
 impl PubSub {
-    /// An empty service. To be called within a tokio runtime: leases run on a task of their own.
+    /// A service with the state that the context's folder keeps, or an empty one. To be called within
+    /// a tokio runtime: leases run on a task of their own.
+    pub fn open(ctx: Context) -> Result<PubSub, DataError> {
+        let first_message = first_message(&ctx);
+        let Some(data) = &ctx.data else { return Ok(PubSub::new(ctx)) };
+        let (engine, keeper) = Keeper::open(data, first_message)?;
+        Ok(PubSub::with(ctx, engine, Some(keeper)))
+    }
+
+    /// An empty service that is in memory alone, also where the context has a folder.
     pub fn new(ctx: Context) -> PubSub {
-        let first_message = u64::try_from(ctx.clock.now().as_micros()).unwrap_or(0).max(1);
+        let engine = Engine::new(first_message(&ctx));
+        PubSub::with(ctx, engine, None)
+    }
+
+    fn with(ctx: Context, engine: Engine, keeper: Option<Keeper>) -> PubSub {
         let shell = Arc::new(Shell {
-            state: Mutex::new(State {
-                engine: Engine::new(first_message),
-                waiters: HashMap::new(),
-                due: None,
-                duplicates: Vec::new(),
-            }),
+            state: Mutex::new(State { engine, keeper, waiters: HashMap::new(), due: None, duplicates: Vec::new() }),
             timer: Arc::new(Notify::new()),
             resets: watch::Sender::new(()),
             pushes: Arc::new(push::Client::new()),
@@ -88,6 +98,9 @@ impl PubSub {
         let mut state = self.shell.state();
         state.engine.reset();
         state.duplicates.clear();
+        if let Err(error) = state.compact() {
+            self.shell.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
+        }
         for waiter in state.waiters.values() {
             waiter.notify_one();
         }
@@ -124,10 +137,27 @@ pub(crate) struct Shell {
 #[derive(Debug)]
 struct State {
     engine: Engine,
+    /// None: in memory alone.
+    keeper: Option<Keeper>,
     waiters: HashMap<Token, Arc<Notify>>,
     /// What the timer task waits for.
     due: Option<Timestamp>,
     duplicates: Vec<(scrimmage_core::glob::Glob, u64)>,
+}
+
+impl State {
+    /// Keeps what the engine has done, where it is kept.
+    fn keep(&mut self) -> Result<(), DataError> {
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(&mut self.engine))
+    }
+
+    fn compact(&mut self) -> Result<(), DataError> {
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.compact(&self.engine))
+    }
+}
+
+fn first_message(ctx: &Context) -> u64 {
+    u64::try_from(ctx.clock.now().as_micros()).unwrap_or(0).max(1)
 }
 
 impl Shell {
@@ -140,7 +170,7 @@ impl Shell {
     pub fn apply<C: Command>(self: &Arc<Self>, command: C) -> Result<C::Outcome, Error> {
         let mut state = self.state();
         let outcome = state.engine.apply(self.ctx.clock.now(), command);
-        self.follow_up(state);
+        self.follow_up(state)?;
         outcome
     }
 
@@ -149,11 +179,12 @@ impl Shell {
         state.engine.tick(self.ctx.clock.now());
         state.due = state.engine.due();
         let due = state.due;
-        self.follow_up(state);
+        // The journal has it; nobody waits for an answer.
+        let _ = self.follow_up(state);
         due
     }
 
-    fn follow_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn follow_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), Error> {
         let mut jobs: Vec<PushJob> = Vec::new();
         loop {
             let wakes = state.engine.take_wakes();
@@ -173,6 +204,7 @@ impl Shell {
                 }
             }
         }
+        let kept = state.keep();
         let events = state.engine.take_events();
         let due = state.engine.due();
         let earlier = match (due, state.due) {
@@ -193,6 +225,10 @@ impl Shell {
         for job in jobs {
             push::start(self, job);
         }
+        kept.map_err(|error| {
+            self.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
+            Error::NotKept(error.to_string())
+        })
     }
 
     /// The bell of a waiting consumer.
