@@ -21,6 +21,7 @@ pub fn pool() -> &'static DescriptorPool {
 }
 
 pub use generated::google;
+pub use {prost, prost_reflect};
 
 #[allow(clippy::all, clippy::pedantic, rustdoc::all, missing_docs, unreachable_pub)]
 mod generated {

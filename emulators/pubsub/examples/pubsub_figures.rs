@@ -28,9 +28,16 @@ struct Clients {
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
+    let empty = memory();
     let address = match std::env::args().nth(1) {
         Some(address) => address,
-        None => start().await?,
+        None => {
+            let address = start().await?;
+            if let (Some(empty), Some(idle)) = (empty, memory()) {
+                println!("{:28} {} kB above the empty process", "memory idle", idle.saturating_sub(empty));
+            }
+            address
+        }
     };
     let publishing = Channel::from_shared(format!("http://{address}"))?.connect().await?;
     let subscribing = Channel::from_shared(format!("http://{address}"))?.connect().await?;
@@ -47,6 +54,7 @@ async fn main() -> Outcome<()> {
     report("publish to push", times);
     clients.throughput("bulk", 10_000, 0).await?;
     clients.throughput("ordered", 5_000, 100).await?;
+    clients.idle(60, Duration::from_secs(20)).await?;
     Ok(())
 }
 
@@ -70,7 +78,45 @@ fn report(what: &str, mut times: Vec<Duration>) {
     println!("{what:28} p50 {:?}  p90 {:?}  p99 {:?}", at(0.5), at(0.9), at(0.99));
 }
 
+/// Memory of this process in kB, where the system tells.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Time that this process's threads have been on a processor, where the system tells.
+fn processor_time() -> Option<Duration> {
+    let threads = std::fs::read_dir("/proc/self/task").ok()?;
+    let nanos = threads.filter_map(Result::ok).filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(nanos.sum()))
+}
+
 impl Clients {
+    /// Processor time with so many open streams that nothing happens on, this client's own included.
+    async fn idle(&mut self, streams: usize, time: Duration) -> Outcome<()> {
+        let topic = self.topic("idle").await?;
+        let mut open = Vec::new();
+        for n in 0..streams {
+            let name = format!("projects/figures/subscriptions/idle-{n}");
+            let config = pb::Subscription { name: name.clone(), topic: topic.clone(), ..Default::default() };
+            self.subscriber.create_subscription(config).await?;
+            let (requests, mut answers) = self.stream(&name).await?;
+            answers.message().await?;
+            open.push((requests, answers));
+        }
+        let before = processor_time();
+        tokio::time::sleep(time).await;
+        if let (Some(before), Some(after)) = (before, processor_time()) {
+            let share = (after.saturating_sub(before)).as_secs_f64() / time.as_secs_f64() * 100.0;
+            println!("{:28} {share:.3} % of a processor", format!("idle, {} streams", open.len()));
+        }
+        Ok(())
+    }
+
     async fn topic(&mut self, name: &str) -> Outcome<String> {
         let name = format!("projects/figures/topics/{name}");
         self.publisher.create_topic(pb::Topic { name: name.clone(), ..Default::default() }).await?;

@@ -71,6 +71,11 @@ pub const MAX_BACKOFF: Duration = Duration::from_secs(600);
 pub const SNAPSHOT_LIFETIME: Duration = Duration::from_secs(7 * DAY);
 pub const SNAPSHOT_MIN_LIFETIME: Duration = Duration::from_secs(HOUR);
 
+/// Bytes of one request that acknowledges or moves deadlines, unary or on a stream.
+pub const ACK_BYTES: usize = 524_288;
+/// How long a streaming pull lives before it is closed with a retryable status.
+pub const STREAM_LIFETIME: Duration = Duration::from_secs(30 * MINUTE);
+
 /// Messages in one pull answer or one stream response, whatever was asked for.
 pub const PULL_MESSAGES: usize = 1_000;
 /// Bytes after which a pull answer or a stream response is closed. Ours: production's is not documented.
@@ -93,6 +98,11 @@ pub const PUSH_BACKOFF_MIN: Duration = Duration::from_millis(100);
 pub const PUSH_BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// How old a push's token may be. Ours: production says up to an hour.
 pub const PUSH_TOKEN_AGE: Duration = Duration::from_secs(5 * MINUTE);
+/// Messages and bytes of one write to a BigQuery subscription's table. Ours.
+pub const SINK_MESSAGES: usize = 500;
+pub const SINK_BYTES: usize = 4 << 20;
+/// How long such a write may take before its messages count as failed. Ours.
+pub const SINK_LEASE: Duration = Duration::from_secs(600);
 /// How long the suite keeps listening to an endpoint whose delivery has timed out already, so that
 /// its handler is not cut off (Cloud Run does not cut it off either).
 pub const PUSH_HANG: Duration = Duration::from_secs(HOUR);

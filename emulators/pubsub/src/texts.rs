@@ -167,9 +167,39 @@ pub enum Error {
     /// Ours.
     #[error("The page token is invalid.")]
     BadPageToken,
+    /// Observed in many reports: how production ends a stream of some age.
+    #[error("The service was unable to fulfill your request. Please try again. [code=8a75]")]
+    StreamOver,
     /// Ours: streams and waiting pulls when the suite is reset.
     #[error("The service was reset. Please retry.")]
     Reset,
+    /// Ours, as the ten below: production refuses the same, its wording is not known.
+    #[error("A subscription has one of push_config, bigquery_config and cloud_storage_config, not several.")]
+    SeveralMouths,
+    /// Documented: exactly-once delivery is for pull subscriptions.
+    #[error("Exactly once delivery is not supported for push subscriptions.")]
+    PushExactlyOnce,
+    #[error("Exactly once delivery is not supported for BigQuery subscriptions.")]
+    SinkExactlyOnce,
+    #[error("Invalid BigQuery table given (table={0}). It must have the form project.dataset.table.")]
+    BadTable(String),
+    #[error("use_topic_schema and use_table_schema cannot both be enabled.")]
+    TwoSchemas,
+    #[error("The BigQuery table does not exist (table={0}).")]
+    NoTable(String),
+    #[error("{0}")]
+    UnwritableTable(String),
+    #[error("The BigQuery table has no column {column} (table={table}).")]
+    NoColumn { column: String, table: String },
+    #[error("The BigQuery column {column} has the type {kind}, but it must be {right}.")]
+    WrongColumn { column: String, kind: String, right: String },
+    #[error("The BigQuery column {0} is REQUIRED, but the subscription does not write it.")]
+    RequiredColumn(String),
+    /// UNIMPLEMENTED.
+    #[error(
+        "A Cloud Storage subscription (cloud_storage_config) is not supported: there is no Cloud Storage service yet."
+    )]
+    NoCloudStorage,
     /// Ours: the folder of `--data-dir` cannot be written.
     #[error("The change is not on disk: {0}.")]
     NotKept(String),
@@ -189,7 +219,7 @@ impl Error {
 
     pub fn code(&self) -> Code {
         match self {
-            Error::NotFound(_) => Code::NotFound,
+            Error::NotFound(_) | Error::NoTable(_) => Code::NotFound,
             Error::AlreadyExists(_) => Code::AlreadyExists,
             Error::WrongType
             | Error::Detached(_)
@@ -198,8 +228,8 @@ impl Error {
             | Error::TooManyRevisions(_)
             | Error::LastRevision(_) => Code::FailedPrecondition,
             Error::ConcurrentPolicy => Code::Aborted,
-            Error::Unimplemented(_) => Code::Unimplemented,
-            Error::Reset => Code::Unavailable,
+            Error::Unimplemented(_) | Error::NoCloudStorage => Code::Unimplemented,
+            Error::Reset | Error::StreamOver => Code::Unavailable,
             Error::NotKept(_) => Code::Internal,
             _ => Code::InvalidArgument,
         }

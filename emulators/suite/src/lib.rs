@@ -14,7 +14,9 @@
 //! ```
 //! Suites share nothing: any number may run side by side in one process.
 
+pub mod declarations;
 mod environment;
+mod sink;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ use scrimmage_gateway::{Gateway, HttpService};
 use scrimmage_pubsub::PubSub;
 use thiserror::Error;
 
+pub use declarations::{DeclarationError, Declarations};
+
 /// The largest gRPC message that is decoded at all: services refuse above their own limits, which
 /// are lower, with their own texts.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
@@ -38,6 +42,8 @@ pub enum SuiteError {
     Gateway(#[from] scrimmage_gateway::GatewayError),
     #[error(transparent)]
     Data(#[from] DataError),
+    #[error(transparent)]
+    Declarations(#[from] DeclarationError),
     #[error("`{0}` is not a project id")]
     Project(String),
 }
@@ -51,6 +57,7 @@ pub struct Builder {
     profile: Profile,
     seed: u64,
     data_dir: Option<PathBuf>,
+    declarations: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -62,6 +69,7 @@ impl Default for Builder {
             profile: Profile::default(),
             seed: 0,
             data_dir: None,
+            declarations: None,
         }
     }
 }
@@ -104,11 +112,22 @@ impl Builder {
         self
     }
 
+    /// A TOML file with the resources that are to be there from the start, and after each reset;
+    /// default none. See [`declarations`].
+    pub fn declarations(mut self, path: impl Into<PathBuf>) -> Self {
+        self.declarations = Some(path.into());
+        self
+    }
+
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
         if !scrimmage_core::names::is_project_id(&self.project) {
             return Err(SuiteError::Project(self.project));
         }
+        let declarations = match &self.declarations {
+            Some(path) => Declarations::read(path, &self.project)?,
+            None => Declarations::default(),
+        };
         let mut context =
             Context::new(self.clock).with_project(&self.project).with_profile(self.profile).with_seed(self.seed);
         if let Some(path) = self.data_dir {
@@ -117,7 +136,9 @@ impl Builder {
         let firestore = Firestore::open(context.clone())?;
         let pubsub = PubSub::open(context.clone())?;
         let bigquery = BigQuery::open(context.clone())?;
-        let gateway = Gateway::builder(context)
+        pubsub.write_to(Arc::new(sink::Sink(bigquery.clone())));
+        let notes = declarations::pubsub::apply(&declarations, &pubsub)?;
+        let gateway = Gateway::builder(context.clone())
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
@@ -133,11 +154,15 @@ impl Builder {
                     firestore.reset();
                     pubsub.reset();
                     bigquery.reset();
+                    // They were good at the start, and nothing is there that could differ.
+                    if let Err(error) = declarations::pubsub::apply(&declarations, &pubsub) {
+                        context.journal.event("suite", "declaration", "", error.to_string());
+                    }
                 }
             })
             .bind(self.port)
             .await?;
-        Ok(Suite { gateway, firestore, pubsub, bigquery })
+        Ok(Suite { gateway, firestore, pubsub, bigquery, notes })
     }
 }
 
@@ -148,6 +173,7 @@ pub struct Suite {
     firestore: Firestore,
     pubsub: PubSub,
     bigquery: BigQuery,
+    notes: Vec<String>,
 }
 
 impl Suite {
@@ -198,6 +224,11 @@ impl Suite {
         self.context().faults.clone()
     }
 
+    /// What the start has to say: declared resources that were there already and differ, one line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Firestore itself.
     pub fn firestore(&self) -> &Firestore {
         &self.firestore
@@ -221,7 +252,7 @@ impl Suite {
     /// Closes the ports and ends all tasks; when it returns, the port is free.
     pub async fn shutdown(self) {
         // The services' own tasks end with their last handle; the gateway holds the others.
-        let Suite { gateway, firestore, pubsub, bigquery } = self;
+        let Suite { gateway, firestore, pubsub, bigquery, notes: _ } = self;
         drop((firestore, pubsub, bigquery));
         gateway.shutdown().await;
     }

@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// missing. Without it, state is in memory
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// A TOML file with the resources that are to be there from the start
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
@@ -26,7 +29,13 @@ pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
     if let Some(folder) = arguments.data_dir {
         builder = builder.data_dir(folder);
     }
+    if let Some(file) = arguments.config {
+        builder = builder.declarations(file);
+    }
     let stage = Embedded::built(builder).await?;
+    for note in stage.notes() {
+        eprintln!("{note}");
+    }
     let mut text = String::new();
     for (name, value) in stage.environment() {
         text.push_str(&format!("export {name}={value}\n"));

@@ -46,6 +46,11 @@ impl Embedded {
         self.suite.pubsub().set_push_window(WARM_PUSH_WINDOW);
     }
 
+    /// What the start has to say.
+    pub fn notes(&self) -> &[String] {
+        self.suite.notes()
+    }
+
     pub fn project(&self) -> &str {
         self.suite.project()
     }
@@ -111,7 +116,12 @@ impl Embedded {
 }
 
 fn not_started(error: SuiteError) -> SetupError {
-    SetupError::Stage(error.to_string())
+    match error {
+        SuiteError::Declarations(error) => {
+            SetupError::File { file: error.file.into(), line: error.line, problem: error.problem }
+        }
+        error => SetupError::Stage(error.to_string()),
+    }
 }
 
 fn is_observers(entry: &Entry) -> bool {

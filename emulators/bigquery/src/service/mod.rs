@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod datasets;
+pub mod direct;
 pub mod discovery;
 pub mod error;
 pub mod iam;

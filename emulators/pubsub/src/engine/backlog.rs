@@ -154,6 +154,28 @@ impl Backlog {
         self.owned.remove(&consumer);
     }
 
+    /// Gives what one consumer has out, and the keys it is at, to another; the sizes of the messages.
+    pub fn hand_over(&mut self, from: Token, to: Token) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        for entry in self.entries.values_mut() {
+            if let State::Leased { by, .. } = &mut entry.state
+                && *by == from
+            {
+                *by = to;
+                sizes.push(entry.message.size);
+            }
+        }
+        let keys: Vec<Arc<str>> =
+            self.keys.iter().filter(|(_, queue)| queue.owner == Some(from)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            if let Some(queue) = self.keys.get_mut(&key) {
+                queue.owner = Some(to);
+            }
+            self.offer(&key);
+        }
+        sizes
+    }
+
     /// A message to deliver; messages come in the order of publishing.
     pub fn add(&mut self, message: Arc<Message>) {
         let seq = message.seq;
@@ -299,6 +321,12 @@ impl Backlog {
         }
         for (index, seq) in back.into_iter().enumerate() {
             self.put_back(timers, seq, retry.filter(|_| index == 0));
+            // An attempt counts by its own nack or deadline alone (API reference of `delivery_attempt`).
+            if index > 0
+                && let Some(entry) = self.entries.get_mut(&seq)
+            {
+                entry.deliveries = entry.deliveries.saturating_sub(1);
+            }
         }
         self.offer(&key);
     }

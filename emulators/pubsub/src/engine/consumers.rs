@@ -1,6 +1,6 @@
 //! Who waits at a subscription: pulls that found nothing, and open streams.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::backlog::Freed;
@@ -9,6 +9,9 @@ use crate::texts::Error;
 
 /// Why a consumer's subscription does not serve it any more.
 pub type Ended = Error;
+
+/// How many clients are remembered after their streams have ended.
+const CLIENTS: usize = 1_000;
 
 /// What a consumer is doing, as far as the engine knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +54,8 @@ pub struct Consumers {
     /// In the order in which they fell asleep, so that work goes round.
     asleep: VecDeque<Token>,
     awake: usize,
+    /// The latest stream of each client that names itself.
+    clients: HashMap<String, Token>,
 }
 
 impl Consumers {
@@ -62,6 +67,16 @@ impl Consumers {
     pub fn join(&mut self, token: Token, deadline: Option<Duration>, flow: FlowControl) {
         self.all.insert(token, Consumer { deadline, flow, messages: 0, bytes: 0, mood: Mood::Asleep });
         self.asleep.push_back(token);
+    }
+
+    /// Notes a client's new stream; the one before, if that is over.
+    pub fn succeed(&mut self, client: String, token: Token) -> Option<Token> {
+        if self.clients.len() >= CLIENTS {
+            let all = &self.all;
+            self.clients.retain(|_, token| all.contains_key(token));
+        }
+        let before = self.clients.insert(client, token)?;
+        (!self.all.contains_key(&before)).then_some(before)
     }
 
     pub fn leave(&mut self, token: Token) {

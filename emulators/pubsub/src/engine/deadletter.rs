@@ -1,10 +1,13 @@
 //! Deliveries that came to nothing: redelivery, backoff, and the dead-letter topic.
 
+use std::sync::Arc;
+
 use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Message;
 use super::push::PUSH;
+use super::records::{Change, Messages};
 use super::{Engine, Seq, SubId, TopicId, names};
 
 /// Something that happened by itself, for the journal.
@@ -35,12 +38,19 @@ impl Engine {
     /// its last attempt, or out again, after the retry policy's backoff.
     pub(super) fn fail_delivery(&mut self, at: Timestamp, sub: SubId, seq: Seq) {
         let Some(subscription) = self.subs.get_mut(&sub) else { return };
-        let Some((deliveries, _)) = subscription.backlog.deliveries(seq) else { return };
-        if subscription.backlog.holder(seq).is_some_and(|(by, _)| by == PUSH)
+        if subscription.settings.push.is_some()
+            && subscription.backlog.holder(seq).is_some_and(|(by, _)| by == PUSH)
             && let Some(until) = subscription.push.failed(at)
         {
             self.timers.set(until, super::timers::Timer::PushBackoff(sub));
         }
+        self.fail_with(at, sub, seq, None);
+    }
+
+    /// The same whatever it was delivered by; with the reason, where the dead-letter topic is to have it.
+    pub(super) fn fail_with(&mut self, at: Timestamp, sub: SubId, seq: Seq, why: Option<&str>) {
+        let Some(subscription) = self.subs.get_mut(&sub) else { return };
+        let Some((deliveries, _)) = subscription.backlog.deliveries(seq) else { return };
         let target = subscription
             .settings
             .dead_letter
@@ -50,8 +60,8 @@ impl Engine {
             .and_then(|policy| self.topic_names.get(&policy.topic).copied());
         if let Some(target) = target {
             if let Some(message) = subscription.backlog.remove(&mut self.timers, seq) {
-                self.forward(at, sub, target, &message, deliveries);
-                self.records.removed(sub, seq);
+                self.forward(at, sub, target, &message, deliveries, why);
+                self.bury(sub, message);
             }
         } else {
             let retry = subscription.settings.retry.map(|retry| at + retry.delay(deliveries));
@@ -62,7 +72,25 @@ impl Engine {
         self.touch(sub);
     }
 
-    fn forward(&mut self, at: Timestamp, sub: SubId, target: TopicId, message: &Message, deliveries: u32) {
+    /// To its subscription a forwarded message is an acknowledged one.
+    pub(super) fn bury(&mut self, sub: SubId, message: Arc<Message>) {
+        self.records.note(|| Change::Buried(Messages { of: sub, seqs: vec![message.seq] }));
+        if let Some(subscription) = self.subs.get_mut(&sub)
+            && subscription.settings.retain_acked
+        {
+            subscription.acked.insert(message.seq, message);
+        }
+    }
+
+    fn forward(
+        &mut self,
+        at: Timestamp,
+        sub: SubId,
+        target: TopicId,
+        message: &Message,
+        deliveries: u32,
+        why: Option<&str>,
+    ) {
         let Some(name) = self.subs.get(&sub).map(|subscription| subscription.config.name.clone()) else { return };
         let mut content =
             pb::PubsubMessage { message_id: String::new(), publish_time: None, ..message.content.clone() };
@@ -73,6 +101,9 @@ impl Engine {
             ("CloudPubSubDeadLetterSourceTopicPublishTime", message.published.to_string()),
         ] {
             content.attributes.insert(key.to_owned(), value);
+        }
+        if let Some(why) = why {
+            content.attributes.insert("CloudPubSubDeadLetterSourceDeliveryErrorMessage".to_owned(), why.to_owned());
         }
         let id = self.append(at, target, content);
         self.events.push(Event {

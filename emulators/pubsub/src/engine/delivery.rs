@@ -48,6 +48,8 @@ pub struct OpenStream {
     /// Seconds, 10 to 600.
     pub deadline: i32,
     pub flow: FlowControl,
+    /// A client that names itself takes over what its stream before had out.
+    pub client: String,
 }
 
 /// A stream sets another deadline, for deliveries to come.
@@ -130,6 +132,13 @@ impl Command for OpenStream {
         subscription.active = now;
         subscription.backlog.join(token);
         subscription.consumers.join(token, Some(deadline), self.flow);
+        if !self.client.is_empty()
+            && let Some(before) = subscription.consumers.succeed(self.client, token)
+        {
+            for bytes in subscription.backlog.hand_over(before, token) {
+                subscription.consumers.leased(token, bytes);
+            }
+        }
         engine.tokens.insert(token, id);
         engine.touched.push(id);
         Ok(token)
@@ -192,7 +201,7 @@ fn pullable(subscription: &Subscription) -> Result<(), Error> {
     if subscription.config.detached {
         return Err(Error::Detached(super::names::id(&subscription.config.name).to_owned()));
     }
-    if subscription.settings.push.is_some() { Err(Error::WrongType) } else { Ok(()) }
+    if subscription.settings.is_pull() { Ok(()) } else { Err(Error::WrongType) }
 }
 
 /// Leases up to `most` messages, as long as flow control and the size of one answer allow.

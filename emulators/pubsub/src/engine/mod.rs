@@ -23,6 +23,7 @@ pub mod records;
 pub mod restore;
 pub mod schemas;
 pub mod settings;
+pub mod sink;
 pub mod snapshots;
 pub mod subscriptions;
 pub mod timers;
@@ -31,6 +32,8 @@ pub mod transforms;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -67,6 +70,8 @@ pub enum Wake {
     Consumer(Token),
     /// A subscription has something to push.
     Push(SubId),
+    /// A subscription has something for its table.
+    Sink(SubId),
 }
 
 /// What the engine can be told. The outcome's type goes with the command's.
@@ -228,8 +233,8 @@ impl Engine {
     fn check(&self) {
         for subscription in self.subs.values() {
             subscription.backlog.check();
-            if subscription.settings.push.is_some() {
-                subscription.push.check(&subscription.backlog);
+            if !subscription.settings.is_pull() {
+                subscription.push.check(&subscription.backlog, subscription.settings.sink.is_some());
             } else {
                 subscription.consumers.check(&subscription.backlog);
             }

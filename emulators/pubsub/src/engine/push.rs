@@ -47,6 +47,26 @@ impl PushState {
         call
     }
 
+    /// Nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.outstanding == 0
+    }
+
+    /// The shell has come.
+    pub fn taken(&mut self) {
+        self.called = false;
+    }
+
+    pub fn sent(&mut self) {
+        self.outstanding += 1;
+    }
+
+    /// A success, where the window is not the matter.
+    pub fn recovered(&mut self) {
+        self.failures = 0;
+        self.backoff = None;
+    }
+
     pub fn freed(&mut self, freed: Freed) {
         if freed.by == PUSH {
             self.outstanding = self.outstanding.saturating_sub(1);
@@ -55,8 +75,11 @@ impl PushState {
 
     /// Checks that the shell has been told where there is something to do.
     #[cfg(test)]
-    pub fn check(&self, backlog: &super::backlog::Backlog) {
+    pub fn check(&self, backlog: &super::backlog::Backlog, is_sink: bool) {
         assert_eq!(backlog.out_with(PUSH).0, self.outstanding as usize);
+        if is_sink && self.outstanding > 0 {
+            return;
+        }
         if backlog.available() > 0 && self.backoff.is_none() && self.outstanding < self.window {
             assert!(self.called, "nobody was told of {} messages", backlog.available());
         }

@@ -20,7 +20,7 @@ pub struct Batch {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Record {
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub change: Option<Change>,
 }
 
@@ -54,7 +54,7 @@ pub enum Change {
     Moved(Moved),
     #[prost(message, tag = "12")]
     Failed(Failed),
-    /// Dead-lettered, or older than the retention.
+    /// Older than the retention.
     #[prost(message, tag = "13")]
     Removed(Messages),
     #[prost(message, tag = "14")]
@@ -68,6 +68,9 @@ pub enum Change {
     /// The acknowledged messages that a subscription retains.
     #[prost(message, tag = "17")]
     Retained(Messages),
+    /// Forwarded to the dead-letter topic.
+    #[prost(message, tag = "18")]
+    Buried(Messages),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

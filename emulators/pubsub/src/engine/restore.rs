@@ -111,6 +111,18 @@ impl Restorer {
                     subscription.book();
                 }
             }
+            Change::Buried(buried) => {
+                for seq in buried.seqs {
+                    if let Some(subscription) = engine.subs.get_mut(&buried.of)
+                        && let Some(message) = subscription.backlog.remove(&mut engine.timers, seq)
+                    {
+                        engine.bury(buried.of, message);
+                    }
+                }
+                if let Some(subscription) = engine.subs.get_mut(&buried.of) {
+                    subscription.book();
+                }
+            }
             Change::Sought(sought) => return self.sought(&sought),
             Change::Log(log) => {
                 let messages = self.messages(&log.seqs)?;

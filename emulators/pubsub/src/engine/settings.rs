@@ -24,8 +24,17 @@ pub struct Settings {
     pub dead_letter: Option<DeadLetter>,
     pub retry: Option<Retry>,
     pub push: Option<pb::PushConfig>,
+    /// The table that it writes to.
+    pub sink: Option<pb::BigQueryConfig>,
     /// Unused for so long, the subscription is deleted.
     pub time_to_live: Option<Duration>,
+}
+
+impl Settings {
+    /// Whether consumers come and take.
+    pub fn is_pull(&self) -> bool {
+        self.push.is_none() && self.sink.is_none()
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +94,17 @@ pub fn subscription(config: &mut pb::Subscription) -> Result<Settings, Error> {
     }
     let push = push.clone();
     let push = if push.push_endpoint.is_empty() { None } else { Some(endpoint(push)?) };
+    let sink = config.bigquery_config.as_mut().filter(|sink| !sink.table.is_empty()).map(sink).transpose()?;
+    if sink.is_none() {
+        config.bigquery_config = None;
+    }
+    let exactly_once = config.enable_exactly_once_delivery;
+    match (&push, &sink) {
+        (Some(_), Some(_)) => return Err(Error::SeveralMouths),
+        (Some(_), None) if exactly_once => return Err(Error::PushExactlyOnce),
+        (None, Some(_)) if exactly_once => return Err(Error::SinkExactlyOnce),
+        _ => {}
+    }
     config.state = pb::subscription::State::Active.into();
     Ok(Settings {
         ack_deadline,
@@ -96,17 +116,15 @@ pub fn subscription(config: &mut pb::Subscription) -> Result<Settings, Error> {
         dead_letter,
         retry,
         push,
+        sink,
         time_to_live,
     })
 }
 
 /// Refuses what the suite has not, rather than accept it and do nothing.
 fn unsupported(config: &pb::Subscription) -> Result<(), Error> {
-    if config.bigquery_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
-        return Err(Error::Unimplemented("A BigQuery subscription (bigquery_config)"));
-    }
     if config.cloud_storage_config.as_ref().is_some_and(|sink| !sink.bucket.is_empty()) {
-        return Err(Error::Unimplemented("A Cloud Storage subscription (cloud_storage_config)"));
+        return Err(Error::NoCloudStorage);
     }
     if config.bigtable_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
         return Err(Error::Unimplemented("A Bigtable subscription (bigtable_config)"));
@@ -218,6 +236,18 @@ fn dead_letter(policy: &mut pb::DeadLetterPolicy) -> Result<DeadLetter, Error> {
         return Err(Error::TooLarge { what, given, most: most.to_string() });
     }
     Ok(DeadLetter { topic: policy.dead_letter_topic.clone(), attempts: attempts.unsigned_abs() })
+}
+
+/// Checks what can be said of a table without looking at it.
+fn sink(config: &mut pb::BigQueryConfig) -> Result<pb::BigQueryConfig, Error> {
+    if super::sink::table_name(&config.table).is_none() {
+        return Err(Error::BadTable(config.table.clone()));
+    }
+    if config.use_topic_schema && config.use_table_schema {
+        return Err(Error::TwoSchemas);
+    }
+    config.set_state(pb::big_query_config::State::Active);
+    Ok(config.clone())
 }
 
 fn retry(policy: &mut pb::RetryPolicy) -> Result<Retry, Error> {

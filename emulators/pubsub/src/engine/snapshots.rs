@@ -161,6 +161,10 @@ impl Command for Seek {
         // Everything that is still there, in order: what the subscription owes or keeps, and its topic's log.
         let mut known: BTreeMap<Seq, Arc<Message>> = subscription.acked.clone();
         known.extend(subscription.backlog.unacked().map(|message| (message.seq, message.clone())));
+        if subscription.settings.retain_acked {
+            // Those that are acknowledged behind an earlier one of their key too.
+            known.extend(subscription.backlog.all().map(|message| (message.seq, message.clone())));
+        }
         if let Some(topic) = subscription.topic.and_then(|topic| engine.topics.get(&topic)) {
             let log = topic.log.iter().filter(|message| subscription.wants(message));
             known.extend(log.map(|message| (message.seq, message.clone())));

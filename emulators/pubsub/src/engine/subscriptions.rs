@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
@@ -31,6 +32,8 @@ pub struct Subscription {
     pub push: PushState,
     /// When somebody last pulled, streamed, acknowledged or took a push.
     pub active: Timestamp,
+    /// How long the topic keeps messages: they are as long available here.
+    pub kept_by_topic: Duration,
     retiring: bool,
 }
 
@@ -40,10 +43,16 @@ impl Subscription {
         self.settings.filter.as_ref().is_none_or(|filter| filter.matches(&message.content.attributes))
     }
 
+    /// How long a message stays, counted from its publishing. What a topic retains is "always available to
+    /// subscribers" for that long (API reference of `message_retention_duration`).
+    pub fn retention(&self) -> Duration {
+        self.settings.retention.max(self.kept_by_topic)
+    }
+
     pub fn add(&mut self, message: Arc<Message>, timers: &mut Timers) {
         if !self.retiring {
             self.retiring = true;
-            timers.set(message.published + self.settings.retention, Timer::Retention(self.id));
+            timers.set(message.published + self.retention(), Timer::Retention(self.id));
         }
         self.backlog.add(message);
     }
@@ -54,7 +63,7 @@ impl Subscription {
         let oldest = oldest.map(|message| message.published).min();
         self.retiring = oldest.is_some();
         if let Some(oldest) = oldest {
-            timers.set(oldest + self.settings.retention, Timer::Retention(self.id));
+            timers.set(oldest + self.retention(), Timer::Retention(self.id));
         }
     }
 
@@ -83,9 +92,10 @@ impl Subscription {
     /// Books what has ended and wakes whoever can take something now.
     pub fn serve(&mut self, wakes: &mut Vec<Wake>) {
         self.book();
-        if self.settings.push.is_some() {
-            if self.backlog.available() > 0 && self.push.call() {
-                wakes.push(Wake::Push(self.id));
+        if !self.settings.is_pull() {
+            let is_sink = self.settings.sink.is_some();
+            if self.backlog.available() > 0 && (!is_sink || self.push.is_idle()) && self.push.call() {
+                wakes.push(if is_sink { Wake::Sink(self.id) } else { Wake::Push(self.id) });
             }
             return;
         }
@@ -228,8 +238,10 @@ impl Engine {
         if let Some(time_to_live) = settings.time_to_live {
             self.timers.set(now + time_to_live, Timer::Expiry(id));
         }
+        let mut kept_by_topic = Duration::ZERO;
         if let Some(topic) = topic.and_then(|topic| self.topics.get_mut(&topic)) {
             topic.subs.push(id);
+            kept_by_topic = topic.retention.unwrap_or_default();
         }
         self.sub_names.insert(config.name.clone(), id);
         let subscription = Subscription {
@@ -242,6 +254,7 @@ impl Engine {
             consumers: Consumers::default(),
             push: PushState::new(self.push_window),
             active: now,
+            kept_by_topic,
             retiring: false,
         };
         self.records.note(|| Change::Subscription(subscription.record()));
@@ -273,9 +286,9 @@ impl Engine {
         config: pb::Subscription,
         settings: Settings,
     ) {
-        let push = settings.push.is_some();
+        let pull = settings.is_pull();
         let Some(subscription) = self.subs.get_mut(&id) else { return };
-        let switched = push != subscription.settings.push.is_some();
+        let switched = pull != subscription.settings.is_pull();
         let time_to_live = settings.time_to_live;
         if !settings.retain_acked {
             subscription.acked.clear();
@@ -287,7 +300,7 @@ impl Engine {
         if let Some(time_to_live) = time_to_live {
             self.timers.set(now + time_to_live, Timer::Expiry(id));
         }
-        if switched && push {
+        if switched && !pull {
             self.end_consumers(id, &Error::WrongType);
         }
         self.retire_messages(now, id);
@@ -342,7 +355,7 @@ impl Engine {
     /// Drops the messages that have outlived a subscription's retention and sees to the rest later.
     pub(super) fn retire_messages(&mut self, at: Timestamp, id: SubId) {
         let Some(subscription) = self.subs.get_mut(&id) else { return };
-        let retention = subscription.settings.retention;
+        let retention = subscription.retention();
         while let Some(oldest) = subscription.backlog.oldest()
             && oldest.published + retention <= at
         {

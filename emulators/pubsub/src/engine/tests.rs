@@ -306,7 +306,8 @@ fn a_filter_passes_only_what_matches() {
 fn publish_wakes_as_many_as_it_can_serve() {
     let mut bench = Bench::with(|_| ());
     let open = |bench: &mut Bench| {
-        let open = OpenStream { subscription: SUB.to_owned(), deadline: 10, flow: Default::default() };
+        let open =
+            OpenStream { subscription: SUB.to_owned(), deadline: 10, flow: Default::default(), client: String::new() };
         bench.run(open).expect("a token")
     };
     let streams: Vec<_> = (0..3).map(|_| open(&mut bench)).collect();
@@ -329,7 +330,9 @@ fn publish_wakes_as_many_as_it_can_serve() {
 fn flow_control_holds_until_something_is_settled() {
     let mut bench = Bench::with(|_| ());
     let flow = super::consumers::FlowControl { messages: 2, bytes: 0 };
-    let stream = bench.run(OpenStream { subscription: SUB.to_owned(), deadline: 60, flow }).expect("a token");
+    let stream = bench
+        .run(OpenStream { subscription: SUB.to_owned(), deadline: 60, flow, client: String::new() })
+        .expect("a token");
     for n in 0..5 {
         bench.publish(&n.to_string(), "");
     }

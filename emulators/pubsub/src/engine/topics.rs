@@ -132,6 +132,13 @@ impl Engine {
             let (log, subs, snapshots) = (VecDeque::new(), Vec::new(), Vec::new());
             self.topics.insert(id, Topic { config, retention, log, retiring: false, subs, snapshots });
         }
+        let members = self.topics.get(&id).map(|topic| topic.subs.clone()).unwrap_or_default();
+        for sub in members {
+            if let Some(subscription) = self.subs.get_mut(&sub) {
+                subscription.kept_by_topic = retention.unwrap_or_default();
+            }
+            self.retire_messages(now, sub);
+        }
         self.retire_log(now, id);
     }
 

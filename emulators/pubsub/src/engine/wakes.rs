@@ -56,6 +56,7 @@ impl Shell {
                         *woken = true;
                     }
                 }
+                Wake::Sink(_) => {}
                 Wake::Push(sub) => {
                     self.pushes.insert(sub);
                 }
@@ -105,7 +106,7 @@ impl Shell {
                     messages: usize::try_from(rng.below(4)).expect("small"),
                     bytes: usize::try_from(rng.below(3) * 40).expect("small"),
                 };
-                let open = OpenStream { subscription: SUB.to_owned(), deadline: 10, flow };
+                let open = OpenStream { subscription: SUB.to_owned(), deadline: 10, flow, client: String::new() };
                 let token = self.bench.run(open).expect("a token");
                 self.streams.insert(token, false);
             }
@@ -181,7 +182,12 @@ fn streams_are_woken_for_everything_they_may_have() {
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shell.step(&mut rng, false)));
             assert!(caught.is_ok(), "seed {seed}, step {step}");
         }
-        let open = OpenStream { subscription: SUB.to_owned(), deadline: 10, flow: FlowControl::default() };
+        let open = OpenStream {
+            subscription: SUB.to_owned(),
+            deadline: 10,
+            flow: FlowControl::default(),
+            client: String::new(),
+        };
         let token = shell.bench.run(open).expect("a token");
         shell.streams.insert(token, false);
         shell.hear();

@@ -1,18 +1,21 @@
 //! The service: sockets' side of the engine. A lock around it, one timer, and whom to wake.
 
+pub mod declare;
 mod envelope;
 mod iam;
 mod keeper;
 mod publisher;
 mod push;
 mod schemas;
+pub mod sink;
 mod streaming;
 mod subscriber;
 mod tls;
 mod transforming;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use scrimmage_core::{Context, DataError, Timestamp};
 use scrimmage_protos::google::iam::v1::iam_policy_server::IamPolicyServer;
@@ -22,10 +25,12 @@ use scrimmage_protos::google::pubsub::v1::subscriber_server::SubscriberServer;
 use tokio::sync::{Notify, watch};
 
 use crate::engine::push::{PushJob, TakeForPush};
+use crate::engine::sink::{SinkJob, TakeForSink};
 use crate::engine::{Command, Engine, Token, Wake};
 use crate::limits;
 use crate::texts::Error;
 use keeper::Keeper;
+use sink::TableSink;
 
 pub use iam::IamPolicies;
 pub use publisher::PublisherService;
@@ -56,10 +61,18 @@ impl PubSub {
 
     fn with(ctx: Context, engine: Engine, keeper: Option<Keeper>) -> PubSub {
         let shell = Arc::new(Shell {
-            state: Mutex::new(State { engine, keeper, waiters: HashMap::new(), due: None, duplicates: Vec::new() }),
+            state: Mutex::new(State {
+                engine,
+                keeper,
+                waiters: HashMap::new(),
+                due: None,
+                duplicates: Vec::new(),
+                stream_lifetime: limits::STREAM_LIFETIME,
+            }),
             timer: Arc::new(Notify::new()),
             resets: watch::Sender::new(()),
             pushes: Arc::new(push::Client::new()),
+            sink: OnceLock::new(),
             ctx,
         });
         tokio::spawn(run_timer(Arc::downgrade(&shell), shell.timer.clone(), shell.ctx.clone()));
@@ -92,6 +105,13 @@ impl PubSub {
         IamPolicyServer::new(IamPolicies { shell: self.shell.clone() })
     }
 
+    /// Where BigQuery subscriptions write; they are refused without. Counts once, the first time.
+    pub fn write_to(&self, sink: Arc<dyn TableSink>) {
+        let _ = self.shell.sink.set(sink);
+        // Batches from before a restart may have failed for want of it.
+        self.shell.timer.notify_one();
+    }
+
     /// Forgets every schema, topic, subscription, snapshot and message. Waiting pulls and streams end with
     /// UNAVAILABLE; pushes under way are broken off.
     pub fn reset(&self) {
@@ -116,6 +136,12 @@ impl PubSub {
         self.shell.state().duplicates.push((pattern, count));
     }
 
+    /// How long streaming pulls that are opened from now on live, by the suite's clock; the default is
+    /// [`limits::STREAM_LIFETIME`]. Then they end with UNAVAILABLE, and clients open others.
+    pub fn set_stream_lifetime(&self, lifetime: Duration) {
+        self.shell.state().stream_lifetime = lifetime;
+    }
+
     /// How many pushes at a time subscriptions that are created from now on start with; the default
     /// is [`limits::PUSH_WINDOW_START`]. For rehearsals that need many deliveries to overlap at once.
     pub fn set_push_window(&self, window: u32) {
@@ -132,6 +158,7 @@ pub(crate) struct Shell {
     /// Changed at a reset, closed at the end.
     resets: watch::Sender<()>,
     pushes: Arc<push::Client>,
+    sink: OnceLock<Arc<dyn TableSink>>,
 }
 
 #[derive(Debug)]
@@ -143,6 +170,7 @@ struct State {
     /// What the timer task waits for.
     due: Option<Timestamp>,
     duplicates: Vec<(scrimmage_core::glob::Glob, u64)>,
+    stream_lifetime: Duration,
 }
 
 impl State {
@@ -186,6 +214,7 @@ impl Shell {
 
     fn follow_up(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<(), Error> {
         let mut jobs: Vec<PushJob> = Vec::new();
+        let mut batches: Vec<SinkJob> = Vec::new();
         loop {
             let wakes = state.engine.take_wakes();
             if wakes.is_empty() {
@@ -199,6 +228,12 @@ impl Shell {
                         let now = self.ctx.clock.now();
                         if let Ok(taken) = state.engine.apply(now, TakeForPush(sub)) {
                             jobs.extend(taken);
+                        }
+                    }
+                    Wake::Sink(sub) => {
+                        let now = self.ctx.clock.now();
+                        if let Ok(taken) = state.engine.apply(now, TakeForSink(sub)) {
+                            batches.extend(taken);
                         }
                     }
                 }
@@ -225,10 +260,21 @@ impl Shell {
         for job in jobs {
             push::start(self, job);
         }
+        for batch in batches {
+            sink::start(self, batch);
+        }
         kept.map_err(|error| {
             self.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
             Error::NotKept(error.to_string())
         })
+    }
+
+    pub(super) fn stream_lifetime(&self) -> Duration {
+        self.state().stream_lifetime
+    }
+
+    pub(super) fn sink(&self) -> Option<Arc<dyn TableSink>> {
+        self.sink.get().cloned()
     }
 
     /// The bell of a waiting consumer.

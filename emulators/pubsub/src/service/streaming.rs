@@ -9,6 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::subscriber::check_size;
 use super::{Consumer, Shell, transforming};
 use crate::engine::acks::{Confirmed, StreamAcks};
 use crate::engine::consumers::FlowControl;
@@ -27,6 +28,7 @@ pub fn open(shell: &Arc<Shell>, requests: Streaming<pb::StreamingPullRequest>) -
     let shell = shell.clone();
     tokio::spawn(async move {
         let mut resets = shell.resets.subscribe();
+        let lifetime = shell.stream_lifetime();
         tokio::select! {
             ended = run(&shell, requests, &answers) => {
                 if let Err(status) = ended {
@@ -35,6 +37,9 @@ pub fn open(shell: &Arc<Shell>, requests: Streaming<pb::StreamingPullRequest>) -
                 }
             }
             () = answers.closed() => {}
+            () = shell.ctx.clock.sleep(lifetime) => {
+                let _ = answers.send(Err(Error::StreamOver.into())).await;
+            }
             _ = resets.changed() => {
                 let _ = answers.try_send(Err(Error::Reset.into()));
             }
@@ -54,7 +59,12 @@ async fn run(
         messages: usize::try_from(first.max_outstanding_messages).unwrap_or(0),
         bytes: usize::try_from(first.max_outstanding_bytes).unwrap_or(0),
     };
-    let open = OpenStream { subscription: subscription.clone(), deadline: first.stream_ack_deadline_seconds, flow };
+    let open = OpenStream {
+        subscription: subscription.clone(),
+        deadline: first.stream_ack_deadline_seconds,
+        flow,
+        client: first.client_id.clone(),
+    };
     let consumer = Consumer::new(shell, shell.apply(open)?);
     let stream = Stream { shell, subscription, consumer: &consumer, keep_alive: first.protocol_version > 0 };
     // The first answer tells the properties, so that the client knows them before any message.
@@ -112,6 +122,7 @@ impl Stream<'_> {
             ("client_id", !request.client_id.is_empty()),
             ("max_outstanding_messages", request.max_outstanding_messages != 0),
             ("max_outstanding_bytes", request.max_outstanding_bytes != 0),
+            ("protocol_version", request.protocol_version != 0),
         ] {
             if set {
                 return Err(Error::OnlyFirst(field).into());
@@ -125,6 +136,7 @@ impl Stream<'_> {
     }
 
     async fn settle(&self, request: pb::StreamingPullRequest, answers: &mpsc::Sender<Answer>) -> Result<(), Status> {
+        check_size(&request)?;
         if request.modify_deadline_ack_ids.len() != request.modify_deadline_seconds.len() {
             return Err(Error::DeadlineCount.into());
         }

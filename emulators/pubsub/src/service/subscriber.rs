@@ -9,15 +9,26 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Consumer, Shell, streaming, transforming};
+use super::{Consumer, Shell, sink, streaming, transforming};
 use crate::engine::delivery::{Pull, Pulled, Resume};
 use crate::engine::message::Delivery;
 use crate::engine::{acks, snapshots, subscriptions};
 use crate::limits;
+use crate::texts::Error;
 
 #[derive(Clone, Debug)]
 pub struct SubscriberService {
     pub(super) shell: Arc<Shell>,
+}
+
+impl SubscriberService {
+    /// Looks at the table that a subscription is to write to.
+    fn check_table(&self, subscription: &pb::Subscription) -> Result<(), Error> {
+        match &subscription.bigquery_config {
+            Some(config) if !config.table.is_empty() => sink::check(self.shell.sink().as_ref(), config),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -26,7 +37,9 @@ impl Subscriber for SubscriberService {
         &self,
         request: Request<pb::Subscription>,
     ) -> Result<Response<pb::Subscription>, Status> {
-        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(request.into_inner()))?))
+        let subscription = request.into_inner();
+        self.check_table(&subscription)?;
+        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(subscription))?))
     }
 
     async fn get_subscription(
@@ -40,7 +53,13 @@ impl Subscriber for SubscriberService {
         &self,
         request: Request<pb::UpdateSubscriptionRequest>,
     ) -> Result<Response<pb::Subscription>, Status> {
-        Ok(Response::new(self.shell.apply(subscriptions::UpdateSubscription(request.into_inner()))?))
+        let request = request.into_inner();
+        if let Some(subscription) = &request.subscription
+            && request.update_mask.iter().flat_map(|mask| &mask.paths).any(|path| path.starts_with("bigquery_config"))
+        {
+            self.check_table(subscription)?;
+        }
+        Ok(Response::new(self.shell.apply(subscriptions::UpdateSubscription(request))?))
     }
 
     async fn list_subscriptions(
@@ -62,6 +81,7 @@ impl Subscriber for SubscriberService {
         request: Request<pb::ModifyAckDeadlineRequest>,
     ) -> Result<Response<()>, Status> {
         let request = request.into_inner();
+        check_size(&request)?;
         let command = acks::ModifyAckDeadline {
             subscription: request.subscription,
             ack_ids: request.ack_ids,
@@ -72,6 +92,7 @@ impl Subscriber for SubscriberService {
 
     async fn acknowledge(&self, request: Request<pb::AcknowledgeRequest>) -> Result<Response<()>, Status> {
         let request = request.into_inner();
+        check_size(&request)?;
         let command = acks::Acknowledge { subscription: request.subscription, ack_ids: request.ack_ids };
         Ok(Response::new(self.shell.apply(command)?))
     }
@@ -164,6 +185,11 @@ impl Subscriber for SubscriberService {
         self.shell.apply(snapshots::Seek(request.into_inner()))?;
         Ok(Response::new(pb::SeekResponse {}))
     }
+}
+
+/// Refuses a request with more ids than production reads.
+pub(super) fn check_size(request: &impl prost::Message) -> Result<(), Error> {
+    if request.encoded_len() > limits::ACK_BYTES { Err(Error::Payload(limits::ACK_BYTES)) } else { Ok(()) }
 }
 
 fn answer(messages: Vec<Delivery>) -> Response<pb::PullResponse> {

@@ -1,0 +1,69 @@
+//! Resources that are to be there from the start: made where they are missing, left alone where not.
+
+use scrimmage_core::Status;
+use scrimmage_protos::google::pubsub::v1 as pb;
+
+use super::PubSub;
+use crate::engine::{settings, subscriptions, topics};
+use crate::texts::Error;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Resource {
+    Topic(pb::Topic),
+    Subscription(pb::Subscription),
+}
+
+impl Resource {
+    /// The full name.
+    pub fn name(&self) -> &str {
+        match self {
+            Resource::Topic(topic) => &topic.name,
+            Resource::Subscription(subscription) => &subscription.name,
+        }
+    }
+}
+
+/// What became of a declaration.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    Created,
+    /// There is one of that name, which stays as it is; both with all defaults filled in.
+    Exists {
+        declared: Box<Resource>,
+        found: Box<Resource>,
+    },
+}
+
+impl PubSub {
+    /// Makes a resource that is missing. Errors are those of the call that creates it.
+    pub fn declare(&self, resource: Resource) -> Result<Outcome, Status> {
+        let created = match resource.clone() {
+            Resource::Topic(topic) => self.shell.apply(topics::CreateTopic(topic)).map(|_| ()),
+            Resource::Subscription(subscription) => {
+                self.shell.apply(subscriptions::CreateSubscription(subscription)).map(|_| ())
+            }
+        };
+        match created {
+            Ok(()) => return Ok(Outcome::Created),
+            Err(Error::AlreadyExists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (declared, found) = match resource {
+            Resource::Topic(mut declared) => {
+                settings::topic(&mut declared)?;
+                let found = self.shell.apply(topics::GetTopic(declared.name.clone()))?;
+                (Resource::Topic(declared), Resource::Topic(found))
+            }
+            Resource::Subscription(mut declared) => {
+                settings::subscription(&mut declared)?;
+                let found = self.shell.apply(subscriptions::GetSubscription(declared.name.clone()))?;
+                // What is only shown is no difference.
+                declared.topic_message_retention_duration = found.topic_message_retention_duration;
+                declared.detached = found.detached;
+                declared.state = found.state;
+                (Resource::Subscription(declared), Resource::Subscription(found))
+            }
+        };
+        Ok(Outcome::Exists { declared: Box::new(declared), found: Box::new(found) })
+    }
+}

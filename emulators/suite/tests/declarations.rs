@@ -1,0 +1,86 @@
+//! Resources that are there from the start.
+#![allow(clippy::expect_used)]
+
+mod common;
+
+use common::rest;
+use scrimmage_suite::{Suite, SuiteError};
+use serde_json::{Value as Json, json};
+
+const FILE: &str = r#"
+[[pubsub.topic]]
+name = "requests"
+labels = { team = "a" }
+
+[[pubsub.topic]]
+name = "dead"
+
+[[pubsub.subscription]]
+name = "workers"
+topic = "requests"
+ack_deadline_seconds = 60
+filter = "attributes:kind"
+enable_message_ordering = true
+retry_policy = { minimum_backoff = "1s" }
+dead_letter_policy = { dead_letter_topic = "dead", max_delivery_attempts = 7 }
+"#;
+
+#[tokio::test]
+async fn they_are_there_again_after_a_reset() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("suite.toml");
+    std::fs::write(&file, FILE).expect("written");
+    let suite = Suite::builder().project("demo").declarations(&file).start().await.expect("a suite");
+    for _ in 0..2 {
+        let (_, topic) = rest("GET", suite.addr(), "/v1/projects/demo/topics/requests", Json::Null).await;
+        assert_eq!(topic["labels"], json!({"team": "a"}));
+        let (_, shown) = rest("GET", suite.addr(), "/v1/projects/demo/subscriptions/workers", Json::Null).await;
+        assert_eq!(shown["topic"], "projects/demo/topics/requests");
+        assert_eq!(shown["ackDeadlineSeconds"], 60);
+        assert_eq!(shown["filter"], "attributes:kind");
+        assert_eq!(shown["retryPolicy"], json!({"minimumBackoff": "1s", "maximumBackoff": "600s"}));
+        assert_eq!(shown["deadLetterPolicy"]["maxDeliveryAttempts"], 7);
+        suite.reset();
+    }
+    assert_eq!(suite.notes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_data_folder_holds_stays_and_differences_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("suite.toml");
+    let start = async |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        let data = folder.path().join("data");
+        Suite::builder().project("demo").declarations(&file).data_dir(data).start().await.expect("a suite")
+    };
+    let suite = start(FILE).await;
+    suite.shutdown().await;
+    let suite = start(FILE).await;
+    assert_eq!(suite.notes(), [""; 0]);
+    suite.shutdown().await;
+    let suite = start(&FILE.replace("ack_deadline_seconds = 60", "ack_deadline_seconds = 30")).await;
+    let [note] = suite.notes() else { panic!("one, please: {:?}", suite.notes()) };
+    let expected = "suite.toml:9: projects/demo/subscriptions/workers differs and stays: ack_deadline_seconds is 60, \
+                    declared 30";
+    assert!(note.ends_with(expected), "{note}");
+    let (_, shown) = rest("GET", suite.addr(), "/v1/projects/demo/subscriptions/workers", Json::Null).await;
+    assert_eq!(shown["ackDeadlineSeconds"], 60);
+}
+
+#[tokio::test]
+async fn what_the_service_refuses_names_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("suite.toml");
+    for (text, line, problem) in [
+        (FILE.replace("= 60", "= 601"), 9, "Invalid ack deadline given (ack_deadline=601)."),
+        (FILE.replace("topic = \"requests\"", "topic = \"requestz\""), 9, "Resource not found (resource=requestz)."),
+        (FILE.replace("= 7", "= 70000000000"), 16, "`max_delivery_attempts` is to be a whole number"),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        let refused = Suite::builder().project("demo").declarations(&file).start().await.expect_err("not good");
+        let SuiteError::Declarations(refused) = refused else { panic!("{refused}") };
+        assert_eq!(refused.line, Some(line), "{refused}");
+        assert!(refused.problem.starts_with(problem), "{refused}");
+    }
+}
