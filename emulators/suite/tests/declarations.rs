@@ -8,8 +8,14 @@ use scrimmage_suite::{Suite, SuiteError};
 use serde_json::{Value as Json, json};
 
 const FILE: &str = r#"
+[[pubsub.schema]]
+name = "player"
+type = "AVRO"
+definition = '{"type": "record", "name": "P", "fields": [{"name": "name", "type": "string"}]}'
+
 [[pubsub.topic]]
 name = "requests"
+schema_settings = { schema = "player", encoding = "JSON" }
 labels = { team = "a" }
 
 [[pubsub.topic]]
@@ -33,6 +39,7 @@ async fn they_are_there_again_after_a_reset() {
     let suite = Suite::builder().project("demo").declarations(&file).start().await.expect("a suite");
     for _ in 0..2 {
         let (_, topic) = rest("GET", suite.addr(), "/v1/projects/demo/topics/requests", Json::Null).await;
+        assert_eq!(topic["schemaSettings"]["schema"], "projects/demo/schemas/player");
         assert_eq!(topic["labels"], json!({"team": "a"}));
         let (_, shown) = rest("GET", suite.addr(), "/v1/projects/demo/subscriptions/workers", Json::Null).await;
         assert_eq!(shown["topic"], "projects/demo/topics/requests");
@@ -61,7 +68,7 @@ async fn what_a_data_folder_holds_stays_and_differences_are_told() {
     suite.shutdown().await;
     let suite = start(&FILE.replace("ack_deadline_seconds = 60", "ack_deadline_seconds = 30")).await;
     let [note] = suite.notes() else { panic!("one, please: {:?}", suite.notes()) };
-    let expected = "suite.toml:9: projects/demo/subscriptions/workers differs and stays: ack_deadline_seconds is 60, \
+    let expected = "suite.toml:15: projects/demo/subscriptions/workers differs and stays: ack_deadline_seconds is 60, \
                     declared 30";
     assert!(note.ends_with(expected), "{note}");
     let (_, shown) = rest("GET", suite.addr(), "/v1/projects/demo/subscriptions/workers", Json::Null).await;
@@ -73,9 +80,9 @@ async fn what_the_service_refuses_names_its_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("suite.toml");
     for (text, line, problem) in [
-        (FILE.replace("= 60", "= 601"), 9, "Invalid ack deadline given (ack_deadline=601)."),
-        (FILE.replace("topic = \"requests\"", "topic = \"requestz\""), 9, "Resource not found (resource=requestz)."),
-        (FILE.replace("= 7", "= 70000000000"), 16, "`max_delivery_attempts` is to be a whole number"),
+        (FILE.replace("= 60", "= 601"), 15, "Invalid ack deadline given (ack_deadline=601)."),
+        (FILE.replace("topic = \"requests\"", "topic = \"requestz\""), 15, "Resource not found (resource=requestz)."),
+        (FILE.replace("= 7", "= 70000000000"), 22, "`max_delivery_attempts` is to be a whole number"),
     ] {
         std::fs::write(&file, text).expect("written");
         let refused = Suite::builder().project("demo").declarations(&file).start().await.expect_err("not good");

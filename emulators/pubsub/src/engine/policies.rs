@@ -9,6 +9,7 @@ use scrimmage_core::Timestamp;
 use scrimmage_protos::google::iam::v1 as iam;
 
 use super::names::{self, Kind};
+use super::records::{self, Change};
 use super::{Command, Engine};
 use crate::texts::Error;
 
@@ -86,6 +87,9 @@ impl Command for SetIamPolicy {
         let earlier = current.map_or(0, |policy| read_etag(&policy.etag));
         let stamp = now.as_micros().unsigned_abs().max(earlier + 1);
         policy.etag = write_etag(stamp).to_vec().into();
+        engine.records.note(|| {
+            Change::Policy(records::Policy { resource: self.0.resource.clone(), policy: Some(policy.clone()) })
+        });
         engine.policies.insert(self.0.resource, policy.clone());
         Ok(policy)
     }

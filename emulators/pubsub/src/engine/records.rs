@@ -4,8 +4,11 @@
 //! [`restore`](super::restore) does it again. The records of one command are one [`Batch`], so that a
 //! death in between leaves all of them or none.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use scrimmage_core::Timestamp;
+use scrimmage_protos::google::iam::v1 as iam;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Delivery;
@@ -20,7 +23,7 @@ pub struct Batch {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Record {
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21")]
     pub change: Option<Change>,
 }
 
@@ -71,6 +74,14 @@ pub enum Change {
     /// Forwarded to the dead-letter topic.
     #[prost(message, tag = "18")]
     Buried(Messages),
+    /// A schema as it is from now on, new or not.
+    #[prost(message, tag = "19")]
+    Schema(Schema),
+    #[prost(string, tag = "20")]
+    SchemaGone(String),
+    /// A resource's policy.
+    #[prost(message, tag = "21")]
+    Policy(Policy),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -119,6 +130,26 @@ pub struct Snapshot {
     /// Its messages so far; not looked at where the snapshot is known.
     #[prost(uint64, repeated, tag = "4")]
     pub seqs: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Schema {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Oldest first.
+    #[prost(message, repeated, tag = "2")]
+    pub revisions: Vec<pb::Schema>,
+    /// The places of all revisions there ever were, by their ids.
+    #[prost(btree_map = "string, uint64", tag = "3")]
+    pub order: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Policy {
+    #[prost(string, tag = "1")]
+    pub resource: String,
+    #[prost(message, optional, tag = "2")]
+    pub policy: Option<iam::Policy>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

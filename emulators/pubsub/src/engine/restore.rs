@@ -8,7 +8,8 @@ use scrimmage_core::Timestamp;
 
 use super::message::Message;
 use super::records::{Backlog, Batch, Change, Counters, Messages, Published, Snapshot, Sought, Subscription, Topic};
-use super::{Engine, Seq, settings};
+use super::schemas::Schema;
+use super::{Engine, Seq, records, settings};
 
 /// Messages in one batch of [`Engine::export`].
 const EXPORT_MESSAGES: usize = 256;
@@ -110,6 +111,15 @@ impl Restorer {
                     }
                     subscription.book();
                 }
+            }
+            Change::Schema(schema) => {
+                engine.ids = engine.ids.max(schema.order.values().copied().max().unwrap_or(0));
+                let name = schema.name.clone();
+                engine.schemas.insert(name, Schema::restored(schema).map_err(|error| error.to_string())?);
+            }
+            Change::SchemaGone(name) => engine.remove_schema(&name),
+            Change::Policy(policy) => {
+                engine.policies.insert(policy.resource, policy.policy.unwrap_or_default());
             }
             Change::Buried(buried) => {
                 for seq in buried.seqs {
@@ -242,6 +252,11 @@ impl Engine {
         batches.extend(mentioned.chunks(EXPORT_MESSAGES).map(|some| {
             Batch::of(some.iter().map(|message| Change::Published(message.record(0, Vec::new()))).collect())
         }));
+        let schemas = self.schemas.iter().map(|(name, schema)| Change::Schema(schema.record(name)));
+        let policies = self.policies.iter().map(|(resource, policy)| {
+            Change::Policy(records::Policy { resource: resource.clone(), policy: Some(policy.clone()) })
+        });
+        batches.extend(schemas.chain(policies).map(|change| Batch::of(vec![change])));
         for (id, topic) in &self.topics {
             let config = Some(topic.config.clone());
             let log = topic.log.iter().map(|message| message.seq).collect();

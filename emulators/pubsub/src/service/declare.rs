@@ -4,11 +4,12 @@ use scrimmage_core::Status;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::PubSub;
-use crate::engine::{settings, subscriptions, topics};
+use crate::engine::{schemas, settings, subscriptions, topics};
 use crate::texts::Error;
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Resource {
+    Schema(pb::Schema),
     Topic(pb::Topic),
     Subscription(pb::Subscription),
 }
@@ -17,6 +18,7 @@ impl Resource {
     /// The full name.
     pub fn name(&self) -> &str {
         match self {
+            Resource::Schema(schema) => &schema.name,
             Resource::Topic(topic) => &topic.name,
             Resource::Subscription(subscription) => &subscription.name,
         }
@@ -38,6 +40,12 @@ impl PubSub {
     /// Makes a resource that is missing. Errors are those of the call that creates it.
     pub fn declare(&self, resource: Resource) -> Result<Outcome, Status> {
         let created = match resource.clone() {
+            Resource::Schema(schema) => {
+                let (parent, id) = schema.name.split_once("/schemas/").unwrap_or_default();
+                let (parent, schema_id) = (parent.to_owned(), id.to_owned());
+                let request = pb::CreateSchemaRequest { parent, schema_id, schema: Some(schema) };
+                self.shell.apply(schemas::CreateSchema(request)).map(|_| ())
+            }
             Resource::Topic(topic) => self.shell.apply(topics::CreateTopic(topic)).map(|_| ()),
             Resource::Subscription(subscription) => {
                 self.shell.apply(subscriptions::CreateSubscription(subscription)).map(|_| ())
@@ -49,6 +57,15 @@ impl PubSub {
             Err(error) => return Err(error.into()),
         }
         let (declared, found) = match resource {
+            Resource::Schema(mut declared) => {
+                let mut request = pb::GetSchemaRequest { name: declared.name.clone(), ..Default::default() };
+                request.set_view(pb::SchemaView::Full);
+                let found = self.shell.apply(schemas::GetSchema(request))?;
+                // What is only shown is no difference.
+                declared.revision_id.clone_from(&found.revision_id);
+                declared.revision_create_time = found.revision_create_time;
+                (Resource::Schema(declared), Resource::Schema(found))
+            }
             Resource::Topic(mut declared) => {
                 settings::topic(&mut declared)?;
                 let found = self.shell.apply(topics::GetTopic(declared.name.clone()))?;

@@ -1,4 +1,4 @@
-//! The section `[pubsub]`: topics and subscriptions, by the API's own field names.
+//! The section `[pubsub]`: schemas, topics and subscriptions, by the API's own field names.
 //!
 //! ```toml
 //! [[pubsub.topic]]
@@ -26,6 +26,7 @@ use super::{DeclarationError, Declarations, Declared};
 
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Section {
+    pub schemas: Vec<Declared<pb::Schema>>,
     pub topics: Vec<Declared<pb::Topic>>,
     pub subscriptions: Vec<Declared<pb::Subscription>>,
 }
@@ -37,6 +38,11 @@ pub(crate) fn section(scope: &Scope<'_>, value: &Spanned<DeValue<'_>>) -> Result
     let mut section = Section::default();
     for (key, value) in table {
         match key.get_ref().as_ref() {
+            name @ "schema" => {
+                for (at, table) in tables("pubsub", name, value)? {
+                    section.schemas.push(Declared { line: scope.line(at), value: schema(scope, at, table)? });
+                }
+            }
             name @ "topic" => {
                 for (at, table) in tables("pubsub", name, value)? {
                     section.topics.push(Declared { line: scope.line(at), value: topic(scope, at, table)? });
@@ -48,10 +54,20 @@ pub(crate) fn section(scope: &Scope<'_>, value: &Spanned<DeValue<'_>>) -> Result
                     section.subscriptions.push(Declared { line: scope.line(at), value });
                 }
             }
-            other => return Err(Problem::unknown(key, "a list of pubsub", other, &["topic", "subscription"])),
+            other => {
+                return Err(Problem::unknown(key, "a list of pubsub", other, &["schema", "topic", "subscription"]));
+            }
         }
     }
     Ok(section)
+}
+
+fn schema(scope: &Scope<'_>, at: usize, table: &DeTable<'_>) -> Result<pb::Schema, Problem> {
+    let mut schema: pb::Schema = filled(scope, "google.pubsub.v1.Schema", at, table)?;
+    needs(at, "a schema", "name", &schema.name)?;
+    needs(at, "a schema", "definition", &schema.definition)?;
+    schema.name = scope.full_name("schemas", &schema.name);
+    Ok(schema)
 }
 
 fn topic(scope: &Scope<'_>, at: usize, table: &DeTable<'_>) -> Result<pb::Topic, Problem> {
@@ -92,11 +108,12 @@ where
 
 /// Makes what is declared and not there yet; notes on what is there and differs.
 pub(crate) fn apply(declarations: &Declarations, pubsub: &PubSub) -> Result<Vec<String>, DeclarationError> {
+    let schemas = declarations.pubsub.schemas.iter().map(|one| (one.line, Resource::Schema(one.value.clone())));
     let topics = declarations.pubsub.topics.iter().map(|one| (one.line, Resource::Topic(one.value.clone())));
     let subscriptions = &declarations.pubsub.subscriptions;
     let subscriptions = subscriptions.iter().map(|one| (one.line, Resource::Subscription(one.value.clone())));
     let mut notes = Vec::new();
-    for (line, resource) in topics.chain(subscriptions) {
+    for (line, resource) in schemas.chain(topics).chain(subscriptions) {
         match pubsub.declare(resource) {
             Ok(Outcome::Created) => {}
             Ok(Outcome::Exists { declared, found }) => {
@@ -113,6 +130,7 @@ pub(crate) fn apply(declarations: &Declarations, pubsub: &PubSub) -> Result<Vec<
 /// The fields that differ, as `field is …, declared …`.
 fn differences(declared: &Resource, found: &Resource) -> Option<String> {
     let reflected = |resource: &Resource| match resource {
+        Resource::Schema(schema) => reflect("google.pubsub.v1.Schema", schema),
         Resource::Topic(topic) => reflect("google.pubsub.v1.Topic", topic),
         Resource::Subscription(subscription) => reflect("google.pubsub.v1.Subscription", subscription),
     };

@@ -17,6 +17,7 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::{Encoding, SchemaView};
 
 use super::names::{self, Kind};
+use super::records::{self, Change};
 use super::{Command, Engine, lists};
 use crate::limits;
 use crate::texts::Error;
@@ -55,6 +56,22 @@ impl Revision {
 }
 
 impl Schema {
+    /// As it is kept.
+    pub(super) fn record(&self, name: &str) -> records::Schema {
+        let revisions = self.revisions.iter().map(|revision| revision.config.clone()).collect();
+        records::Schema { name: name.to_owned(), revisions, order: self.order.clone() }
+    }
+
+    /// As it was kept.
+    pub(super) fn restored(kept: records::Schema) -> Result<Schema, Error> {
+        let revisions = kept.revisions.into_iter().map(|config| {
+            let definition = Arc::new(Definition::parse(config.r#type(), &config.definition)?);
+            let order = kept.order.get(&config.revision_id).copied().unwrap_or(0);
+            Ok(Revision { config, definition, order })
+        });
+        Ok(Schema { revisions: revisions.collect::<Result<_, Error>>()?, order: kept.order })
+    }
+
     fn latest(&self) -> Option<&Revision> {
         self.revisions.last()
     }
@@ -100,7 +117,8 @@ impl Command for CreateSchema {
         let mut schema = Schema { revisions: Vec::new(), order: BTreeMap::new() };
         let name = given.name.clone();
         let made = engine.add_revision(now, &mut schema, given, Arc::new(definition));
-        engine.schemas.insert(name, schema);
+        engine.schemas.insert(name.clone(), schema);
+        engine.note_schema(&name);
         Ok(made)
     }
 }
@@ -202,7 +220,9 @@ impl Command for DeleteSchemaRevision {
         if schema.revisions.len() == 1 {
             return Err(Error::LastRevision(names::id(&name).to_owned()));
         }
-        Ok(schema.revisions.remove(place).config)
+        let removed = schema.revisions.remove(place).config;
+        engine.note_schema(&name);
+        Ok(removed)
     }
 }
 
@@ -210,13 +230,8 @@ impl Command for DeleteSchema {
     type Outcome = ();
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         names::check(Kind::Schema, &self.0)?;
-        engine.schemas.remove(&self.0).ok_or_else(|| Error::not_found(&self.0))?;
-        engine.policies.remove(&self.0);
-        for topic in engine.topics.values_mut() {
-            if let Some(settings) = topic.config.schema_settings.as_mut().filter(|settings| settings.schema == self.0) {
-                settings.schema = DELETED_SCHEMA.to_owned();
-            }
-        }
+        engine.schema(&self.0)?;
+        engine.remove_schema(&self.0);
         Ok(())
     }
 }
@@ -271,6 +286,26 @@ fn revision_not_found(name: &str, id: &str) -> Error {
 }
 
 impl Engine {
+    /// Keeps a schema that is new or has changed.
+    fn note_schema(&mut self, name: &str) {
+        if let Some(schema) = self.schemas.get(name) {
+            self.records.note(|| Change::Schema(schema.record(name)));
+        }
+    }
+
+    pub(super) fn remove_schema(&mut self, name: &str) {
+        if self.schemas.remove(name).is_none() {
+            return;
+        }
+        self.records.note(|| Change::SchemaGone(name.to_owned()));
+        self.policies.remove(name);
+        for topic in self.topics.values_mut() {
+            if let Some(settings) = topic.config.schema_settings.as_mut().filter(|settings| settings.schema == name) {
+                settings.schema = DELETED_SCHEMA.to_owned();
+            }
+        }
+    }
+
     pub(super) fn schema(&self, name: &str) -> Result<&Schema, Error> {
         names::check(Kind::Schema, name)?;
         self.schemas.get(name).ok_or_else(|| Error::not_found(name))
@@ -301,6 +336,7 @@ impl Engine {
             Ok(self.add_revision(now, &mut schema, config, definition))
         };
         self.schemas.insert(name.to_owned(), schema);
+        self.note_schema(name);
         made
     }
 
