@@ -59,7 +59,7 @@ impl BigQuery {
         let batch = good.finish();
         if batch.len > 0 {
             let now = self.app.ctx.clock.now();
-            let written = self.app.store.lock().write_streaming(now, path, batch);
+            let written = self.app.store.lock().write_streaming(now, path, batch, None);
             written.map_err(|error| DirectError::Refused(error.to_string()))?;
         }
         Ok(fates)
