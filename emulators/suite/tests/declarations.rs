@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::rest;
+use common::{eventually, rest};
+use scrimmage_core::DataError;
 use scrimmage_suite::{Suite, SuiteError};
 use serde_json::{Value as Json, json};
 
@@ -59,7 +60,14 @@ async fn what_a_data_folder_holds_stays_and_differences_are_told() {
     let start = async |text: &str| {
         std::fs::write(&file, text).expect("written");
         let data = folder.path().join("data");
-        Suite::builder().project("demo").declarations(&file).data_dir(data).start().await.expect("a suite")
+        // The one before lets go of the folder when its last task has ended.
+        eventually("the folder", async || {
+            match Suite::builder().project("demo").declarations(&file).data_dir(&data).start().await {
+                Err(SuiteError::Data(DataError::InUse { .. })) => None,
+                started => Some(started.expect("a suite")),
+            }
+        })
+        .await
     };
     let suite = start(FILE).await;
     suite.shutdown().await;

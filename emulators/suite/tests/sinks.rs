@@ -78,7 +78,7 @@ async fn messages_become_rows_with_their_metadata() {
     publish(&suite, json!({"data": "aGk=", "attributes": {"b": "2", "a": "1"}, "orderingKey": "k"})).await;
     let rows = rows(&suite, "t", 1).await;
     assert_eq!(rows[0][0], json!("projects/demo/subscriptions/rows"));
-    assert_eq!(rows[0][2], json!("1767225600.0"));
+    assert_eq!(rows[0][2], json!("1.7672256E9"));
     assert_eq!(rows[0][3], json!("aGk="));
     let attributes: Json = serde_json::from_str(rows[0][4].as_str().expect("a text")).expect("JSON");
     assert_eq!(attributes, json!({"a": "1", "b": "2", "ordering_key": "k"}));

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use scrimmage_core::{Context, DataError, Timestamp};
+use scrimmage_core::{Clock, Context, DataError, Timestamp};
 use scrimmage_protos::google::iam::v1::iam_policy_server::IamPolicyServer;
 use scrimmage_protos::google::pubsub::v1::publisher_server::PublisherServer;
 use scrimmage_protos::google::pubsub::v1::schema_service_server::SchemaServiceServer;
@@ -75,7 +75,7 @@ impl PubSub {
             sink: OnceLock::new(),
             ctx,
         });
-        tokio::spawn(run_timer(Arc::downgrade(&shell), shell.timer.clone(), shell.ctx.clone()));
+        tokio::spawn(run_timer(Arc::downgrade(&shell), shell.timer.clone(), shell.ctx.clock.clone()));
         PubSub { shell }
     }
 
@@ -322,12 +322,12 @@ impl Drop for Consumer {
 }
 
 /// Waits for whatever is due next, on the suite's clock, until the service is gone.
-async fn run_timer(shell: Weak<Shell>, changed: Arc<Notify>, ctx: Context) {
+async fn run_timer(shell: Weak<Shell>, changed: Arc<Notify>, clock: Clock) {
     while let Some(due) = shell.upgrade().map(|shell| shell.tick()) {
         match due {
             Some(due) => {
                 tokio::select! {
-                    () = ctx.clock.sleep_until(due) => {}
+                    () = clock.sleep_until(due) => {}
                     () = changed.notified() => {}
                 }
             }

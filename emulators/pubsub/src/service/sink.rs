@@ -46,6 +46,9 @@ pub trait TableSink: Debug + Send + Sync {
 
 /// Checks that a table takes what a subscription will write, as production does when one is made.
 pub fn check(sink: Option<&Arc<dyn TableSink>>, config: &pb::BigQueryConfig) -> Result<(), Error> {
+    if config.use_topic_schema && config.use_table_schema {
+        return Err(Error::TwoSchemas);
+    }
     if config.use_topic_schema {
         return Err(Error::Unimplemented("A BigQuery subscription by the topic's schema (use_topic_schema)"));
     }

@@ -128,8 +128,8 @@ mod tests {
                 "suite.toml:4: `a` is to be a text in quotes, not 1",
             ),
             (
-                "[[pubsub.subscription]]\nname = \"one\"\ntopic = \"t-1\"\ndetached = true\n",
-                "suite.toml:4: `detached` is only ever shown, it cannot be set",
+                "[[pubsub.subscription]]\nname = \"one\"\ntopic = \"t-1\"\nstate = \"ACTIVE\"\n",
+                "suite.toml:4: `state` is only ever shown, it cannot be set",
             ),
         ] {
             let found = refused(text);
