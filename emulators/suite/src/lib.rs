@@ -138,7 +138,8 @@ impl Builder {
         let bigquery = BigQuery::open(context.clone())?;
         pubsub.write_to(Arc::new(sink::Sink(bigquery.clone())));
         let notes = declarations::pubsub::apply(&declarations, &pubsub)?;
-        let gateway = Gateway::builder(context.clone())
+        let journal = context.journal.clone();
+        let gateway = Gateway::builder(context)
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
@@ -156,7 +157,7 @@ impl Builder {
                     bigquery.reset();
                     // They were good at the start, and nothing is there that could differ.
                     if let Err(error) = declarations::pubsub::apply(&declarations, &pubsub) {
-                        context.journal.event("suite", "declaration", "", error.to_string());
+                        journal.event("suite", "declaration", "", error.to_string());
                     }
                 }
             })
