@@ -7,7 +7,7 @@ use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::message::Message;
-use super::records::Change;
+use super::records::{Change, Counters};
 use super::{Command, Engine, TopicId};
 use crate::limits;
 use crate::texts::Error;
@@ -105,7 +105,9 @@ impl Engine {
     fn skip(&mut self) -> String {
         let seq = self.seq;
         self.seq += 1;
-        self.first_message.saturating_add(seq).to_string()
+        let (first_message, ids) = (self.first_message, self.ids);
+        self.records.note(|| Change::Counters(Counters { first_message, ids, seq: seq + 1 }));
+        first_message.saturating_add(seq).to_string()
     }
 
     /// Adds one message to a topic and to whoever listens; its id.

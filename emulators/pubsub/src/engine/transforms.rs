@@ -158,6 +158,7 @@ impl Command for Settle {
         if self.accepted {
             subscription.active = now;
             subscription.backlog.ack(&mut engine.timers, self.ack, AckRules { exactly_once: false });
+            engine.records.acked(sub, now, seq);
             engine.touch(sub);
             return Ok(());
         }
@@ -165,7 +166,9 @@ impl Command for Settle {
         let last = subscription.settings.dead_letter.as_ref().is_some_and(|policy| deliveries >= policy.attempts);
         if subscription.settings.retry.is_none() && !last {
             // Code that fails on a message fails at once the next time too.
-            subscription.backlog.fail(&mut engine.timers, seq, Some(now + REST.delay(deliveries)));
+            let retry = Some(now + REST.delay(deliveries));
+            subscription.backlog.fail(&mut engine.timers, seq, retry);
+            engine.records.failed(sub, seq, retry);
             engine.touch(sub);
         } else {
             engine.fail_delivery(now, sub, seq);

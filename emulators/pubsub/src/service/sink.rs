@@ -13,7 +13,7 @@ use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::big_query_config::State;
 use serde_json::{Map, Value};
 
-use super::Shell;
+use super::{Shell, transforming};
 use crate::engine::message::{AckId, Message};
 use crate::engine::sink::{SinkDone, SinkJob, table_name};
 use crate::texts::Error;
@@ -85,10 +85,14 @@ pub fn check(sink: Option<&Arc<dyn TableSink>>, config: &pb::BigQueryConfig) -> 
 }
 
 /// Writes a batch in a task of its own.
-pub(super) fn start(shell: &Arc<Shell>, job: SinkJob) {
+pub(super) fn start(shell: &Arc<Shell>, mut job: SinkJob) {
     let shell = Arc::downgrade(shell);
     tokio::spawn(async move {
         let Some(shell) = shell.upgrade() else { return };
+        job.deliveries = transforming::deliver(&shell, &job.subscription, job.deliveries).await;
+        if job.deliveries.is_empty() {
+            return;
+        }
         let done = write(&shell, &job);
         let failed = done.rows.iter().filter(|(_, why)| why.is_some()).count();
         let why = done.rows.iter().find_map(|(_, why)| why.clone()).map(|why| format!(": {why}")).unwrap_or_default();
