@@ -127,6 +127,8 @@ pub enum Relation {
     },
 }
 
+pub use crate::exec::JavaScript;
+
 /// A function, table function or procedure that somebody created.
 #[derive(Clone, Debug)]
 pub struct Routine {
@@ -137,6 +139,8 @@ pub struct Routine {
     pub returns: Option<Type>,
     /// SQL expression or query, JavaScript, or a procedure's statements.
     pub body: String,
+    /// For the kinds that are JavaScript; else as it is by default.
+    pub javascript: Arc<JavaScript>,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +166,8 @@ pub enum RoutineKind {
     Scalar,
     Aggregate,
     JavaScript,
+    /// Exports `initialState`, `aggregate`, `merge` and `finalize`.
+    JavaScriptAggregate,
     TableFunction,
     Procedure,
 }

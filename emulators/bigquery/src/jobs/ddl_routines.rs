@@ -1,5 +1,7 @@
 //! CREATE FUNCTION and CREATE PROCEDURE.
 
+use std::sync::Arc;
+
 use scrimmage_core::Timestamp;
 use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{
@@ -67,19 +69,20 @@ pub fn function(name: Vec<String>, create: &CreateFunction) -> Result<(Routine, 
         FunctionBody::Expr(_, text) if create.aggregate => (RoutineKind::Aggregate, text.clone(), "SQL"),
         FunctionBody::Expr(_, text) => (RoutineKind::Scalar, text.clone(), "SQL"),
         FunctionBody::Query(_, text) => (RoutineKind::TableFunction, text.clone(), "SQL"),
+        FunctionBody::Code(code) if create.aggregate => (RoutineKind::JavaScriptAggregate, code.clone(), "JAVASCRIPT"),
         FunctionBody::Code(code) => (RoutineKind::JavaScript, code.clone(), "JAVASCRIPT"),
         FunctionBody::None => return Err(SqlError::unsupported("Remote functions are not supported")),
     };
     let routine_type = match kind {
         RoutineKind::TableFunction => "TABLE_VALUED_FUNCTION",
-        RoutineKind::Aggregate => "AGGREGATE_FUNCTION",
+        RoutineKind::Aggregate | RoutineKind::JavaScriptAggregate => "AGGREGATE_FUNCTION",
         _ => "SCALAR_FUNCTION",
     };
     let mut resource = describe(routine_type, language, &arguments, &body);
     if let Some(returns) = &returns {
         resource.insert("returnType".into(), data_type(returns));
     }
-    Ok((Routine { name, arguments, kind, returns, body }, resource))
+    Ok((Routine { name, arguments, kind, returns, body, javascript: Arc::default() }, resource))
 }
 
 pub fn create_function(
@@ -114,7 +117,14 @@ pub fn create_procedure(
     let resource = describe("PROCEDURE", "SQL", &arguments, &create.body_text);
     let name = vec![target.project.clone(), target.dataset.clone(), target.table.clone()];
     let routine =
-        Routine { name, arguments, kind: RoutineKind::Procedure, returns: None, body: create.body_text.clone() };
+        Routine {
+            name,
+            arguments,
+            kind: RoutineKind::Procedure,
+            returns: None,
+            body: create.body_text.clone(),
+            javascript: Arc::default(),
+        };
     put(store, now, target, routine, resource, create.or_replace, create.if_not_exists)
 }
 

@@ -18,6 +18,18 @@ use super::{Analyzer, Cx};
 /// How deep views and functions may be nested within each other; BigQuery allows views 16 levels.
 const MAX_INLINED: usize = 16;
 
+/// What an aggregate function in JavaScript is called with once a group: its rows, and the arguments that are the
+/// same for all of them.
+fn collected(routine: &Routine) -> String {
+    let named = |aggregated: bool| {
+        let names = routine.arguments.iter().filter(|argument| argument.is_aggregate == aggregated);
+        names.map(|argument| format!("`{}`", argument.name)).collect::<Vec<_>>().join(", ")
+    };
+    let fixed = named(false);
+    let fixed = if fixed.is_empty() { String::new() } else { format!(", ANY_VALUE(STRUCT({fixed})) AS fixed") };
+    format!("STRUCT(ARRAY_AGG(STRUCT({})) AS items{fixed})", named(true))
+}
+
 impl Analyzer<'_> {
     /// A view's query in the place of its name.
     pub(super) fn view(&self, key: &str, sql: &str, pos: Pos) -> Result<Source> {
@@ -66,7 +78,9 @@ impl Analyzer<'_> {
             RoutineKind::Procedure => {
                 return Err(SqlError::analysis(format!("{name} is a procedure and not a function")).at(pos));
             }
-            RoutineKind::Aggregate => return self.aggregate_routine(routine, &name, call, cx),
+            RoutineKind::Aggregate | RoutineKind::JavaScriptAggregate => {
+                return self.aggregate_routine(routine, &name, call, cx);
+            }
             RoutineKind::Scalar | RoutineKind::JavaScript => {}
         }
         self.no_aggregate_modifiers(call)?;
@@ -176,11 +190,20 @@ impl Analyzer<'_> {
             .collect();
         let names = NameList::of_targets(targets);
         let scope = Scope::new(&names, None);
+        let javascript = routine.kind == RoutineKind::JavaScriptAggregate;
         self.inlined(name, call.pos, || {
-            let parsed = crate::parser::parse_expression(&routine.body)?;
+            let text = if javascript { collected(routine) } else { routine.body.clone() };
+            let parsed = crate::parser::parse_expression(&text)?;
             let cx = Cx { scope: &scope, input: &scope, windows: false, ..*cx };
             let body = self.behind_wall(|| self.expr(&parsed, &cx))?;
-            self.returned(routine, name, body)
+            if !javascript {
+                return self.returned(routine, name, body);
+            }
+            let Some(ty) = routine.returns.clone() else {
+                return Err(SqlError::analysis(format!("{name} has no result type")));
+            };
+            let kind = ExprKind::JavaScript { routine: routine.clone(), args: vec![body] };
+            Ok(Expr { kind, ty, pos: call.pos })
         })
     }
 

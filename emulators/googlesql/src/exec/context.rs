@@ -85,7 +85,7 @@ impl<'p> Run<'p> {
             ));
         }
         if self.ctx.cancel.load(Ordering::Relaxed) {
-            return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));
+            return Err(cancelled());
         }
         Ok(())
     }
@@ -137,6 +137,10 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.memory.set(self.memory.get().saturating_sub(self.bytes));
     }
+}
+
+pub(crate) fn cancelled() -> SqlError {
+    SqlError::cancelled("Job execution was cancelled: User requested cancellation")
 }
 
 pub(crate) fn out_of_memory() -> SqlError {

@@ -10,6 +10,7 @@ mod context;
 mod dml;
 mod eval;
 mod frame;
+mod javascript;
 mod keys;
 mod node;
 mod ops;
@@ -22,6 +23,7 @@ mod subquery;
 mod tests;
 
 pub use context::{DEFAULT_MEMORY_LIMIT, ExecContext};
+pub use javascript::JavaScript;
 
 use crate::catalog::{DdlAction, Outcome, QueryResult, TableChange};
 use crate::error::Result;

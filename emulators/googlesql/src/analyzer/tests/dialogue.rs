@@ -120,6 +120,7 @@ impl World {
             FunctionBody::Expr(_, text) if create.aggregate => (RoutineKind::Aggregate, text.clone()),
             FunctionBody::Expr(_, text) => (RoutineKind::Scalar, text.clone()),
             FunctionBody::Query(_, text) => (RoutineKind::TableFunction, text.clone()),
+            FunctionBody::Code(text) if create.aggregate => (RoutineKind::JavaScriptAggregate, text.clone()),
             FunctionBody::Code(text) => (RoutineKind::JavaScript, text.clone()),
             FunctionBody::None => return Ok(false),
         };
@@ -136,7 +137,7 @@ impl World {
             .collect();
         let returns = create.returns.as_ref().map(crate::analyzer::resolve_type).transpose()?.map(|(ty, _)| ty);
         let last = name.last().cloned().unwrap_or_default();
-        self.routines.insert(last, Arc::new(Routine { name, arguments, kind, returns, body }));
+        self.routines.insert(last, Arc::new(Routine { name, arguments, kind, returns, body, javascript: Arc::default() }));
         Ok(true)
     }
 }

@@ -4,6 +4,7 @@
 //! which SQL evaluates the expression. With no rows nothing is evaluated at all.
 
 mod call;
+mod javascript;
 mod kernels;
 mod logic;
 mod nested;
@@ -49,9 +50,7 @@ impl<'p> Run<'p> {
             ExprKind::Subquery { kind, rel, column, correlated } => {
                 self.subquery(kind, rel, *column, correlated, expr, frame)
             }
-            ExprKind::JavaScript { .. } => {
-                Err(crate::error::SqlError::unsupported("JavaScript functions are not supported").at(expr.pos))
-            }
+            ExprKind::JavaScript { routine, args } => self.javascript(routine, args, expr, frame),
         }
     }
 
