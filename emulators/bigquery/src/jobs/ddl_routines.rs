@@ -116,15 +116,14 @@ pub fn create_procedure(
         .collect::<Result<_>>()?;
     let resource = describe("PROCEDURE", "SQL", &arguments, &create.body_text);
     let name = vec![target.project.clone(), target.dataset.clone(), target.table.clone()];
-    let routine =
-        Routine {
-            name,
-            arguments,
-            kind: RoutineKind::Procedure,
-            returns: None,
-            body: create.body_text.clone(),
-            javascript: Arc::default(),
-        };
+    let routine = Routine {
+        name,
+        arguments,
+        kind: RoutineKind::Procedure,
+        returns: None,
+        body: create.body_text.clone(),
+        javascript: Arc::default(),
+    };
     put(store, now, target, routine, resource, create.or_replace, create.if_not_exists)
 }
 

@@ -158,7 +158,8 @@ impl MemoryHost {
             .collect();
         let last = name.last().expect("a name").clone();
         let body = create.body_text.clone();
-        let routine = Routine { name, arguments, kind: RoutineKind::Procedure, returns: None, body, javascript: Arc::default() };
+        let routine =
+            Routine { name, arguments, kind: RoutineKind::Procedure, returns: None, body, javascript: Arc::default() };
         self.routines.insert(last, Arc::new(routine));
     }
 }

@@ -137,7 +137,8 @@ impl World {
             .collect();
         let returns = create.returns.as_ref().map(crate::analyzer::resolve_type).transpose()?.map(|(ty, _)| ty);
         let last = name.last().cloned().unwrap_or_default();
-        self.routines.insert(last, Arc::new(Routine { name, arguments, kind, returns, body, javascript: Arc::default() }));
+        self.routines
+            .insert(last, Arc::new(Routine { name, arguments, kind, returns, body, javascript: Arc::default() }));
         Ok(true)
     }
 }

@@ -37,7 +37,7 @@ impl<'p> Run<'p> {
         frame: &Frame<'_>,
     ) -> Result<Arc<Column>> {
         let columns = self.eval_all(args, frame)?;
-        let failed = |error: JsError| failure(routine, &error).at(expr.pos);
+        let failed = |error: JsError| failure(routine, &error);
         let program = routine.javascript.program(routine).map_err(failed)?;
         let mut builder = ColumnBuilder::with_capacity(&expr.ty, frame.len);
         let mut start = 0;
@@ -49,11 +49,9 @@ impl<'p> Run<'p> {
                     values.map(|(column, arg)| encode(&column.get(row), &arg.ty, &self.ctx.eval)).collect()
                 })
                 .collect();
-            let results = program
-                .call_each(ENTRY, &rows, &self.ctx.cancel)
-                .map_err(|(_, error)| failed(error))?;
+            let results = program.call_each(ENTRY, &rows, &self.ctx.cancel).map_err(|(_, error)| failed(error))?;
             for result in results {
-                builder.push(decode(&result, &expr.ty, &self.ctx.eval).map_err(|error| error.at(expr.pos))?);
+                builder.push(decode(&result, &expr.ty, &self.ctx.eval)?);
             }
             self.step(end - start)?;
             start = end;
@@ -100,10 +98,9 @@ fn encode(value: &Value, ty: &Type, ctx: &EvalContext) -> Js {
         (Value::String(text), _) => Js::String(text.to_string()),
         (Value::Bytes(bytes), _) => Js::String(BASE64.encode(bytes)),
         (Value::Date(days), _) => Js::Date { millis: f64::from(*days) * 86_400_000.0, micros: None },
-        (Value::Timestamp(micros), _) => Js::Date {
-            millis: micros.div_euclid(1000) as f64,
-            micros: Some(micros.rem_euclid(1000) as f64),
-        },
+        (Value::Timestamp(micros), _) => {
+            Js::Date { millis: micros.div_euclid(1000) as f64, micros: Some(micros.rem_euclid(1000) as f64) }
+        }
         (Value::Json(json), _) => encode_json(json),
         (Value::Array(items), Type::Array(element)) => {
             Js::Array(items.iter().map(|item| encode(item, element, ctx)).collect())
@@ -147,9 +144,7 @@ fn encode_json(json: &Json) -> Js {
 
 /// A result as a value of `ty`; undefined and null are NULL.
 fn decode(js: &Js, ty: &Type, ctx: &EvalContext) -> Result<Value> {
-    let refused = || {
-        SqlError::evaluation(format!("Failed to coerce output value {} to type {ty}", printed(js)))
-    };
+    let refused = || SqlError::evaluation(format!("Failed to coerce output value {} to type {ty}", printed(js)));
     let read = |text: &str| cast::cast(&Value::string(text), &Type::String, ty, ctx).map_err(|_| refused());
     Ok(match (js, ty) {
         (Js::Undefined | Js::Null, Type::Json) if *js == Js::Null => Value::Json(Arc::new(Json::Null)),
@@ -169,9 +164,7 @@ fn decode(js: &Js, ty: &Type, ctx: &EvalContext) -> Result<Value> {
             cast::cast(&Value::Float64(*value), &Type::Float64, ty, ctx).map_err(|_| refused())?
         }
         (Js::BigInt(digits), Type::Int64 | Type::Numeric | Type::BigNumeric | Type::Float64) => read(digits)?,
-        (Js::String(text), Type::Bytes) => {
-            BASE64.decode(text.as_bytes()).map(Value::bytes).map_err(|_| refused())?
-        }
+        (Js::String(text), Type::Bytes) => BASE64.decode(text.as_bytes()).map(Value::bytes).map_err(|_| refused())?,
         (Js::String(text), Type::String) => Value::string(text),
         (Js::String(_), Type::Array(_) | Type::Struct(_) | Type::Bool) => return Err(refused()),
         (Js::String(text), _) => read(text)?,
@@ -220,9 +213,9 @@ fn decode_json(js: &Js) -> Option<Json> {
             _ => Json::Null,
         },
         Js::Array(items) => Json::Array(items.iter().map(|item| decode_json(item).unwrap_or(Json::Null)).collect()),
-        Js::Object(fields) => Json::Object(
-            fields.iter().filter_map(|(name, value)| Some((name.clone(), decode_json(value)?))).collect(),
-        ),
+        Js::Object(fields) => {
+            Json::Object(fields.iter().filter_map(|(name, value)| Some((name.clone(), decode_json(value)?))).collect())
+        }
     })
 }
 
