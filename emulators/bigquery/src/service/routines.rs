@@ -187,6 +187,7 @@ fn read(path: &TablePath, body: &Value) -> ApiResult<(Routine, Map<String, Value
         ("SCALAR_FUNCTION", "SQL") => RoutineKind::Scalar,
         ("SCALAR_FUNCTION", "JAVASCRIPT") => RoutineKind::JavaScript,
         ("AGGREGATE_FUNCTION", "SQL") => RoutineKind::Aggregate,
+        ("AGGREGATE_FUNCTION", "JAVASCRIPT") => RoutineKind::JavaScriptAggregate,
         ("TABLE_VALUED_FUNCTION", "SQL") => RoutineKind::TableFunction,
         ("PROCEDURE", "SQL") => RoutineKind::Procedure,
         ("SCALAR_FUNCTION" | "AGGREGATE_FUNCTION" | "TABLE_VALUED_FUNCTION" | "PROCEDURE", _) => {
@@ -201,14 +202,14 @@ fn read(path: &TablePath, body: &Value) -> ApiResult<(Routine, Map<String, Value
         RoutineKind::Scalar | RoutineKind::Aggregate => drop(parser::parse_expression(definition).map_err(invalid)?),
         RoutineKind::TableFunction => drop(parser::parse_query(definition).map_err(invalid)?),
         RoutineKind::Procedure => drop(parser::parse(definition).map_err(invalid)?),
-        RoutineKind::JavaScript => {}
+        RoutineKind::JavaScript | RoutineKind::JavaScriptAggregate => {}
     }
     let mut arguments = Vec::new();
     for argument in body.get("arguments").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
         arguments.push(read_argument(argument)?);
     }
     let returns = body.get("returnType").filter(|ty| ty.is_object()).map(|ty| standard_type(ty, 0)).transpose()?;
-    if kind == RoutineKind::JavaScript && returns.is_none() {
+    if matches!(kind, RoutineKind::JavaScript | RoutineKind::JavaScriptAggregate) && returns.is_none() {
         return Err(ApiError::required("returnType"));
     }
     let mut fields: Map<String, Value> = body.as_object().cloned().unwrap_or_default();
@@ -218,7 +219,7 @@ fn read(path: &TablePath, body: &Value) -> ApiResult<(Routine, Map<String, Value
         fields.insert("returnType".into(), data_type(returns));
     }
     let name = vec![path.project.clone(), path.dataset.clone(), path.table.clone()];
-    Ok((Routine { name, arguments, kind, returns, body: definition.to_owned() }, fields))
+    Ok((Routine { name, arguments, kind, returns, body: definition.to_owned(), javascript: Arc::default() }, fields))
 }
 
 fn read_argument(argument: &Value) -> ApiResult<RoutineArgument> {
