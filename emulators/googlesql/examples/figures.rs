@@ -191,7 +191,7 @@ fn main() {
         ("amount", Type::Float64),
         ("price", Type::Numeric),
         ("day", Type::Date),
-        ("at", Type::Timestamp),
+        ("moment", Type::Timestamp),
         ("flag", Type::Bool),
         ("n", Type::Int64),
         ("note", Type::String),
@@ -231,7 +231,7 @@ fn main() {
     });
 
     tables.time("select 1", &wanted, "SELECT 1");
-    let all = "COUNT(*), SUM(amount), AVG(price), MIN(day), MAX(at), COUNTIF(flag), SUM(n), MAX(note)";
+    let all = "COUNT(*), SUM(amount), AVG(price), MIN(day), MAX(moment), COUNTIF(flag), SUM(n), MAX(note)";
     tables.time("group by 100 strings", &wanted, &format!("SELECT few, {all} FROM wide GROUP BY few"));
     tables.time("group by 10k ints", &wanted, &format!("SELECT n, {all} FROM wide GROUP BY n"));
     tables.time("group by two keys", &wanted, "SELECT few, day, SUM(amount), COUNT(*) FROM wide GROUP BY few, day");
@@ -246,7 +246,7 @@ fn main() {
     tables.time(
         "row_number per key",
         &wanted,
-        "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (PARTITION BY n ORDER BY at DESC) AS r FROM wide) WHERE r = 1",
+        "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (PARTITION BY n ORDER BY moment DESC) AS r FROM wide) WHERE r = 1",
     );
     tables.time(
         "filter and regexp",
@@ -270,7 +270,7 @@ fn main() {
     tables.cancel(
         "cancel: recursion",
         &wanted,
-        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 100000000) SELECT MAX(n) FROM r",
+        "WITH RECURSIVE r AS (SELECT n, id FROM wide UNION ALL SELECT n + 1, id FROM r WHERE n < 100000000) SELECT MAX(n) FROM r",
     );
     tables.cancel(
         "cancel: correlated",
@@ -284,7 +284,7 @@ fn main() {
         "SELECT SUM(LENGTH(REGEXP_REPLACE(REPEAT(many, 2000), r'(k|e|y|[0-9])*z', 'x'))) FROM wide",
     );
     tables.cancel("cancel: window", &wanted, "SELECT SUM(s) FROM (SELECT MAX(amount) OVER (ORDER BY id ROWS BETWEEN 5000 PRECEDING AND 5000 FOLLOWING) AS s FROM wide)");
-    tables.cancel("cancel: sort", &wanted, "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY a.note, b.many) AS r FROM wide AS a JOIN small AS b ON a.n < b.k)");
+    tables.cancel("cancel: sort", &wanted, "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY a.note, b.name) AS r FROM wide AS a JOIN small AS b ON a.n < b.k)");
     tables.cancel("cancel: one long array", &wanted, "SELECT ARRAY_LENGTH(ARRAY(SELECT SUM(y) FROM UNNEST(GENERATE_ARRAY(1, x)) AS y)) FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS x");
     tables.cancel(
         "cancel: distinct",

@@ -9,6 +9,7 @@ use crate::exec::context::Run;
 use crate::exec::frame::{Env, Frame};
 use crate::exec::keys::{Buckets, Grouper};
 use crate::exec::order::SortRows;
+use crate::exec::totals::Totals;
 use crate::functions::{Accumulator, Call};
 use crate::plan::{AggregateCall, Extreme};
 use crate::types::Type;
@@ -42,6 +43,7 @@ pub(super) enum State<'p> {
         seen: Vec<bool>,
         max: bool,
     },
+    Totals(Totals),
     Stream(Stream<'p>),
     /// DISTINCT alone: a row goes on if its group has not seen its arguments yet.
     Distinct {
@@ -156,7 +158,7 @@ impl<'p> State<'p> {
                 let max = call.function.name == "max";
                 State::Extreme { ty, best: Vec::new(), seen: Vec::new(), max }
             }
-            _ => State::Stream(Stream::new(call)),
+            _ => Totals::new(call).map_or_else(|| State::Stream(Stream::new(call)), State::Totals),
         }
     }
 
@@ -213,6 +215,11 @@ impl<'p> State<'p> {
                     }
                 });
             }
+            State::Totals(totals) => {
+                if let Some(column) = rows.args.first() {
+                    totals.add(ids, groups, column);
+                }
+            }
             State::Stream(stream) => stream.add(run, ids, groups, &rows.args)?,
             State::Distinct { seen, inner } => {
                 let mut columns =
@@ -241,6 +248,7 @@ impl<'p> State<'p> {
             State::Count(counts) | State::CountIf(counts) => counts.capacity() * 8,
             State::SumInt { sums, .. } => sums.capacity() * 17,
             State::Extreme { best, .. } => best.capacity() * 9,
+            State::Totals(totals) => totals.memory(),
             State::Stream(stream) => stream.accumulators.capacity() * 96 + stream.kept,
             State::Distinct { seen, inner } => seen.memory() + inner.memory(),
             State::Buffer(buffer) => buffer.memory,
@@ -277,6 +285,7 @@ impl<'p> State<'p> {
                 }
                 Ok(out.finish())
             }
+            State::Totals(totals) => totals.finish(groups),
             State::Stream(stream) => stream.finish(run, groups),
             State::Distinct { inner, .. } => inner.finish(run, groups),
             State::Buffer(buffer) => buffer.finish(run, groups),

@@ -9,6 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::exec::column::{Column, NO_ROW};
+use crate::exec::text_map::TextMap;
 use crate::types::Type;
 use crate::value::Value;
 use crate::value::compare::{GroupKey, group_key};
@@ -92,7 +93,7 @@ type KnownDictionary = (Arc<Vec<Arc<str>>>, Vec<u32>);
 enum CodeMap {
     Int(FastMap<i64, u32>),
     Numeric(FastMap<i128, u32>),
-    Text(FastMap<Box<str>, u32>),
+    Text(TextMap),
     None,
 }
 
@@ -115,7 +116,7 @@ impl Coder {
                 CodeMap::Int(FastMap::default())
             }
             Type::Numeric => CodeMap::Numeric(FastMap::default()),
-            Type::String => CodeMap::Text(FastMap::default()),
+            Type::String => CodeMap::Text(TextMap::default()),
             _ => CodeMap::None,
         };
         Coder { map, others: FastMap::default(), next: NULL_CODE + 1, dictionary: None }
@@ -138,15 +139,12 @@ impl Coder {
     #[inline]
     fn text(&mut self, text: &str, insert: bool) -> u32 {
         let CodeMap::Text(map) = &mut self.map else { return NO_ROW };
-        match map.get(text) {
-            Some(code) => *code,
-            None if insert => {
-                map.insert(Box::from(text), self.next);
-                self.next += 1;
-                self.next - 1
-            }
-            None => NO_ROW,
+        if !insert {
+            return map.get(text).unwrap_or(NO_ROW);
         }
+        let (code, new) = map.number(text, self.next);
+        self.next += u32::from(new);
+        code
     }
 
     fn value(&mut self, value: &Value, insert: bool) -> u32 {
@@ -246,7 +244,7 @@ impl Coder {
             + match &self.map {
                 CodeMap::Int(map) => map.capacity() * 17,
                 CodeMap::Numeric(map) => map.capacity() * 33,
-                CodeMap::Text(map) => map.capacity() * 25 + map.len() * 24,
+                CodeMap::Text(map) => map.memory(),
                 CodeMap::None => 0,
             }
     }

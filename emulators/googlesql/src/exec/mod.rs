@@ -21,6 +21,8 @@ mod sql_tests;
 mod subquery;
 #[cfg(test)]
 mod tests;
+mod text_map;
+mod totals;
 
 pub use context::{DEFAULT_MEMORY_LIMIT, ExecContext};
 pub use javascript::JavaScript;

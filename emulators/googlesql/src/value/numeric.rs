@@ -442,6 +442,11 @@ pub struct DecimalSum {
 }
 
 impl DecimalSum {
+    /// `low` plus `carry` times 2^128.
+    pub fn from_parts(low: i128, carry: i64) -> DecimalSum {
+        DecimalSum { total: wide(low) + (carry.as_::<I512>() << 128) }
+    }
+
     pub fn add_numeric(&mut self, value: Numeric) {
         self.total += wide(value.0);
     }

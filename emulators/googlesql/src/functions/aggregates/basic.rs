@@ -134,17 +134,65 @@ impl Accumulator for CountIf {
     }
 }
 
-/// Exact totals of every number type; FLOAT64 with a running compensation for what rounding lost.
-#[derive(Default)]
-pub(crate) struct Total {
-    pub count: i64,
-    int: i128,
+/// A sum and a mean of FLOAT64, with a running compensation for what rounding lost.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FloatTotal {
+    count: i64,
     float: f64,
     lost: f64,
     /// The same sum with its addends made small, for when the other overflows on its way to a sum that does not.
     small: f64,
     /// An addend was infinite or NaN, so an infinite sum is no overflow.
     special: bool,
+    /// Kept beside the sum for when that overflows.
+    mean: f64,
+}
+
+impl FloatTotal {
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        self.count += 1;
+        self.special |= !value.is_finite();
+        let sum = self.float + value;
+        self.lost +=
+            if self.float.abs() >= value.abs() { (self.float - sum) + value } else { (value - sum) + self.float };
+        self.float = sum;
+        self.small += value * SMALL;
+        let count = self.count as f64;
+        self.mean += value / count - self.mean / count;
+    }
+
+    fn total(&self) -> f64 {
+        if self.special || self.float.is_finite() && self.lost.is_finite() {
+            return if self.lost.is_finite() { self.float + self.lost } else { self.float };
+        }
+        self.small / SMALL
+    }
+
+    /// `None` of nothing.
+    pub fn sum(&self) -> Result<Option<f64>> {
+        let sum = self.total();
+        match self.count {
+            0 => Ok(None),
+            _ if sum.is_finite() || self.special => Ok(Some(sum)),
+            _ => Err(SqlError::evaluation("Error in SUM aggregation: double overflow")),
+        }
+    }
+
+    /// `None` of nothing.
+    pub fn average(&self) -> Option<f64> {
+        let sum = self.total();
+        let mean = if sum.is_finite() || self.special { sum / self.count as f64 } else { self.mean };
+        (self.count > 0).then_some(mean)
+    }
+}
+
+/// Exact totals of every number type; FLOAT64 with a running compensation for what rounding lost.
+#[derive(Default)]
+pub(crate) struct Total {
+    pub count: i64,
+    int: i128,
+    float: FloatTotal,
     decimal: DecimalSum,
     interval: (i128, i128, i128),
 }
@@ -154,17 +202,7 @@ impl Total {
         self.count += 1;
         match value {
             Value::Int64(value) => self.int += i128::from(*value),
-            Value::Float64(value) => {
-                self.special |= !value.is_finite();
-                let sum = self.float + value;
-                self.lost += if self.float.abs() >= value.abs() {
-                    (self.float - sum) + value
-                } else {
-                    (value - sum) + self.float
-                };
-                self.float = sum;
-                self.small += value * SMALL;
-            }
+            Value::Float64(value) => self.float.add(*value),
             Value::Numeric(value) => self.decimal.add_numeric(*value),
             Value::BigNumeric(value) => self.decimal.add_big(value),
             Value::Interval(value) => {
@@ -174,13 +212,6 @@ impl Total {
             }
             _ => {}
         }
-    }
-
-    fn float_sum(&self) -> f64 {
-        if self.special || self.float.is_finite() && self.lost.is_finite() {
-            return if self.lost.is_finite() { self.float + self.lost } else { self.float };
-        }
-        self.small / SMALL
     }
 }
 
@@ -214,14 +245,7 @@ impl Accumulator for Sum {
             Some(Value::Int64(_)) => i64::try_from(total.int)
                 .map(Value::Int64)
                 .map_err(|_| SqlError::evaluation("Error in SUM aggregation: integer overflow")),
-            Some(Value::Float64(_)) => {
-                let sum = total.float_sum();
-                if sum.is_finite() || total.special {
-                    Ok(Value::Float64(sum))
-                } else {
-                    Err(SqlError::evaluation("Error in SUM aggregation: double overflow"))
-                }
-            }
+            Some(Value::Float64(_)) => Ok(total.float.sum()?.map_or(Value::Null, Value::Float64)),
             Some(Value::Numeric(_)) => {
                 total.decimal.numeric().map(Value::Numeric).ok_or_else(|| SqlError::evaluation("numeric overflow: SUM"))
             }
@@ -243,18 +267,12 @@ impl Accumulator for Sum {
 struct Average {
     total: Total,
     kind: Option<Value>,
-    /// Kept beside the sum for when that overflows.
-    mean: f64,
 }
 
 impl Accumulator for Average {
     fn add(&mut self, args: &[Value]) -> Result<()> {
         let value = any(args, 0);
         self.total.add(value);
-        if let Value::Float64(value) = value {
-            let count = self.total.count as f64;
-            self.mean += value / count - self.mean / count;
-        }
         if self.kind.is_none() {
             self.kind = Some(value.clone());
         }
@@ -266,11 +284,7 @@ impl Accumulator for Average {
         match self.kind {
             None => Ok(Value::Null),
             Some(Value::Int64(_)) => Ok(Value::Float64(total.int as f64 / total.count as f64)),
-            Some(Value::Float64(_)) => {
-                let sum = total.float_sum();
-                let mean = if sum.is_finite() || total.special { sum / total.count as f64 } else { self.mean };
-                Ok(Value::Float64(mean))
-            }
+            Some(Value::Float64(_)) => Ok(total.float.average().map_or(Value::Null, Value::Float64)),
             Some(Value::Numeric(_)) => total
                 .decimal
                 .numeric_average(total.count)

@@ -7,6 +7,8 @@ mod kll;
 mod sketch;
 mod stats;
 
+pub(crate) use basic::FloatTotal;
+
 use crate::functions::{AggregateFunction, ScalarFunction};
 
 /// The rooms' aggregate tables.

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder, bytes};
 
@@ -76,19 +77,21 @@ struct Span {
 
 thread_local! {
     /// Compiled patterns: a query uses few and each for many rows.
-    static TEXTS: RefCell<HashMap<String, Regex>> = RefCell::default();
-    static BYTES: RefCell<HashMap<Vec<u8>, bytes::Regex>> = RefCell::default();
+    static TEXTS: RefCell<HashMap<String, Arc<Regex>>> = RefCell::default();
+    static BYTES: RefCell<HashMap<Vec<u8>, Arc<bytes::Regex>>> = RefCell::default();
 }
 
 const CACHED: usize = 64;
 
-pub(crate) fn text_regex(pattern: &str) -> Result<Regex> {
+pub(crate) fn text_regex(pattern: &str) -> Result<Arc<Regex>> {
     TEXTS.with_borrow_mut(|cache| {
         if let Some(regex) = cache.get(pattern) {
             return Ok(regex.clone());
         }
         let regex =
             RegexBuilder::new(&from_re2(pattern)).octal(true).build().map_err(|error| bad_pattern(pattern, &error))?;
+        // Shared and not cloned: a clone has no scratch space yet and would make it anew for each row.
+        let regex = Arc::new(regex);
         if cache.len() >= CACHED {
             cache.clear();
         }
@@ -97,7 +100,7 @@ pub(crate) fn text_regex(pattern: &str) -> Result<Regex> {
     })
 }
 
-fn bytes_regex(args: &[Value]) -> Result<bytes::Regex> {
+fn bytes_regex(args: &[Value]) -> Result<Arc<bytes::Regex>> {
     let pattern = crate::functions::args::bytes(args, 1)?;
     BYTES.with_borrow_mut(|cache| {
         if let Some(regex) = cache.get(pattern) {
@@ -112,6 +115,7 @@ fn bytes_regex(args: &[Value]) -> Result<bytes::Regex> {
             .octal(true)
             .build()
             .map_err(|error| bad_pattern(&text, &error))?;
+        let regex = Arc::new(regex);
         if cache.len() >= CACHED {
             cache.clear();
         }
