@@ -2,133 +2,44 @@
 //!
 //! With words as arguments only the figures whose names contain one of them.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+#[path = "../tests/support/tables.rs"]
+mod tables;
+
 use std::time::{Duration, Instant};
 
-use scrimmage_googlesql::catalog::{
-    Catalog, ColumnDef, Mode, Outcome, Parameters, Relation, Routine, ScanRequest, Schema, Table, TablePath,
-};
-use scrimmage_googlesql::exec::column::{Batch, Column};
-use scrimmage_googlesql::exec::{ExecContext, execute};
-use scrimmage_googlesql::functions::{Draws, EvalContext};
-use scrimmage_googlesql::plan::AnalyzerContext;
-use scrimmage_googlesql::{ErrorKind, Result, SqlError, Type, TypeParams, Value, analyzer, parser};
+use scrimmage_googlesql::catalog::Outcome;
+use scrimmage_googlesql::exec::ExecContext;
+use scrimmage_googlesql::{ErrorKind, Result, Type, Value};
+
+use tables::Tables;
 
 const ROWS: usize = 1_000_000;
-const BATCH: usize = 8192;
 
-struct Memory {
-    path: TablePath,
-    schema: Schema,
-    batches: Vec<Batch>,
+fn run(tables: &Tables, sql: &str, change: impl FnOnce(&mut ExecContext)) -> (Duration, Result<usize>) {
+    let mut context = ExecContext::new(tables::eval());
+    change(&mut context);
+    let start = Instant::now();
+    let result = tables.run(sql, &context).map(|outcome| match outcome {
+        Outcome::Query(result) => result.batches.iter().map(|batch| batch.len).sum(),
+        Outcome::Dml(change) => (change.stats.inserted + change.stats.updated + change.stats.deleted) as usize,
+        Outcome::Ddl(_) => 0,
+    });
+    (start.elapsed(), result)
 }
 
-impl Table for Memory {
-    fn path(&self) -> &TablePath {
-        &self.path
-    }
-    fn schema(&self) -> &Schema {
-        &self.schema
-    }
-    fn pseudo_columns(&self) -> &[ColumnDef] {
-        &[]
-    }
-    fn row_count(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.len as u64).sum()
-    }
-    fn scan(&self, request: &ScanRequest) -> Result<Vec<Batch>> {
-        let mut first = 0;
-        let batches = self.batches.iter().map(|batch| {
-            let mut columns: Vec<Arc<Column>> =
-                request.columns.iter().filter_map(|at| batch.columns.get(*at).cloned()).collect();
-            if request.row_ids {
-                let ids = (first..first + batch.len as i64).map(Value::Int64);
-                columns.push(Arc::new(Column::from_values(&Type::Int64, ids)));
-            }
-            first += batch.len as i64;
-            Batch::new(columns, batch.len)
-        });
-        Ok(batches.collect())
-    }
+/// What to measure: figures whose names contain one of the words, or all.
+struct Measure<'t> {
+    tables: &'t Tables,
+    wanted: Vec<String>,
 }
 
-#[derive(Default)]
-struct Tables(HashMap<String, Arc<dyn Table>>);
-
-impl Catalog for Tables {
-    fn relation(&self, name: &[String], _: Option<i64>) -> Result<Relation> {
-        let found = name.last().and_then(|name| self.0.get(name));
-        found.cloned().map(Relation::Table).ok_or_else(|| SqlError::not_found(name.join(".")))
-    }
-    fn wildcard(&self, name: &[String], _: Option<i64>) -> Result<Arc<dyn Table>> {
-        Err(SqlError::not_found(name.join(".")))
-    }
-    fn routine(&self, _: &[String]) -> Option<Arc<Routine>> {
-        None
-    }
-    fn resolve(&self, name: &[String]) -> Result<TablePath> {
-        Ok(path(name.last().map_or("", String::as_str)))
-    }
-}
-
-fn path(table: &str) -> TablePath {
-    TablePath { project: "p".into(), dataset: "d".into(), table: table.into() }
-}
-
-impl Tables {
-    fn add(&mut self, name: &str, columns: &[(&str, Type)], rows: usize, value: impl Fn(usize, usize) -> Value) {
-        let types: Vec<Type> = columns.iter().map(|(_, ty)| ty.clone()).collect();
-        let definition = |name: &str, ty: &Type| ColumnDef {
-            name: name.into(),
-            ty: ty.clone(),
-            params: TypeParams::default(),
-            mode: Mode::Nullable,
-            description: None,
-            default: None,
-            rounding_mode: None,
-            fields: Vec::new(),
-        };
-        let batches = (0..rows).step_by(BATCH).map(|from| {
-            let rows = (from..(from + BATCH).min(rows)).map(|row| (0..types.len()).map(|at| value(row, at)).collect());
-            Batch::from_rows(&types, rows)
-        });
-        let table = Memory {
-            path: path(name),
-            batches: batches.collect(),
-            schema: Schema { columns: columns.iter().map(|(name, ty)| definition(name, ty)).collect() },
-        };
-        self.0.insert(name.into(), Arc::new(table));
+impl Measure<'_> {
+    fn skips(&self, name: &str) -> bool {
+        !self.wanted.is_empty() && !self.wanted.iter().any(|word| name.contains(word.as_str()))
     }
 
-    fn run(&self, sql: &str, change: impl FnOnce(&mut ExecContext)) -> (Duration, Result<usize>) {
-        let eval = EvalContext {
-            now: 1_700_000_000_000_000,
-            time_zone: "UTC".into(),
-            draws: Draws::default(),
-            session_user: "somebody@example.com".into(),
-            project: "p".into(),
-        };
-        let mut context = ExecContext::new(eval.clone());
-        change(&mut context);
-        let start = Instant::now();
-        let run = || {
-            let (parameters, variables) = (Parameters::default(), HashMap::new());
-            let analyzer =
-                AnalyzerContext { catalog: self, parameters: &parameters, variables: &variables, eval: &eval };
-            let plan = analyzer::analyze(&parser::parse_statement(sql)?, &analyzer)?;
-            Ok(match execute(&plan, &context)? {
-                Outcome::Query(result) => result.batches.iter().map(|batch| batch.len).sum(),
-                Outcome::Dml(change) => (change.stats.inserted + change.stats.updated + change.stats.deleted) as usize,
-                Outcome::Ddl(_) => 0,
-            })
-        };
-        let result = run();
-        (start.elapsed(), result)
-    }
-
-    fn time(&self, name: &str, wanted: &[String], sql: &str) {
-        if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word.as_str())) {
+    fn time(&self, name: &str, sql: &str) {
+        if self.skips(name) {
             return;
         }
         let before = resident("VmRSS");
@@ -136,7 +47,7 @@ impl Tables {
         let mut best = Duration::MAX;
         let mut said = String::new();
         for _ in 0..3 {
-            let (took, result) = self.run(sql, |context| context.memory_limit = 4 << 30);
+            let (took, result) = run(self.tables, sql, |context| context.memory_limit = 4 << 30);
             best = best.min(took);
             said = result.map_or_else(|error| error.to_string(), |rows| format!("{rows} rows"));
         }
@@ -145,12 +56,12 @@ impl Tables {
     }
 
     /// How long a statement runs on once somebody cancelled it.
-    fn cancel(&self, name: &str, wanted: &[String], sql: &str) {
-        if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word.as_str())) {
+    fn cancel(&self, name: &str, sql: &str) {
+        if self.skips(name) {
             return;
         }
         let wait = Duration::from_millis(150);
-        let (took, result) = self.run(sql, |context| {
+        let (took, result) = run(self.tables, sql, |context| {
             let cancel = context.cancel.clone();
             std::thread::spawn(move || {
                 std::thread::sleep(wait);
@@ -181,7 +92,6 @@ fn reset_peak() {
 }
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut tables = Tables::default();
     let before = resident("VmRSS");
     let columns = [
@@ -230,33 +140,28 @@ fn main() {
         _ => Value::Int64(0),
     });
 
-    tables.time("select 1", &wanted, "SELECT 1");
+    let measure = Measure { tables: &tables, wanted: std::env::args().skip(1).collect() };
+    measure.time("select 1", "SELECT 1");
     let all = "COUNT(*), SUM(amount), AVG(price), MIN(day), MAX(moment), COUNTIF(flag), SUM(n), MAX(note)";
-    tables.time("group by 100 strings", &wanted, &format!("SELECT few, {all} FROM wide GROUP BY few"));
-    tables.time("group by 10k ints", &wanted, &format!("SELECT n, {all} FROM wide GROUP BY n"));
-    tables.time("group by two keys", &wanted, "SELECT few, day, SUM(amount), COUNT(*) FROM wide GROUP BY few, day");
-    tables.time("group by 1M strings", &wanted, "SELECT many, COUNT(*), SUM(amount) FROM wide GROUP BY many");
-    tables.time("count distinct 1M strings", &wanted, "SELECT COUNT(DISTINCT many) FROM wide");
-    tables.time("distinct strings per group", &wanted, "SELECT few, COUNT(DISTINCT note) FROM wide GROUP BY few");
-    tables.time("join 1M x 10k", &wanted, "SELECT COUNT(*), SUM(w.amount) FROM wide AS w JOIN small AS s ON w.n = s.k");
-    tables.time("join 1M x 10k, rows out", &wanted, "SELECT w.id, s.name FROM wide AS w JOIN small AS s ON w.n = s.k");
-    tables.time("join 1M x 1M strings", &wanted, "SELECT COUNT(*) FROM wide AS a JOIN wide AS b ON a.many = b.many");
-    tables.time("order by a string", &wanted, "SELECT id FROM wide ORDER BY many LIMIT 10");
-    tables.time("sort all", &wanted, "SELECT id FROM wide ORDER BY amount, id DESC");
-    tables.time(
+    measure.time("group by 100 strings", &format!("SELECT few, {all} FROM wide GROUP BY few"));
+    measure.time("group by 10k ints", &format!("SELECT n, {all} FROM wide GROUP BY n"));
+    measure.time("group by two keys", "SELECT few, day, SUM(amount), COUNT(*) FROM wide GROUP BY few, day");
+    measure.time("group by 1M strings", "SELECT many, COUNT(*), SUM(amount) FROM wide GROUP BY many");
+    measure.time("count distinct 1M strings", "SELECT COUNT(DISTINCT many) FROM wide");
+    measure.time("distinct strings per group", "SELECT few, COUNT(DISTINCT note) FROM wide GROUP BY few");
+    measure.time("join 1M x 10k", "SELECT COUNT(*), SUM(w.amount) FROM wide AS w JOIN small AS s ON w.n = s.k");
+    measure.time("join 1M x 10k, rows out", "SELECT w.id, s.name FROM wide AS w JOIN small AS s ON w.n = s.k");
+    measure.time("join 1M x 1M strings", "SELECT COUNT(*) FROM wide AS a JOIN wide AS b ON a.many = b.many");
+    measure.time("order by a string", "SELECT id FROM wide ORDER BY many LIMIT 10");
+    measure.time("sort all", "SELECT id FROM wide ORDER BY amount, id DESC");
+    measure.time(
         "row_number per key",
-        &wanted,
         "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (PARTITION BY n ORDER BY moment DESC) AS r FROM wide) WHERE r = 1",
     );
-    tables.time(
-        "filter and regexp",
-        &wanted,
-        "SELECT COUNTIF(REGEXP_CONTAINS(many, r'9+7$')) FROM wide WHERE n < 9000",
-    );
+    measure.time("filter and regexp", "SELECT COUNTIF(REGEXP_CONTAINS(many, r'9+7$')) FROM wide WHERE n < 9000");
     let union: Vec<String> = staging.iter().map(|name| format!("SELECT * FROM {name}")).collect();
-    tables.time(
+    measure.time(
         "merge 823 staging tables",
-        &wanted,
         &format!(
             "MERGE target AS t USING (SELECT * EXCEPT (r) FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY \
              version DESC) AS r FROM ({})) WHERE r = 1) AS s ON t.id = s.id WHEN MATCHED THEN UPDATE SET points = \
@@ -265,30 +170,26 @@ fn main() {
         ),
     );
 
-    tables.cancel("cancel: cross join", &wanted, "SELECT COUNT(*) FROM wide AS a, wide AS b WHERE a.n + b.n = -1");
-    tables.cancel("cancel: skewed join", &wanted, "SELECT COUNT(*) FROM wide AS a JOIN wide AS b ON a.few = b.few");
-    tables.cancel(
+    measure.cancel("cancel: cross join", "SELECT COUNT(*) FROM wide AS a, wide AS b WHERE a.n + b.n = -1");
+    measure.cancel("cancel: skewed join", "SELECT COUNT(*) FROM wide AS a JOIN wide AS b ON a.few = b.few");
+    measure.cancel(
         "cancel: recursion",
-        &wanted,
         "WITH RECURSIVE r AS (SELECT n, id FROM wide UNION ALL SELECT n + 1, id FROM r WHERE n < 100000000) SELECT MAX(n) FROM r",
     );
-    tables.cancel(
+    measure.cancel(
         "cancel: correlated",
-        &wanted,
         "SELECT COUNT(*) FROM wide AS a WHERE (SELECT COUNT(*) FROM wide AS b WHERE b.n < a.n) = -1",
     );
-    tables.cancel("cancel: generate_array", &wanted, "SELECT SUM(x) FROM wide, UNNEST(GENERATE_ARRAY(1, 100000)) AS x");
-    tables.cancel(
+    measure.cancel("cancel: generate_array", "SELECT SUM(x) FROM wide, UNNEST(GENERATE_ARRAY(1, 100000)) AS x");
+    measure.cancel(
         "cancel: regexp",
-        &wanted,
         "SELECT SUM(LENGTH(REGEXP_REPLACE(REPEAT(many, 2000), r'(k|e|y|[0-9])*z', 'x'))) FROM wide",
     );
-    tables.cancel("cancel: window", &wanted, "SELECT SUM(s) FROM (SELECT MAX(amount) OVER (ORDER BY id ROWS BETWEEN 5000 PRECEDING AND 5000 FOLLOWING) AS s FROM wide)");
-    tables.cancel("cancel: sort", &wanted, "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY a.note, b.name) AS r FROM wide AS a JOIN small AS b ON a.n < b.k)");
-    tables.cancel("cancel: one long array", &wanted, "SELECT ARRAY_LENGTH(ARRAY(SELECT SUM(y) FROM UNNEST(GENERATE_ARRAY(1, x)) AS y)) FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS x");
-    tables.cancel(
+    measure.cancel("cancel: window", "SELECT SUM(s) FROM (SELECT MAX(amount) OVER (ORDER BY id ROWS BETWEEN 5000 PRECEDING AND 5000 FOLLOWING) AS s FROM wide)");
+    measure.cancel("cancel: sort", "SELECT COUNT(*) FROM (SELECT ROW_NUMBER() OVER (ORDER BY a.note, b.name) AS r FROM wide AS a JOIN small AS b ON a.n < b.k)");
+    measure.cancel("cancel: one long array", "SELECT ARRAY_LENGTH(ARRAY(SELECT SUM(y) FROM UNNEST(GENERATE_ARRAY(1, x)) AS y)) FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS x");
+    measure.cancel(
         "cancel: distinct",
-        &wanted,
         "SELECT COUNT(DISTINCT CONCAT(a.many, b.name)) FROM wide AS a CROSS JOIN small AS b",
     );
 }

@@ -90,9 +90,14 @@ impl<'p> Run<'p> {
         Ok(())
     }
 
-    /// Takes `bytes` for as long as the result lives.
+    /// Takes `bytes` for as long as the result lives, for what no message names.
     pub fn hold(&self, bytes: usize) -> Result<Held<'_>> {
-        let mut held = Held { memory: &self.memory, limit: self.ctx.memory_limit, bytes: 0 };
+        self.hold_for(OTHER, bytes)
+    }
+
+    /// As [`Run::hold`]; `consumer` is what production calls those operations in its message.
+    pub fn hold_for(&self, consumer: &'static str, bytes: usize) -> Result<Held<'_>> {
+        let mut held = Held { memory: &self.memory, limit: self.ctx.memory_limit, bytes: 0, consumer };
         held.grow(bytes)?;
         Ok(held)
     }
@@ -100,7 +105,7 @@ impl<'p> Run<'p> {
     /// Whether a row-by-row loop that has come to `row` should stop.
     #[inline]
     pub fn tick(&self, row: usize) -> Result<()> {
-        if row % 4096 == 4095 { self.step(0) } else { Ok(()) }
+        if row % 1024 == 1023 { self.step(0) } else { Ok(()) }
     }
 }
 
@@ -109,17 +114,26 @@ pub(crate) struct Held<'m> {
     memory: &'m Cell<usize>,
     limit: usize,
     bytes: usize,
+    consumer: &'static str,
 }
 
 impl Held<'_> {
     pub fn grow(&mut self, bytes: usize) -> Result<()> {
         let total = self.memory.get().saturating_add(bytes);
         if total > self.limit {
-            return Err(out_of_memory());
+            return Err(out_of_memory(total, self.limit, self.consumer, self.bytes.saturating_add(bytes)));
         }
         self.memory.set(total);
         self.bytes += bytes;
         Ok(())
+    }
+
+    /// Gives back what is above `bytes`.
+    pub fn at_most(&mut self, bytes: usize) {
+        if let Some(back) = self.bytes.checked_sub(bytes) {
+            self.memory.set(self.memory.get().saturating_sub(back));
+            self.bytes = bytes;
+        }
     }
 
     /// Holds the memory until the statement ends.
@@ -143,8 +157,28 @@ pub(crate) fn cancelled() -> SqlError {
     SqlError::cancelled("Job execution was cancelled: User requested cancellation")
 }
 
-pub(crate) fn out_of_memory() -> SqlError {
-    SqlError::resources(
-        "Resources exceeded during query execution: The query could not be executed in the allotted memory.",
-    )
+/// Names of consumers, as production's message has them.
+pub(crate) const AGGREGATES: &str = "aggregate functions and GROUP BY clauses";
+pub(crate) const JOINS: &str = "JOIN operations";
+pub(crate) const SORTS: &str = "ORDER BY operations";
+pub(crate) const WINDOWS: &str = "sort operations used for analytic OVER() clauses";
+pub(crate) const OTHER: &str = "other/unattributed";
+
+/// Production's text: how much of the limit was asked for, and who asked for most of it.
+pub(crate) fn out_of_memory(asked: usize, limit: usize, consumer: &str, consumed: usize) -> SqlError {
+    let percent = |part: usize, whole: usize| (part as f64 / whole.max(1) as f64 * 100.0).ceil().min(1e9) as u64;
+    let share = percent(consumed, asked).min(100);
+    let mut text = format!(
+        "Resources exceeded during query execution: The query could not be executed in the allotted memory. Peak usage: \
+         {}% of limit.\nTop memory consumer(s):\n",
+        percent(asked, limit)
+    );
+    if consumer != OTHER {
+        text.push_str(&format!("  {consumer}: {share}%\n"));
+    }
+    match if consumer == OTHER { 100 } else { 100 - share } {
+        0 => {}
+        rest => text.push_str(&format!("  {OTHER}: {rest}%\n")),
+    }
+    SqlError::resources(text)
 }

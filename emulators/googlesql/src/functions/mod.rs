@@ -30,7 +30,7 @@ use crate::value::Value;
 pub mod resolve;
 pub mod signature;
 
-mod aggregates;
+pub(crate) mod aggregates;
 mod args;
 mod arrays;
 mod dates;

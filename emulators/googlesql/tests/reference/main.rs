@@ -11,6 +11,8 @@ mod generator;
 mod ours;
 mod rules;
 mod spanner;
+#[path = "../support/tables.rs"]
+mod tables;
 
 use generator::Generator;
 

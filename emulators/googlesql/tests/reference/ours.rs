@@ -1,54 +1,24 @@
 //! This engine's answers, in the form that Spanner's REST API gives its own.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use base64::Engine as _;
-use scrimmage_googlesql::catalog::{Catalog, Outcome, Parameters, Relation, Routine, Table, TablePath};
-use scrimmage_googlesql::exec::{ExecContext, execute};
-use scrimmage_googlesql::functions::{Draws, EvalContext};
-use scrimmage_googlesql::plan::AnalyzerContext;
-use scrimmage_googlesql::{ErrorKind, Result, SqlError, Type, Value, analyzer, cast, parser};
+use scrimmage_googlesql::catalog::Outcome;
+use scrimmage_googlesql::exec::ExecContext;
+use scrimmage_googlesql::functions::EvalContext;
+use scrimmage_googlesql::{ErrorKind, Result, SqlError, Type, Value, cast};
 use serde_json::{Value as Json, json};
 
 use super::Answer;
-
-/// Expressions read no tables.
-struct Nothing;
-
-impl Catalog for Nothing {
-    fn relation(&self, name: &[String], _: Option<i64>) -> Result<Relation> {
-        Err(SqlError::not_found(name.join(".")))
-    }
-    fn wildcard(&self, name: &[String], _: Option<i64>) -> Result<Arc<dyn Table>> {
-        Err(SqlError::not_found(name.join(".")))
-    }
-    fn routine(&self, _: &[String]) -> Option<Arc<Routine>> {
-        None
-    }
-    fn resolve(&self, name: &[String]) -> Result<TablePath> {
-        Err(SqlError::not_found(name.join(".")))
-    }
-}
+use super::tables::{self, Tables};
 
 fn eval() -> EvalContext {
-    EvalContext {
-        now: 1_700_000_000_000_000,
-        time_zone: "America/Los_Angeles".into(),
-        draws: Draws::default(),
-        session_user: "somebody@example.com".into(),
-        project: "p".into(),
-    }
+    // Spanner's default.
+    EvalContext { time_zone: "America/Los_Angeles".into(), ..tables::eval() }
 }
 
 pub fn answer(sql: &str) -> Answer {
     let eval = eval();
-    let run = || {
-        let (parameters, variables) = (Parameters::default(), HashMap::new());
-        let context =
-            AnalyzerContext { catalog: &Nothing, parameters: &parameters, variables: &variables, eval: &eval };
-        let plan = analyzer::analyze(&parser::parse_statement(sql)?, &context)?;
-        match execute(&plan, &ExecContext::new(eval.clone()))? {
+    let run = || -> Result<Json> {
+        match Tables::default().run(sql, &ExecContext::new(eval.clone()))? {
             Outcome::Query(result) => {
                 let ty = result.columns.first().map(|(_, ty)| ty.clone()).unwrap_or(Type::Int64);
                 let value = result.batches.iter().flat_map(|batch| batch.rows()).next();

@@ -11,7 +11,7 @@ use crate::error::{Result, SqlError};
 use crate::exec::bitmap::Bitmap;
 use crate::exec::change;
 use crate::exec::column::{Batch, Column, NO_ROW};
-use crate::exec::context::{Flow, Run};
+use crate::exec::context::{Flow, JOINS, Run};
 use crate::exec::frame::{Env, Frame, Layout, Part};
 use crate::exec::keys::{Buckets, FastMap, Grouper};
 use crate::exec::node::{Node, split_on};
@@ -63,12 +63,12 @@ impl<'p> Run<'p> {
         let residual: Vec<&'p Expr> = on.residual.into_iter().chain(late).collect();
 
         let source_node = Node::compile_filtered(&merge.source, Vec::new(), &seen(&source_ids))?;
-        let (source, _source_held) = self.collect_one(&source_node, &Env::ROOT)?;
+        let (source, _source_held) = self.collect_one(JOINS, &source_node, &Env::ROOT)?;
         let target_node = Node::compile_filtered(&merge.target, early, &seen(&target_ids))?;
         let (target, _target_held) = if (never || source.len == 0) && !by_source {
             (crate::exec::ops::empty(target_node.layout.ids.len()), self.hold(0)?)
         } else {
-            self.collect_one(&target_node, &Env::ROOT)?
+            self.collect_one(JOINS, &target_node, &Env::ROOT)?
         };
         let sides = Sides { target: (&target_node.layout, &target), source: (&source_node.layout, &source) };
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::kernels;
 use crate::cast;
 use crate::error::{ErrorKind, Result};
-use crate::exec::column::{Column, ColumnBuilder};
-use crate::exec::context::Run;
+use crate::exec::column::{Column, ColumnBuilder, value_memory};
+use crate::exec::context::{OTHER, Run, out_of_memory};
 use crate::exec::frame::Frame;
 use crate::functions::{Call, Nulls, ScalarFunction};
 use crate::plan::Expr;
@@ -82,13 +82,26 @@ impl<'p> Run<'p> {
             .filter(|at| columns.get(*at).is_some_and(|column| !matches!(**column, Column::Constant(..))))
             .collect();
         let mut builder = ColumnBuilder::with_capacity(ty, len);
+        let mut bytes = 0;
         for row in 0..len {
             for at in &varying {
                 if let (Some(value), Some(column)) = (values.get_mut(*at), columns.get(*at)) {
                     *value = column.get(row);
                 }
             }
-            builder.push(code(&values)?);
+            let value = code(&values)?;
+            // A function may make much of little (REPEAT, GENERATE_ARRAY): a batch of that is not for free.
+            if let Value::String(_) | Value::Bytes(_) | Value::Array(_) = &value {
+                let before = bytes;
+                bytes += value_memory(&value);
+                if bytes > self.ctx.memory_limit {
+                    return Err(out_of_memory(bytes, self.ctx.memory_limit, OTHER, bytes));
+                }
+                if bytes >> 20 != before >> 20 {
+                    self.step(0)?;
+                }
+            }
+            builder.push(value);
             self.tick(row)?;
         }
         Ok(Arc::new(builder.finish()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::accumulate::{CallRows, State};
 use crate::error::Result;
 use crate::exec::column::{Batch, Column, ColumnBuilder, Primitive};
-use crate::exec::context::{Flow, Run, Sink};
+use crate::exec::context::{AGGREGATES, Flow, Run, Sink};
 use crate::exec::frame::{Env, Frame};
 use crate::exec::keys::Grouper;
 use crate::exec::node::Node;
@@ -51,7 +51,7 @@ impl<'p> Run<'p> {
                 })
             })
             .collect::<Result<_>>()?;
-        let mut held = self.hold(0)?;
+        let mut held = self.hold_for(AGGREGATES, 0)?;
         let mut fresh = Vec::new();
         self.run(input, env, &mut |batch: Batch| {
             self.step(batch.len)?;

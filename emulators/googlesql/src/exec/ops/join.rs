@@ -6,7 +6,7 @@ use super::{CHUNK, pick};
 use crate::error::Result;
 use crate::exec::bitmap::Bitmap;
 use crate::exec::column::{Batch, Column, NO_ROW};
-use crate::exec::context::{Flow, Run, Sink};
+use crate::exec::context::{Flow, JOINS, Run, Sink};
 use crate::exec::frame::{Env, Frame, Part};
 use crate::exec::keys::{Buckets, Grouper};
 use crate::exec::node::{Join, Op};
@@ -30,7 +30,7 @@ impl<'p> Run<'p> {
                 _ => self.lateral(join, env, sink),
             };
         }
-        let (right, mut held) = self.collect_one(&join.right, env)?;
+        let (right, mut held) = self.collect_one(JOINS, &join.right, env)?;
         let keep_unmatched_left = matches!(join.kind, JoinKind::Left | JoinKind::Full);
         let keep_unmatched_right = matches!(join.kind, JoinKind::Right | JoinKind::Full);
         if right.len == 0 && !keep_unmatched_left {
@@ -120,6 +120,7 @@ impl<'p> Run<'p> {
         env: &Env<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Flow> {
+        self.step(pairs.left.len())?;
         if !join.residual.is_empty() && !pairs.left.is_empty() {
             let parts = [
                 Part { layout: &join.left.layout, columns: &left.columns, rows: Some(&pairs.left) },

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{join::drop_null_keys, pick};
 use crate::error::Result;
 use crate::exec::column::{Batch, Column, NO_ROW};
-use crate::exec::context::{Flow, Run, Sink};
+use crate::exec::context::{Flow, JOINS, Run, Sink};
 use crate::exec::frame::{Env, Frame, Part};
 use crate::exec::keys::{Buckets, Grouper};
 use crate::exec::node::{Lookup, LookupIndex};
@@ -51,7 +51,7 @@ impl<'p> Run<'p> {
     }
 
     fn build_index(&self, lookup: &Lookup<'p>, env: &Env<'_>) -> Result<LookupIndex> {
-        let (rows, mut held): (Batch, _) = self.collect_one(&lookup.input, env)?;
+        let (rows, mut held): (Batch, _) = self.collect_one(JOINS, &lookup.input, env)?;
         let frame = Frame::batch(&lookup.input.layout, &rows, env);
         let keys: Vec<Arc<Column>> =
             lookup.keys.iter().map(|(key, _)| self.eval(key, &frame)).collect::<Result<_>>()?;

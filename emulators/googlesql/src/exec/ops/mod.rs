@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::catalog::{HintOp, ScanHint, ScanRequest, Table};
 use crate::error::{Result, SqlError};
 use crate::exec::column::{Batch, Column, ColumnBuilder};
-use crate::exec::context::{Flow, Held, Run, Sink};
+use crate::exec::context::{Flow, Held, OTHER, Run, Sink};
 use crate::exec::frame::{Env, Frame};
 use crate::exec::keys::Grouper;
 use crate::exec::node::{Node, Op};
@@ -58,7 +58,11 @@ impl<'p> Run<'p> {
 
     /// All batches of an operator, held in memory.
     pub(super) fn collect(&self, node: &Node<'p>, env: &Env<'_>) -> Result<(Vec<Batch>, Held<'_>)> {
-        let mut held = self.hold(0)?;
+        self.collect_for(OTHER, node, env)
+    }
+
+    fn collect_for(&self, consumer: &'static str, node: &Node<'p>, env: &Env<'_>) -> Result<(Vec<Batch>, Held<'_>)> {
+        let mut held = self.hold_for(consumer, 0)?;
         let mut batches = Vec::new();
         self.run(node, env, &mut |batch: Batch| {
             if batch.len > 0 {
@@ -71,8 +75,13 @@ impl<'p> Run<'p> {
     }
 
     /// As [`Run::collect`], in one batch that has the node's columns even without rows.
-    pub(super) fn collect_one(&self, node: &Node<'p>, env: &Env<'_>) -> Result<(Batch, Held<'_>)> {
-        let (batches, mut held) = self.collect(node, env)?;
+    pub(super) fn collect_one(
+        &self,
+        consumer: &'static str,
+        node: &Node<'p>,
+        env: &Env<'_>,
+    ) -> Result<(Batch, Held<'_>)> {
+        let (batches, mut held) = self.collect_for(consumer, node, env)?;
         if batches.is_empty() {
             return Ok((empty(node.layout.ids.len()), held));
         }
@@ -80,6 +89,8 @@ impl<'p> Run<'p> {
         let batch = Batch::concat(&batches);
         if merge {
             held.grow(batch.memory())?;
+            drop(batches);
+            held.at_most(batch.memory());
         }
         Ok((batch, held))
     }

@@ -2,7 +2,7 @@
 
 use super::pick;
 use crate::error::Result;
-use crate::exec::context::{Flow, Run, Sink};
+use crate::exec::context::{Flow, Run, SORTS, Sink};
 use crate::exec::frame::{Env, Frame};
 use crate::exec::node::Node;
 use crate::exec::order::SortRows;
@@ -28,7 +28,7 @@ impl<'p> Run<'p> {
         if wanted == 0 {
             return Ok(Flow::More);
         }
-        let (batch, mut held) = self.collect_one(input, env)?;
+        let (batch, mut held) = self.collect_one(SORTS, input, env)?;
         if batch.len == 0 {
             return Ok(Flow::More);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::pick;
 use crate::error::Result;
 use crate::exec::column::{Column, ColumnBuilder};
-use crate::exec::context::{Flow, Run, Sink};
+use crate::exec::context::{Flow, Run, Sink, WINDOWS};
 use crate::exec::frame::{Env, Frame};
 use crate::exec::keys::{Buckets, Grouper};
 use crate::exec::node::Node;
@@ -36,7 +36,7 @@ impl<'p> Run<'p> {
         env: &Env<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Flow> {
-        let (batch, mut held) = self.collect_one(input, env)?;
+        let (batch, mut held) = self.collect_one(WINDOWS, input, env)?;
         if batch.len == 0 {
             return Ok(Flow::More);
         }
@@ -63,7 +63,7 @@ impl<'p> Run<'p> {
         }
         let sort = SortRows::new(&group.order_by, &order);
         let buckets = Buckets::new(&ids, grouper.groups());
-        let _held = self.hold(grouper.memory() + buckets.memory() + sort.memory() + len * 16)?;
+        let _held = self.hold_for(WINDOWS, grouper.memory() + buckets.memory() + sort.memory() + len * 16)?;
         let mut partitions: Vec<(Vec<u32>, Peers)> = Vec::with_capacity(grouper.groups());
         let mut sequence = Vec::with_capacity(len);
         for id in 0..grouper.groups() {
