@@ -26,6 +26,8 @@ fn is_error_call(expr: &Expr) -> bool {
 
 fn origin(expr: &Expr) -> Origin {
     match &expr.kind {
+        // `NUMERIC '1'` says its type itself: it turns into nothing that a column of it would not.
+        ExprKind::Literal(_) if matches!(expr.ty, Type::Numeric | Type::BigNumeric) => Origin::Expression,
         ExprKind::Literal(_) => Origin::Literal,
         ExprKind::MakeArray(items) | ExprKind::MakeStruct(items) => {
             if items.iter().all(|item| origin(item) == Origin::Literal) { Origin::Literal } else { Origin::Expression }

@@ -42,6 +42,7 @@ use std::rc::Rc;
 use crate::ast;
 use crate::error::{Pos, Result, SqlError};
 use crate::plan::{AggregateCall, AnalyzerContext, ColumnId, Expr, ExprKind, Plan};
+use crate::stack::{SHALLOW, with_room};
 use crate::types::Type;
 use crate::value::Value;
 
@@ -55,20 +56,33 @@ const MAX_DEPTH: u32 = 250;
 
 /// Resolves a statement. Control statements of scripts are not for here.
 pub fn analyze(statement: &ast::Statement, context: &AnalyzerContext) -> Result<Plan> {
-    let analyzer = Analyzer::new(context);
-    let mut plan = analyzer.statement(statement)?;
-    tidy::plan(&mut plan, &analyzer.filters.borrow())?;
-    Ok(plan)
+    with_depth(context, |analyzer| {
+        let mut plan = analyzer.statement(statement)?;
+        tidy::plan(&mut plan, &analyzer.filters.borrow())?;
+        Ok(plan)
+    })
+}
+
+/// Resolves on the caller's stack, and once more on a larger one if the statement nests deeper than that allows.
+fn with_depth<T: Send>(context: &AnalyzerContext, work: impl Fn(&Analyzer) -> Result<T> + Sync) -> Result<T> {
+    let shallow = Analyzer::new(context);
+    shallow.max_depth.set(2 * SHALLOW);
+    let result = work(&shallow);
+    if !shallow.out_of_depth.get() {
+        return result;
+    }
+    with_room(MAX_DEPTH, || work(&Analyzer::new(context)))?
 }
 
 /// Resolves an expression that reads no table column: a script's condition, a default, an option.
 pub fn analyze_expression(expr: &ast::Expr, context: &AnalyzerContext) -> Result<Expr> {
-    let analyzer = Analyzer::new(context);
-    let names = NameList::default();
-    let scope = Scope::new(&names, None);
-    let mut resolved = analyzer.expr(expr, &Cx::plain(&scope, "statement"))?;
-    tidy::expr(&mut resolved);
-    Ok(resolved)
+    with_depth(context, |analyzer| {
+        let names = NameList::default();
+        let scope = Scope::new(&names, None);
+        let mut resolved = analyzer.expr(expr, &Cx::plain(&scope, "statement"))?;
+        tidy::expr(&mut resolved);
+        Ok(resolved)
+    })
 }
 
 /// As [`analyze_expression`], converted to `ty` as an assignment would convert it.
@@ -87,6 +101,9 @@ struct Analyzer<'a> {
     next_column: Cell<u32>,
     next_cte: Cell<usize>,
     depth: Cell<u32>,
+    max_depth: Cell<u32>,
+    /// The statement nests deeper than `max_depth`.
+    out_of_depth: Cell<bool>,
     /// CTEs in scope, the innermost last.
     ctes: RefCell<Vec<Rc<with::CteEntry>>>,
     /// Views and SQL routines being inlined, to notice a circle.
@@ -157,6 +174,8 @@ impl<'a> Analyzer<'a> {
             next_column: Cell::new(0),
             next_cte: Cell::new(0),
             depth: Cell::new(0),
+            max_depth: Cell::new(MAX_DEPTH),
+            out_of_depth: Cell::default(),
             ctes: RefCell::default(),
             inlining: RefCell::default(),
             spelled: RefCell::default(),
@@ -192,7 +211,8 @@ impl<'a> Analyzer<'a> {
     /// One level deeper into the statement, until the guard goes.
     pub fn deeper(&self, pos: Pos) -> Result<Deeper<'_>> {
         let depth = self.depth.get() + 1;
-        if depth > MAX_DEPTH {
+        if depth > self.max_depth.get() {
+            self.out_of_depth.set(true);
             return Err(SqlError::resources(
                 "Resources exceeded during query execution: Not enough resources for query planning - too many \
                  subqueries or query is too complex.",

@@ -134,7 +134,20 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         |call, _| Ok(Value::Float64((call.ctx.draws.next_u64() >> 11) as f64 / (1u64 << 53) as f64)),
         volatile
     ),
-    number_entry!("sqrt", "SQRT", f64::sqrt),
+    entry!(
+        "mathematical_functions",
+        "sqrt",
+        "SQRT",
+        Propagate,
+        ["(FLOAT64) -> FLOAT64", "(NUMERIC) -> NUMERIC", "(BIGNUMERIC) -> BIGNUMERIC"],
+        |_, args| match any(args, 0) {
+            Value::Numeric(x) if x.raw() >= 0 => numeric_result("SQRT", args, x.sqrt()),
+            x => {
+                let x = as_float(x).unwrap_or(f64::NAN);
+                like_argument(any(args, 0), checked("SQRT", &[x], x.sqrt())?)
+            }
+        }
+    ),
     number_entry!("exp", "EXP", f64::exp),
     number_entry!("ln", "LN", |x| if x <= 0.0 { f64::NAN } else { x.ln() }),
     number_entry!("log10", "LOG10", |x| if x <= 0.0 { f64::NAN } else { x.log10() }),
@@ -156,7 +169,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
                 return like_argument(any(args, 0), checked("LOG", &[x], result)?);
             }
             let base = as_float(any(args, 1)).unwrap_or(f64::NAN);
-            let result = if x <= 0.0 || base <= 0.0 || base == 1.0 {
+            let result = if x <= 0.0 || base <= 0.0 || base == 1.0 || base.is_infinite() {
                 f64::NAN
             } else if base == 10.0 {
                 x.log10()
@@ -437,9 +450,8 @@ fn vectors(name: &str, args: &[Value]) -> Result<(Vec<f64>, Vec<f64>)> {
 
 /// A FLOAT64 result that came out NaN or infinite from finite arguments is an error.
 fn checked(name: &str, given: &[f64], result: f64) -> Result<Value> {
-    if result.is_finite()
-        || given.iter().any(|x| !x.is_finite()) && !(result.is_nan() && given.iter().all(|x| !x.is_nan()))
-    {
+    let negative_root = name == "SQRT" && given == [f64::NEG_INFINITY];
+    if result.is_finite() || given.iter().any(|x| !x.is_finite()) && !negative_root {
         return Ok(Value::Float64(result));
     }
     let list = given.iter().map(|x| text::to_message(*x)).collect::<Vec<_>>().join(", ");
@@ -488,29 +500,38 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// Whole exponents of decimals are exact, the rest goes through FLOAT64.
+/// By squaring; `None` where it overflows.
+fn whole_power(base: &BigNumeric, mut exponent: i64) -> Option<BigNumeric> {
+    let (mut result, mut square) = (big::from_i64(1), *base);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = big::mul(&result, &square)?;
+        }
+        exponent >>= 1;
+        if exponent > 0 {
+            square = big::mul(&square, &square)?;
+        }
+    }
+    Some(result)
+}
+
 fn pow(name: &str, args: &[Value]) -> Result<Value> {
-    let whole = |exponent: Option<i64>| exponent.filter(|exponent| (0..=512).contains(exponent));
+    let whole = |exponent: Option<i64>| exponent.filter(|exponent| *exponent >= 0);
     match (any(args, 0), any(args, 1)) {
         (Value::Numeric(base), Value::Numeric(exponent))
             if exponent.raw() % crate::value::numeric::NUMERIC_ONE == 0 =>
         {
             if let Some(exponent) = whole(exponent.to_i64()) {
-                let mut result = Some(Numeric::from_i64(1));
-                for _ in 0..exponent {
-                    result = result.and_then(|result| result.mul(*base));
-                }
-                return numeric_result(name, args, result);
+                // 38 digits behind the point on the way, so that the nine of the result are right.
+                let power = whole_power(&base.to_big(), exponent);
+                return numeric_result(name, args, power.and_then(|power| big::to_numeric(&power)));
             }
         }
         (Value::BigNumeric(base), Value::BigNumeric(exponent))
             if big::trunc(exponent, 0).as_ref() == Some(&**exponent) =>
         {
             if let Some(exponent) = whole(big::to_i64(exponent)) {
-                let mut result = Some(big::from_i64(1));
-                for _ in 0..exponent {
-                    result = result.and_then(|result| big::mul(&result, base));
-                }
-                return big_result(name, args, result);
+                return big_result(name, args, whole_power(base, exponent));
             }
         }
         _ => {}

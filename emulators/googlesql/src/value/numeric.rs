@@ -112,6 +112,29 @@ impl Numeric {
     }
 
     /// Nearest FLOAT64.
+    /// To the nearest 10^-9; `None` of a negative value.
+    pub fn sqrt(self) -> Option<Numeric> {
+        if self.0 <= 0 {
+            return (self.0 == 0).then_some(self);
+        }
+        let wanted = wide(self.0) * wide(NUMERIC_ONE);
+        // Newton's steps from a start that has half the digits already, then to the very integer.
+        let mut root = wide((self.to_f64().sqrt() * NUMERIC_ONE as f64) as i128).max(wide(1));
+        for _ in 0..4 {
+            root = (root + wanted / root) / wide(2);
+        }
+        while root * root > wanted {
+            root -= wide(1);
+        }
+        while (root + wide(1)) * (root + wide(1)) <= wanted {
+            root += wide(1);
+        }
+        if wanted - root * root > root {
+            root += wide(1);
+        }
+        to_numeric(root)
+    }
+
     pub fn to_f64(self) -> f64 {
         let raw = self.0;
         if raw.unsigned_abs() < 1 << 53 { raw as f64 / 1e9 } else { self.to_string().parse().unwrap_or(f64::NAN) }

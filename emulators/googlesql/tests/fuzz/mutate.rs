@@ -222,7 +222,7 @@ impl Corpus {
                 tokens.insert(end, close.repeat(depth));
             }
             7 => {
-                let other = pieces(draw.pick(&self.statements));
+                let other = pieces(draw.pick::<String>(&self.statements));
                 let from = draw.below(other.len());
                 let to = (from + draw.below(20)).min(other.len());
                 tokens.splice(at..at, other[from.min(to)..to].to_vec());

@@ -119,6 +119,9 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
                 Value::Datetime(micros) => instant(*micros, &zone),
                 _ => {
                     let text = string(args, 0)?;
+                    if args.len() > 1 && names_zone(text) {
+                        return Err(SqlError::evaluation(format!("Timezone is not allowed in \"{text}\"")));
+                    }
                     civil::parse_timestamp(text, &zone)
                         .map(Value::Timestamp)
                         .ok_or_else(|| SqlError::evaluation(format!("Invalid timestamp: '{text}'")))
@@ -310,4 +313,9 @@ fn datetime(call: &Call, args: &[Value]) -> Result<Value> {
         Value::Datetime(micros) => Ok(Value::Datetime(*micros)),
         _ => from_text(string(args, 0)?, &Type::Datetime, call.ctx),
     }
+}
+/// Whether a timestamp's text has a zone of its own: then it is the same moment whatever the zone around it.
+fn names_zone(text: &str) -> bool {
+    let at = |zone: &str| civil::parse_timestamp(text, &civil::time_zone(zone)?);
+    at("+00:00").is_some() && at("+00:00") == at("+01:00")
 }

@@ -273,7 +273,7 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
             if negative {
                 return None;
             }
-            fields.year = Some(input.number(5)?);
+            fields.year = Some(input.number(4)?);
         }
         'y' => fields.year_of_century = Some(input.number_in(2, 0, 99)?),
         'Z' => {

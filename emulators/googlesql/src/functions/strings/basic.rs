@@ -361,7 +361,7 @@ fn soundex(text: &str) -> String {
     }
     let mut letters = text.chars().filter(char::is_ascii_alphabetic);
     let Some(first) = letters.next() else { return String::new() };
-    let mut out = String::from(first.to_ascii_uppercase());
+    let mut out = String::from(first);
     let mut last = code(first);
     for c in letters {
         let digit = code(c);

@@ -155,6 +155,9 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
             return Ok(Some(fit(spec, text)));
         }
         'p' | 'P' => {
+            if value.is_null() {
+                return Ok(None);
+            }
             let mut text = String::new();
             to_json_string(value, ty, (kind == 'P').then_some(0), &mut text)?;
             return Ok(Some(fit(spec, text)));
