@@ -39,6 +39,9 @@ fn ddl(path: &DatasetPath, name: &str, entry: &RoutineEntry) -> String {
         RoutineKind::JavaScript => {
             format!("CREATE FUNCTION {head}{returns} LANGUAGE js\nAS r\"\"\"\n{}\n\"\"\";", routine.body)
         }
+        RoutineKind::JavaScriptAggregate => {
+            format!("CREATE AGGREGATE FUNCTION {head}{returns} LANGUAGE js\nAS r\"\"\"\n{}\n\"\"\";", routine.body)
+        }
         RoutineKind::Aggregate => format!("CREATE AGGREGATE FUNCTION {head}{returns}\nAS (\n{}\n);", routine.body),
         RoutineKind::Scalar => format!("CREATE FUNCTION {head}{returns}\nAS (\n{}\n);", routine.body),
     }
@@ -51,7 +54,7 @@ pub fn routines(scan: &Scan) -> Rows {
             RoutineKind::TableFunction => "TABLE FUNCTION",
             _ => "FUNCTION",
         };
-        let external = entry.routine.kind == RoutineKind::JavaScript;
+        let external = matches!(entry.routine.kind, RoutineKind::JavaScript | RoutineKind::JavaScriptAggregate);
         let determinism = match entry.resource.get("determinismLevel").and_then(Json::as_str) {
             Some("DETERMINISTIC") => yes_no(true),
             Some("NOT_DETERMINISTIC") => yes_no(false),

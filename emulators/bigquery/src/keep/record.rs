@@ -274,12 +274,13 @@ impl Out {
     }
 }
 
-const KINDS: [RoutineKind; 5] = [
+const KINDS: [RoutineKind; 6] = [
     RoutineKind::Scalar,
     RoutineKind::Aggregate,
     RoutineKind::JavaScript,
     RoutineKind::TableFunction,
     RoutineKind::Procedure,
+    RoutineKind::JavaScriptAggregate,
 ];
 
 impl In<'_> {
@@ -424,7 +425,7 @@ impl In<'_> {
         })?;
         let kind = *KINDS.get(usize::from(self.u8()?)).ok_or("there is no such kind of routine")?;
         let returns = self.option(In::ty)?;
-        let routine = Routine { name, arguments, kind, returns, body: self.owned()? };
+        let routine = Routine { name, arguments, kind, returns, body: self.owned()?, javascript: Arc::default() };
         Ok(RoutineEntry { created, modified, routine: Arc::new(routine), resource })
     }
 }
