@@ -19,8 +19,10 @@ use std::sync::Arc;
 
 use scrimmage_core::{Context, DataError};
 use scrimmage_protos::google::cloud::bigquery::storage::v1::big_query_read_server::BigQueryReadServer;
+use scrimmage_protos::google::cloud::bigquery::storage::v1::big_query_write_server::BigQueryWriteServer;
 use service::App;
 use service::storage::read::ReadService;
+use service::storage::write::WriteService;
 
 /// One BigQuery, empty at first. Clones share it.
 #[derive(Clone, Debug)]
@@ -47,6 +49,11 @@ impl BigQuery {
     /// The gRPC service `google.cloud.bigquery.storage.v1.BigQueryRead`.
     pub fn storage_read(&self) -> BigQueryReadServer<ReadService> {
         service::storage::read_server(&self.app)
+    }
+
+    /// The gRPC service `google.cloud.bigquery.storage.v1.BigQueryWrite`.
+    pub fn storage_write(&self) -> BigQueryWriteServer<WriteService> {
+        service::storage::write_server(&self.app)
     }
 
     /// Forgets every dataset and job.

@@ -57,3 +57,7 @@ pub const READ_RESPONSE_BYTES: usize = 1 << 20;
 pub const READ_RESPONSE_ROWS: usize = 16_384;
 /// What a gRPC message may hold before anybody looks at it; the services' own limits are lower.
 pub const STORAGE_MESSAGE_BYTES: usize = 64 << 20;
+/// The largest AppendRows request, in bytes.
+pub const APPEND_BYTES: usize = 10 << 20;
+/// Bad rows that one AppendRows answer lists.
+pub const ROW_ERRORS_LISTED: usize = 100;

@@ -190,3 +190,67 @@ pub fn read_stream_not_found(name: &str) -> String {
 pub fn read_session_expired(name: &str, at: scrimmage_core::Timestamp) -> String {
     format!("there was an error operating on '{name}': session expired at {at}")
 }
+
+// ---------------------------------------------------------------- Storage Write API
+// Origin: answers of the live service that client libraries' issue trackers show; the rest is worded alike.
+
+pub const STREAM_FINALIZED: &str = "Stream has been finalized and cannot be appended.";
+pub const STREAM_COMMITTED: &str = "Stream has already been committed.";
+pub const STREAM_NOT_FINALIZED: &str = "Stream must be finalized before it can be committed.";
+pub const STREAM_NOT_PENDING: &str = "Only a stream of type PENDING can be committed.";
+pub const STREAM_NOT_BUFFERED: &str = "Only a stream of type BUFFERED can be flushed.";
+pub const STREAM_TYPE: &str = "The stream type must be COMMITTED, PENDING or BUFFERED.";
+pub const NO_WRITE_STREAM: &str = "The first request of a connection must name the write stream.";
+pub const NO_WRITER_SCHEMA: &str = "The first request of a connection must have a writer schema.";
+pub const STREAM_SWITCH: &str = "A connection to a stream that is not the default one cannot switch to another.";
+pub const DEFAULT_OFFSET: &str = "The default stream takes no offsets.";
+pub const DEFAULT_FINALIZE: &str = "The default stream cannot be finalized, committed or flushed.";
+pub const NO_ROWS: &str = "The request has no rows.";
+pub const REQUESTED_ENTITY: &str = "Requested entity was not found.";
+pub const ROW_ERRORS: &str = "Errors found while processing rows. Please refer to the row_errors field for details. The list may not be complete because of the size limitations.";
+pub const CHANGE_COLUMNS: &str = "Change data capture (_CHANGE_TYPE) is not implemented in this emulator";
+
+/// The resource that an error is about, behind its text.
+pub fn with_entity(text: &str, entity: &str) -> String {
+    format!("{text} Entity: {entity}")
+}
+
+pub fn offset_exists(expected: i64, received: i64) -> String {
+    format!("The offset is within stream, expected offset {expected}, received {received}")
+}
+
+pub fn offset_beyond(expected: i64, received: i64) -> String {
+    format!("The offset is beyond stream, expected offset {expected}, received {received}")
+}
+
+pub fn flush_beyond(offset: i64) -> String {
+    format!("Offset {offset} is beyond the end of the stream")
+}
+
+pub fn flush_again(offset: i64) -> String {
+    format!("Offset {offset} has already been flushed")
+}
+
+pub fn append_too_large(size: usize, limit: usize) -> String {
+    format!("AppendRows request too large: {size} limit {limit}")
+}
+
+pub fn extra_fields(fields: &[String]) -> String {
+    format!("Input schema has more fields than BigQuery schema, extra fields: '{}'", fields.join(","))
+}
+
+pub fn proto_mismatch(at: &str, proto: &str, column: &str) -> String {
+    format!(
+        "The proto field mismatched with BigQuery field at {at}, the proto field type {proto}, BigQuery field type {column}"
+    )
+}
+
+pub fn invalid_proto_schema(why: &str) -> String {
+    format!("Invalid proto schema: {why}")
+}
+
+pub const STREAM_TWICE: &str = "The stream is named twice.";
+
+pub fn write_to_view(path: &TablePath) -> String {
+    format!("{} is not a table that can be written to", colon(path))
+}

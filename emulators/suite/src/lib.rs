@@ -146,6 +146,7 @@ impl Builder {
             .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.iam())
             .grpc("bigquery", bigquery.storage_read())
+            .grpc("bigquery", bigquery.storage_write())
             .http_service(HttpService::bigquery(bigquery.router()))
             .http_service(HttpService::firestore_emulator(firestore.emulator_routes()))
             .admin("firestore", firestore.admin_routes())

@@ -17,6 +17,7 @@ pub mod stream;
 pub mod table;
 pub mod transaction;
 pub mod wildcard;
+pub mod write_stream;
 
 pub use error::EngineError;
 pub use store::Store;

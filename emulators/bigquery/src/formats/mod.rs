@@ -1,5 +1,6 @@
 //! Rows in other programs' formats: Arrow, Avro, Parquet, and back.
 
+pub mod arrow_read;
 pub mod arrow_schema;
 pub mod arrow_write;
 pub mod avro_decode;

@@ -242,7 +242,7 @@ fn schema_name(ty: &Type) -> &'static str {
 use crate::service::schema;
 
 /// Rows in the order (and with the types) of the table; what they lack is NULL. REQUIRED columns are checked.
-fn arrange(batch: &Batch, from: &Schema, to: &Schema) -> ApiResult<Batch> {
+pub(crate) fn arrange(batch: &Batch, from: &Schema, to: &Schema) -> ApiResult<Batch> {
     let mut columns = Vec::with_capacity(to.columns.len());
     for column in &to.columns {
         let data = match from.position(&column.name) {

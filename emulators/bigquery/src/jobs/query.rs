@@ -258,6 +258,21 @@ pub fn constant(expr: &Expr, now: Timestamp) -> Result<(Value, Type), SqlError> 
     Ok((exec::eval_constant(&resolved, &eval)?, resolved.ty))
 }
 
+/// A column's default for one row, converted to the column's type.
+pub fn default_value(expr: &Expr, ty: &Type, now: Timestamp, draws: &Draws) -> Result<Value, SqlError> {
+    let eval = EvalContext {
+        now: now.as_micros(),
+        time_zone: "UTC".into(),
+        draws: draws.clone(),
+        session_user: super::USER.into(),
+        project: String::new(),
+    };
+    let parameters = Parameters::default();
+    let variables = HashMap::new();
+    let context = AnalyzerContext { catalog: &NoCatalog, parameters: &parameters, variables: &variables, eval: &eval };
+    exec::eval_constant(&analyzer::analyze_assignment(expr, ty, &context)?, &eval)
+}
+
 /// For expressions that may not read anything.
 struct NoCatalog;
 

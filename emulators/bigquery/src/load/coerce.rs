@@ -219,7 +219,10 @@ pub fn scalar(ty: &Type, text: &str, field: &str) -> Result<Value, Misfit> {
             .ok()
             .map(|value| Value::Json(std::sync::Arc::new(value))),
         Type::Range(element) => range(element, text.trim(), field),
-        Type::Geography | Type::Array(_) | Type::Struct(_) => None,
+        Type::Geography => scrimmage_googlesql::functions::geography_from_text(text)
+            .ok()
+            .map(|value| Value::Geography(std::sync::Arc::new(value))),
+        Type::Array(_) | Type::Struct(_) => None,
     };
     value.ok_or_else(|| Misfit::Convert { field: field.to_owned(), ty: name(ty), value: text.to_owned() })
 }
@@ -265,7 +268,7 @@ fn timestamp(text: &str) -> Option<i64> {
 }
 
 /// Enforces `STRING(n)`, `BYTES(n)`, `NUMERIC(p, s)`; decimals are rounded to their scale.
-fn check(value: Value, ty: &Type, params: &TypeParams, field: &str) -> Result<Value, Misfit> {
+pub(crate) fn check(value: Value, ty: &Type, params: &TypeParams, field: &str) -> Result<Value, Misfit> {
     if params.is_empty() {
         return Ok(value);
     }

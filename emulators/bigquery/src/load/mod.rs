@@ -2,6 +2,7 @@
 
 pub mod autodetect;
 pub mod coerce;
+pub mod convert;
 pub mod csv;
 pub mod ndjson;
 

@@ -1,17 +1,28 @@
 //! The Storage Read and Write APIs: gRPC services on the same port and the same tables.
 
+mod append;
 pub mod create_session;
+mod proto_rows;
 pub mod read;
+mod schema;
 mod sessions;
+pub mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prost::Message;
+use prost_types::Any;
 use scrimmage_core::{Code, Status, Timestamp};
 use scrimmage_googlesql::SqlError;
 use scrimmage_googlesql::catalog::TablePath;
-use scrimmage_protos::google::cloud::bigquery::storage::v1::big_query_read_server::BigQueryReadServer;
+use scrimmage_protos::google::cloud::bigquery::storage::v1 as wire;
+use scrimmage_protos::google::rpc;
+use wire::big_query_read_server::BigQueryReadServer;
+use wire::big_query_write_server::BigQueryWriteServer;
+use wire::storage_error::StorageErrorCode;
 
 use crate::engine::EngineError;
+use crate::engine::write_stream::WriteStreams;
 use crate::limits;
 use crate::service::App;
 
@@ -19,17 +30,31 @@ use crate::service::App;
 #[derive(Debug, Default)]
 pub struct Storage {
     sessions: sessions::Sessions,
+    write_streams: Mutex<WriteStreams>,
 }
 
 impl Storage {
     pub fn clear(&self) {
         self.sessions.clear();
+        self.streams().clear();
+    }
+
+    /// The write streams. Locked before the store where both are.
+    fn streams(&self) -> MutexGuard<'_, WriteStreams> {
+        self.write_streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The gRPC service `google.cloud.bigquery.storage.v1.BigQueryRead`.
 pub fn read_server(app: &Arc<App>) -> BigQueryReadServer<read::ReadService> {
     BigQueryReadServer::new(read::ReadService { app: app.clone() })
+        .max_decoding_message_size(limits::STORAGE_MESSAGE_BYTES)
+        .max_encoding_message_size(usize::MAX)
+}
+
+/// The gRPC service `google.cloud.bigquery.storage.v1.BigQueryWrite`.
+pub fn write_server(app: &Arc<App>) -> BigQueryWriteServer<write::WriteService> {
+    BigQueryWriteServer::new(write::WriteService { app: app.clone() })
         .max_decoding_message_size(limits::STORAGE_MESSAGE_BYTES)
         .max_encoding_message_size(usize::MAX)
 }
@@ -70,6 +95,18 @@ fn engine_status(error: &EngineError) -> Status {
         EngineError::Invalid(_) => Code::InvalidArgument,
     };
     Status::new(code, error.to_string())
+}
+
+/// A refusal with the `StorageError` that the Write API adds.
+fn storage_status(code: Code, text: &str, entity: &str, storage: StorageErrorCode) -> tonic::Status {
+    let error = wire::StorageError { code: storage.into(), entity: entity.to_owned(), error_message: text.to_owned() };
+    let message = crate::texts::with_entity(text, entity);
+    let detail = Any {
+        type_url: "type.googleapis.com/google.cloud.bigquery.storage.v1.StorageError".into(),
+        value: error.encode_to_vec(),
+    };
+    let encoded = rpc::Status { code: code.number(), message: message.clone(), details: vec![detail] };
+    tonic::Status::with_details(tonic::Code::from_i32(code.number()), message, encoded.encode_to_vec().into())
 }
 
 /// A failed restriction as CreateReadSession words it.
