@@ -61,3 +61,5 @@ pub const STORAGE_MESSAGE_BYTES: usize = 64 << 20;
 pub const APPEND_BYTES: usize = 10 << 20;
 /// Bad rows that one AppendRows answer lists.
 pub const ROW_ERRORS_LISTED: usize = 100;
+/// Extracts begin another file when one holds about so many bytes of memory.
+pub const EXTRACT_FILE_BYTES: usize = 512 << 20;

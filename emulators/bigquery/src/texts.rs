@@ -254,3 +254,43 @@ pub const STREAM_TWICE: &str = "The stream is named twice.";
 pub fn write_to_view(path: &TablePath) -> String {
     format!("{} is not a table that can be written to", colon(path))
 }
+
+// ---------------------------------------------------------------- Loads and extracts
+
+pub fn uri_not_found(uri: &str) -> String {
+    format!("Not found: URI {uri}")
+}
+
+/// The service's own: production has Cloud Storage behind it.
+pub fn no_gcs_folder(uri: &str) -> String {
+    format!("Not found: URI {uri} (no folder stands for Cloud Storage: start with --gcs-folder FOLDER)")
+}
+
+pub fn not_a_gs_uri(uri: &str) -> String {
+    format!("Source URI must be a Google Cloud Storage location: {uri}")
+}
+
+pub fn bad_uri(uri: &str) -> String {
+    format!("Invalid Google Cloud Storage URI: {uri}")
+}
+
+pub const ORC: &str = "Loading ORC";
+pub const NESTED_CSV: &str = "Operation cannot be performed on a nested schema. Field: ";
+pub const EXTRACT_TOO_LARGE: &str =
+    "Operation cannot be performed on a single file that large: use a URI with a wildcard (*)";
+
+pub fn file_load_failed(why: &str) -> String {
+    format!("Error while reading data, error message: {why}")
+}
+
+pub fn bad_compression(compression: &str, format: &str) -> String {
+    format!("Compression type {compression} is not supported for format {format}")
+}
+
+pub fn extract_view(path: &TablePath) -> String {
+    format!("{} is not allowed for this operation because it is currently a VIEW.", colon(path))
+}
+
+pub fn export_taken(uri: &str) -> String {
+    format!("Invalid EXPORT DATA: files exist at {uri}; set overwrite=true to replace them")
+}

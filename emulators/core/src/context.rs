@@ -1,5 +1,6 @@
 //! What a service is built with: the suite's clock, journal, faults and settings.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{Clock, DataDir, FaultGate, Journal};
@@ -28,6 +29,8 @@ pub struct Context {
     pub seed: u64,
     /// Where services keep their state across restarts; none: in memory alone.
     pub data: Option<DataDir>,
+    /// The folder whose subfolders stand for Cloud Storage's buckets; none: `gs://` names nothing.
+    pub gcs: Option<Arc<Path>>,
 }
 
 impl Context {
@@ -42,6 +45,7 @@ impl Context {
             profile: Profile::default(),
             seed: 0,
             data: None,
+            gcs: None,
         }
     }
 
@@ -60,6 +64,12 @@ impl Context {
     /// The same, with state kept in this folder.
     pub fn with_data(mut self, data: DataDir) -> Self {
         self.data = Some(data);
+        self
+    }
+
+    /// The same, with `gs://BUCKET/OBJECT` as the file `BUCKET/OBJECT` in this folder.
+    pub fn with_gcs_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.gcs = Some(folder.into().into());
         self
     }
 

@@ -58,6 +58,7 @@ pub struct Builder {
     seed: u64,
     data_dir: Option<PathBuf>,
     declarations: Option<PathBuf>,
+    gcs_folder: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -70,6 +71,7 @@ impl Default for Builder {
             seed: 0,
             data_dir: None,
             declarations: None,
+            gcs_folder: None,
         }
     }
 }
@@ -119,6 +121,13 @@ impl Builder {
         self
     }
 
+    /// A folder that stands for Cloud Storage: `gs://BUCKET/OBJECT` is the file `BUCKET/OBJECT` in it, for
+    /// BigQuery's load and extract jobs; default none: they find nothing.
+    pub fn gcs_folder(mut self, path: impl Into<PathBuf>) -> Self {
+        self.gcs_folder = Some(path.into());
+        self
+    }
+
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
         if !scrimmage_core::names::is_project_id(&self.project) {
@@ -132,6 +141,9 @@ impl Builder {
             Context::new(self.clock).with_project(&self.project).with_profile(self.profile).with_seed(self.seed);
         if let Some(path) = self.data_dir {
             context = context.with_data(DataDir::open(path)?);
+        }
+        if let Some(path) = self.gcs_folder {
+            context = context.with_gcs_folder(path);
         }
         let firestore = Firestore::open(context.clone())?;
         let pubsub = PubSub::open(context.clone())?;

@@ -22,6 +22,10 @@ pub(crate) struct Arguments {
     /// A TOML file with the resources that are to be there from the start
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A folder that stands for Cloud Storage in BigQuery's load and extract jobs:
+    /// gs://BUCKET/OBJECT is the file BUCKET/OBJECT in it
+    #[arg(long, value_name = "FOLDER")]
+    gcs_folder: Option<PathBuf>,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
@@ -31,6 +35,9 @@ pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
     }
     if let Some(file) = arguments.config {
         builder = builder.declarations(file);
+    }
+    if let Some(folder) = arguments.gcs_folder {
+        builder = builder.gcs_folder(folder);
     }
     let stage = Embedded::built(builder).await?;
     for note in stage.notes() {

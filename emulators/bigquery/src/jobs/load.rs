@@ -1,22 +1,34 @@
-//! Load jobs: uploaded bytes into a table, all or nothing.
+//! Load jobs: uploaded bytes or files of a bucket into a table, all or nothing.
 
-use scrimmage_googlesql::catalog::Schema;
+use std::io::Read;
+
+use axum::body::Bytes;
+use flate2::read::MultiGzDecoder;
+use scrimmage_googlesql::Type;
+use scrimmage_googlesql::catalog::{ColumnDef, Schema};
+use scrimmage_googlesql::exec::column::Batch;
 use serde_json::{Value as Json, json};
 
 use super::JobState;
 use super::destination::{self, Destination, Disposition};
+use super::gcs::Objects;
 use super::registry::JobCell;
+use crate::formats::avro_read::AvroOptions;
+use crate::formats::parquet::ParquetOptions;
+use crate::formats::{DecimalTargets, parquet};
 use crate::load::csv::CsvOptions;
-use crate::load::{LoadFailed, LoadOptions, Loaded, autodetect, csv, ndjson};
+use crate::load::{LoadFailed, LoadOptions, Loaded, autodetect, avro, csv, ndjson};
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
 use crate::service::schema;
-use crate::texts;
+use crate::{limits, texts};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     Json,
     Csv,
+    Avro,
+    Parquet,
 }
 
 /// What a load's configuration asks for, read and checked.
@@ -27,7 +39,11 @@ pub struct LoadSpec {
     pub autodetect: bool,
     pub format: Format,
     pub csv: CsvOptions,
+    pub avro: AvroOptions,
+    pub parquet: ParquetOptions,
     pub options: LoadOptions,
+    /// `sourceUris`; empty for an upload.
+    pub uris: Vec<String>,
 }
 
 impl LoadSpec {
@@ -48,7 +64,9 @@ impl LoadSpec {
         let format = match text("sourceFormat").unwrap_or("CSV") {
             "NEWLINE_DELIMITED_JSON" => Format::Json,
             "CSV" => Format::Csv,
-            other @ ("AVRO" | "PARQUET" | "ORC" | "DATASTORE_BACKUP") => {
+            "AVRO" => Format::Avro,
+            "PARQUET" => Format::Parquet,
+            other @ ("ORC" | "DATASTORE_BACKUP") => {
                 return Err(ApiError::not_implemented(&format!("Loading {other}")));
             }
             other => return Err(ApiError::invalid(format!("Invalid source format: {other}"))),
@@ -75,24 +93,59 @@ impl LoadSpec {
             max_bad_records: number("maxBadRecords").unwrap_or(0) as usize,
             ignore_unknown_values: flag("ignoreUnknownValues"),
         };
-        Ok(LoadSpec { destination, schema, autodetect: flag("autodetect"), format, csv, options })
+        let decimals = decimal_targets(load)?;
+        let avro = AvroOptions { logical: flag("useAvroLogicalTypes"), decimals: decimals.clone() };
+        let within =
+            |key: &str| load.get("parquetOptions").and_then(|options| options.get(key)).and_then(Json::as_bool);
+        let parquet = ParquetOptions {
+            enum_as_string: within("enumAsString").unwrap_or(false),
+            list_inference: within("enableListInference").unwrap_or(false),
+            decimals,
+        };
+        let uris = load
+            .get("sourceUris")
+            .and_then(Json::as_array)
+            .map_or_else(Vec::new, |uris| uris.iter().filter_map(Json::as_str).map(str::to_owned).collect());
+        let autodetect = flag("autodetect");
+        Ok(LoadSpec { destination, schema, autodetect, format, csv, avro, parquet, options, uris })
     }
 }
 
-/// Runs a registered load job to its end, on a blocking thread.
-pub fn run(app: &App, cell: &JobCell, spec: LoadSpec, bytes: &[u8]) {
+/// `decimalTargetTypes`.
+fn decimal_targets(load: &Json) -> ApiResult<DecimalTargets> {
+    let Some(list) = load.get("decimalTargetTypes").and_then(Json::as_array).filter(|list| !list.is_empty()) else {
+        return Ok(DecimalTargets::default());
+    };
+    let types = list.iter().map(|name| match name.as_str() {
+        Some("NUMERIC") => Ok(Type::Numeric),
+        Some("BIGNUMERIC") => Ok(Type::BigNumeric),
+        Some("STRING") => Ok(Type::String),
+        _ => Err(ApiError::invalid(format!("Invalid value for decimalTargetTypes: {name} is not a valid value"))),
+    });
+    Ok(DecimalTargets(types.collect::<ApiResult<_>>()?))
+}
+
+/// Runs a registered load job to its end, on a blocking thread. `media` is the upload, where there is one.
+pub fn run(app: &App, cell: &JobCell, spec: LoadSpec, media: Option<Bytes>) {
     {
         let mut job = cell.lock();
         job.state = JobState::Running;
         job.started = Some(app.ctx.clock.now());
     }
-    let outcome = load(app, spec, bytes);
+    let files = match media {
+        Some(media) => Ok(vec![media]),
+        None => {
+            Objects::of(&app.ctx).read(&spec.uris).map(|files| files.into_iter().map(|(_, file)| file.into()).collect())
+        }
+    };
+    let (count, size) = files.as_ref().map_or((0, 0), |files| (files.len(), files.iter().map(Bytes::len).sum()));
+    let outcome = files.map_err(|error| (error, Vec::new())).and_then(|files| load(app, spec, files));
     let now = app.ctx.clock.now();
     cell.update(|job| {
         job.state = JobState::Done;
         job.ended = Some(now);
-        job.statistics.insert("inputFiles".into(), json!("1"));
-        job.statistics.insert("inputFileBytes".into(), json!(bytes.len().to_string()));
+        job.statistics.insert("inputFiles".into(), json!(count.to_string()));
+        job.statistics.insert("inputFileBytes".into(), json!(size.to_string()));
         match outcome {
             Ok(done) => {
                 job.statistics.insert("outputRows".into(), json!(done.rows.to_string()));
@@ -117,11 +170,33 @@ struct Done {
 
 type Failed = (ApiError, Vec<ApiError>);
 
-fn load(app: &App, spec: LoadSpec, bytes: &[u8]) -> Result<Done, Failed> {
-    let alone = |error: ApiError| (error, Vec::new());
-    let mut csv = spec.csv.clone();
+fn alone(error: ApiError) -> Failed {
+    (error, Vec::new())
+}
+
+fn load(app: &App, spec: LoadSpec, files: Vec<Bytes>) -> Result<Done, Failed> {
     let existing =
         app.store.lock().table(&spec.destination.path).ok().map(|entry| entry.current().shape.schema.clone());
+    let (schema, batches, skipped) = match spec.format {
+        Format::Json | Format::Csv => text_rows(&spec, existing, files)?,
+        Format::Avro | Format::Parquet => file_rows(&spec, existing, files)?,
+    };
+    let done = Done {
+        rows: batches.iter().map(|batch| batch.len).sum(),
+        bytes: batches.iter().map(Batch::memory).sum(),
+        skipped,
+    };
+    destination::write(app, &spec.destination, &schema, batches).map_err(alone)?;
+    Ok(done)
+}
+
+type RowsRead = (Schema, Vec<Batch>, Vec<ApiError>);
+
+/// CSV and NDJSON: the schema is given, the table's, or guessed.
+fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
+    let files = files.into_iter().map(unpacked).collect::<ApiResult<Vec<_>>>().map_err(alone)?;
+    let first = files.first().cloned().unwrap_or_default();
+    let mut csv = spec.csv.clone();
     let schema = match (&spec.schema, existing) {
         (Some(schema), _) => schema.clone(),
         // A table that is there and kept lends its schema.
@@ -132,32 +207,102 @@ fn load(app: &App, spec: LoadSpec, bytes: &[u8]) -> Result<Done, Failed> {
             existing
         }
         (None, _) if spec.autodetect => match spec.format {
-            Format::Json => autodetect::ndjson(bytes),
-            Format::Csv => {
-                let (schema, skip) = autodetect::csv(bytes, &csv);
+            Format::Json => autodetect::ndjson(&first),
+            _ => {
+                let (schema, skip) = autodetect::csv(&first, &csv);
                 csv.skip_leading_rows = csv.skip_leading_rows.max(skip);
                 schema
             }
         },
         (None, _) => return Err(alone(ApiError::invalid("No schema specified on job or table."))),
     };
-    let loaded = match spec.format {
-        Format::Json => ndjson::read(bytes, &schema, &spec.options),
-        Format::Csv => csv::read(bytes, &schema, &csv, &spec.options),
-    };
-    let Loaded { batch, skipped } = loaded.map_err(|LoadFailed { rows, errors }| {
-        let count = errors.len() as u64;
-        let text = match spec.format {
-            Format::Json => texts::json_load_failed(rows, count),
-            Format::Csv => texts::csv_load_failed(rows, count, spec.options.max_bad_records),
+    let (mut batches, mut skipped) = (Vec::new(), Vec::new());
+    for file in &files {
+        let loaded = match spec.format {
+            Format::Json => ndjson::read(file, &schema, &spec.options),
+            _ => csv::read(file, &schema, &csv, &spec.options),
         };
-        (ApiError::invalid(text), errors.into_iter().map(|error| ApiError::invalid(error.message)).collect())
+        let loaded = loaded.map_err(|LoadFailed { rows, errors }| {
+            let count = errors.len() as u64;
+            let text = match spec.format {
+                Format::Json => texts::json_load_failed(rows, count),
+                _ => texts::csv_load_failed(rows, count, spec.options.max_bad_records),
+            };
+            (ApiError::invalid(text), errors.into_iter().map(|error| ApiError::invalid(error.message)).collect())
+        })?;
+        let Loaded { batch, skipped: bad } = loaded;
+        batches.push(batch);
+        skipped.extend(bad.into_iter().map(|error| ApiError::invalid(error.message)));
+    }
+    Ok((schema, batches, skipped))
+}
+
+/// Text that came gzip-compressed, which its first bytes tell.
+fn unpacked(file: Bytes) -> ApiResult<Bytes> {
+    if !file.starts_with(&[0x1f, 0x8b]) {
+        return Ok(file);
+    }
+    let mut text = Vec::new();
+    let mut decoder = MultiGzDecoder::new(file.as_ref()).take(limits::UPLOAD_BYTES as u64 + 1);
+    decoder.read_to_end(&mut text).map_err(|error| {
+        ApiError::invalid(texts::file_load_failed(&format!("Failed to decompress gzip data: {error}")))
     })?;
-    let done = Done {
-        rows: batch.len,
-        bytes: batch.memory(),
-        skipped: skipped.into_iter().map(|error| ApiError::invalid(error.message)).collect(),
-    };
-    destination::write(app, &spec.destination, &schema, vec![batch]).map_err(alone)?;
-    Ok(done)
+    if text.len() > limits::UPLOAD_BYTES {
+        return Err(ApiError::invalid(texts::file_load_failed("The file is too large when it is unpacked")));
+    }
+    Ok(text.into())
+}
+
+/// Avro and Parquet: files bring their schema; columns that the table or the job knows are read as those say.
+fn file_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
+    let failed = |why: String| alone(ApiError::invalid(texts::file_load_failed(&why)));
+    let keeps = spec.destination.write != Disposition::Truncate || spec.destination.partition.is_some();
+    let known = existing.filter(|_| keeps);
+    let mut schema: Option<Schema> = spec.schema.clone();
+    let mut batches = Vec::new();
+    for file in files {
+        let mut columns = |own: Vec<ColumnDef>| -> Vec<ColumnDef> {
+            let schema = schema.get_or_insert_with(|| {
+                let known = |column: ColumnDef| {
+                    let at = known.as_ref().and_then(|known| Some((known, known.position(&column.name)?)));
+                    at.map_or(column, |(known, at)| known.columns[at].clone())
+                };
+                Schema { columns: own.into_iter().map(known).collect() }
+            });
+            schema.columns.clone()
+        };
+        match spec.format {
+            Format::Avro => {
+                let file = avro::open(&file, &spec.avro).map_err(failed)?;
+                batches.push(file.rows(&columns(file.columns.clone())).map_err(failed)?);
+            }
+            _ => {
+                let file = parquet::read(file, &spec.parquet).map_err(failed)?;
+                batches.extend(file.rows(&columns(file.columns.clone())).map_err(failed)?);
+            }
+        }
+    }
+    let schema = schema.ok_or_else(|| alone(ApiError::invalid("No schema specified on job or table.")))?;
+    for batch in &batches {
+        check_rows(&schema, batch).map_err(failed)?;
+    }
+    Ok((schema, batches, Vec::new()))
+}
+
+/// REQUIRED columns and type parameters, which a file knows nothing of.
+fn check_rows(schema: &Schema, batch: &Batch) -> Result<(), String> {
+    use scrimmage_googlesql::catalog::Mode;
+    for (column, values) in schema.columns.iter().zip(&batch.columns) {
+        if column.mode == Mode::Required && (0..batch.len).any(|row| values.is_null(row)) {
+            return Err(format!("Required field {} cannot be null", column.name));
+        }
+        if column.params.is_empty() {
+            continue;
+        }
+        for row in 0..batch.len {
+            crate::load::coerce::check(values.get(row), &column.ty, &column.params, &column.name)
+                .map_err(|misfit| misfit.to_string())?;
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,9 @@ mod ddl_options;
 pub mod ddl_policies;
 pub mod ddl_routines;
 pub mod destination;
+pub mod extract;
 pub mod gate;
+pub mod gcs;
 pub mod load;
 pub mod query;
 pub mod registry;
@@ -51,6 +53,7 @@ pub enum JobKind {
     Query,
     Load,
     Copy,
+    Extract,
 }
 
 impl JobKind {
@@ -60,6 +63,7 @@ impl JobKind {
             JobKind::Query => "query",
             JobKind::Load => "load",
             JobKind::Copy => "copy",
+            JobKind::Extract => "extract",
         }
     }
 
@@ -68,6 +72,7 @@ impl JobKind {
             JobKind::Query => "QUERY",
             JobKind::Load => "LOAD",
             JobKind::Copy => "COPY",
+            JobKind::Extract => "EXTRACT",
         }
     }
 }

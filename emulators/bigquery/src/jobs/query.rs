@@ -167,6 +167,9 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
         );
         target = Some(path.clone());
     }
+    if let Some((files, rows)) = done.export {
+        put("exportDataStatistics", json!({"fileCount": files.to_string(), "rowCount": rows.to_string()}));
+    }
     if let Some(ddl) = &done.ddl {
         put("ddlOperationPerformed", json!(ddl.operation));
         match &ddl.target {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use scrimmage_googlesql::analyzer;
 use scrimmage_googlesql::ast::{ObjectKind, Statement, StatementKind};
-use scrimmage_googlesql::catalog::{DmlStats, Outcome, Parameters, QueryResult, Schema, TablePath};
+use scrimmage_googlesql::catalog::{DdlAction, DmlStats, Outcome, Parameters, QueryResult, Schema, TablePath};
 use scrimmage_googlesql::exec::{self, ExecContext};
 use scrimmage_googlesql::functions::{Draws, EvalContext};
 use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
@@ -16,7 +16,9 @@ use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
 use super::costs::Costs;
 use super::ddl::{self, DdlDone};
 use super::ddl_policies;
+use super::extract;
 use super::gate::DmlGate;
+use super::gcs::Objects;
 use super::registry::Jobs;
 use super::sessions::Sessions;
 use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
@@ -71,6 +73,8 @@ pub struct StatementDone {
     pub ddl: Option<DdlDone>,
     /// The columns of a table or view as the statement that creates it gives them.
     pub schema: Option<Schema>,
+    /// Files and rows of EXPORT DATA.
+    pub export: Option<(u64, u64)>,
     pub costs: Costs,
     /// The versions that a query read; `None` where its result may not be remembered.
     pub reads: Option<Vec<(TablePath, u64)>>,
@@ -215,6 +219,10 @@ impl Runner {
                     }
                 }
                 Outcome::Ddl(action) => {
+                    if matches!(action.statement.kind, StatementKind::ExportData { .. }) {
+                        let export = Some(self.export(&plan, action)?);
+                        return Ok(StatementDone { kind, export, costs, ..StatementDone::default() });
+                    }
                     let schema = declared(&plan);
                     if ddl_policies::is_about(&action.statement) {
                         let done = ddl_policies::apply(&snapshot, &self.identity, action)?;
@@ -225,6 +233,30 @@ impl Runner {
                 }
             }
         }
+    }
+
+    /// EXPORT DATA: how many files and rows were written.
+    fn export(&self, plan: &Plan, action: DdlAction) -> Result<(u64, u64), SqlError> {
+        let failed = |error: crate::service::error::ApiError| match error.code {
+            404 => SqlError::not_found(error.message),
+            _ => SqlError::evaluation(error.message),
+        };
+        let (target, overwrites) = extract::Target::from_options(&action.options).map_err(failed)?;
+        let objects = Objects::of(&self.ctx);
+        if !overwrites && target.is_taken(objects) {
+            return Err(SqlError::evaluation(texts::export_taken(target.uri())));
+        }
+        let columns: Vec<(String, Type)> = match plan {
+            Plan::Ddl(ddl) => ddl.query.as_ref().map_or_else(Vec::new, |query| {
+                let named = query.columns.iter().enumerate();
+                named.map(|(at, own)| (own.name.clone().unwrap_or(format!("f{at}_")), own.ty.clone())).collect()
+            }),
+            _ => Vec::new(),
+        };
+        let schema = super::query::result_schema(&columns);
+        let batches = action.rows.unwrap_or_default();
+        let files = target.write(objects, &schema.columns, &batches).map_err(failed)?;
+        Ok((files.iter().sum(), batches.iter().map(|batch| batch.len as u64).sum()))
     }
 
     fn check_costs(&self, costs: &Costs) -> Result<(), SqlError> {

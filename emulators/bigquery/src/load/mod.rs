@@ -1,6 +1,7 @@
 //! Reading files and rows from outside into columns.
 
 pub mod autodetect;
+pub mod avro;
 pub mod coerce;
 pub mod convert;
 pub mod csv;

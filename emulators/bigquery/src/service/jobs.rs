@@ -17,6 +17,7 @@ use crate::catalog::NameScope;
 use crate::engine::store::DatasetPath;
 use crate::jobs::copy::{self, CopySpec};
 use crate::jobs::destination::{Destination, Disposition};
+use crate::jobs::extract::{self, ExtractSpec};
 use crate::jobs::load::{self, LoadSpec};
 use crate::jobs::query::{self, QuerySpec};
 use crate::jobs::registry::JobCell;
@@ -143,11 +144,11 @@ pub fn start_query(app: &Arc<App>, mut job: Job, mut spec: QuerySpec) -> ApiResu
     Ok(cell)
 }
 
-/// Registers a load job and starts it on the uploaded bytes.
-pub fn start_load(app: &Arc<App>, job: Job, spec: LoadSpec, bytes: Bytes) -> ApiResult<Arc<JobCell>> {
+/// Registers a load job and starts it, on the uploaded bytes where there are some.
+pub fn start_load(app: &Arc<App>, job: Job, spec: LoadSpec, bytes: Option<Bytes>) -> ApiResult<Arc<JobCell>> {
     let cell = app.jobs.add(job)?;
     let (worker, running) = (app.clone(), cell.clone());
-    spawn(app, &cell, move || load::run(&worker, &running, spec, &bytes));
+    spawn(app, &cell, move || load::run(&worker, &running, spec, bytes));
     Ok(cell)
 }
 
@@ -184,17 +185,13 @@ pub fn read_job(app: &App, project: &str, resource: &Value) -> ApiResult<(Job, V
         None => new_job_id(app),
     };
     check_job_id(&id)?;
-    let kind = [JobKind::Query, JobKind::Load, JobKind::Copy]
+    let kind = [JobKind::Query, JobKind::Load, JobKind::Copy, JobKind::Extract]
         .into_iter()
         .find(|kind| configuration.get(kind.key()).is_some_and(Value::is_object));
     let Some(kind) = kind else {
-        return Err(if configuration.get("extract").is_some() {
-            ApiError::not_implemented("An extract job")
-        } else {
-            ApiError::invalid(
-                "Job configuration must contain exactly one job-specific configuration object (e.g., query, load, extract, copy).",
-            )
-        });
+        return Err(ApiError::invalid(
+            "Job configuration must contain exactly one job-specific configuration object (e.g., query, load, extract, copy).",
+        ));
     };
     if kind == JobKind::Query {
         let query = &mut configuration["query"];
@@ -244,7 +241,20 @@ pub async fn insert(
             spawn(&app, &cell, move || copy::run(&worker, &running, &spec));
             cell
         }
-        JobKind::Load => return Err(ApiError::not_implemented("A load job from Cloud Storage")),
+        JobKind::Load => {
+            let spec = LoadSpec::from_json(&configuration["load"])?;
+            if spec.uris.is_empty() {
+                return Err(ApiError::required("configuration.load.sourceUris"));
+            }
+            start_load(&app, job, spec, None)?
+        }
+        JobKind::Extract => {
+            let spec = ExtractSpec::from_json(&configuration["extract"])?;
+            let cell = app.jobs.add(job)?;
+            let (worker, running) = (app.clone(), cell.clone());
+            spawn(&app, &cell, move || extract::run(&worker, &running, &spec));
+            cell
+        }
     };
     let _ = tokio::time::timeout(INSERT_WAIT, cell.wait()).await;
     let resource = cell.lock().resource(&caller.base);

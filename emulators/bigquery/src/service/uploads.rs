@@ -183,7 +183,7 @@ fn read_load(app: &App, project: &str, resource: &Value) -> ApiResult<(crate::jo
 
 fn load(app: &Arc<App>, project: &str, resource: &Value, media: Bytes) -> ApiResult<Arc<JobCell>> {
     let (job, spec) = read_load(app, project, resource)?;
-    super::jobs::start_load(app, job, spec, media)
+    super::jobs::start_load(app, job, spec, Some(media))
 }
 
 async fn finish(cell: &JobCell, caller: &Caller) -> ApiResult<Response> {

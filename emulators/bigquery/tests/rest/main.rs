@@ -5,6 +5,7 @@
 mod ddl;
 mod dml;
 mod errors;
+mod files;
 mod fuzz;
 mod information_schema;
 mod jobs;

@@ -39,8 +39,20 @@ pub struct Answer {
 
 impl Server {
     pub async fn start() -> Server {
-        let clock = Clock::virtual_at(Timestamp::from_micros(START));
-        let app = Arc::new(App::new(Context::new(clock.clone())));
+        Server::on(Context::new(Clock::virtual_at(Timestamp::from_micros(START)))).await
+    }
+
+    /// A server with the dataset `d` and a folder that stands for Cloud Storage.
+    pub async fn with_folder(folder: &std::path::Path) -> Server {
+        let context = Context::new(Clock::virtual_at(Timestamp::from_micros(START))).with_gcs_folder(folder);
+        let server = Server::on(context).await;
+        server.post("/projects/scrimmage/datasets", json!({"datasetReference": {"datasetId": "d"}})).await.ok();
+        server
+    }
+
+    async fn on(context: Context) -> Server {
+        let clock = context.clock.clone();
+        let app = Arc::new(App::new(context));
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
         let router = router(app.clone());
