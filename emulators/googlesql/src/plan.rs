@@ -337,6 +337,8 @@ pub enum WindowFunction {
     NthValue,
     PercentileCont,
     PercentileDisc,
+    TfIdf,
+    ClusterDbscan,
 }
 
 #[derive(Clone, Debug)]

@@ -54,6 +54,9 @@ impl Analyzer<'_> {
     }
 
     fn function_not_found(&self, call: &ast::Call) -> SqlError {
+        if let Some(error) = super::unsupported::function(&function_name(&call.name).0) {
+            return error.at(call.pos);
+        }
         // Names that were written in one pair of backticks stay in it.
         let mut groups: Vec<(String, bool, Pos)> = Vec::new();
         for part in &call.name.parts {
@@ -209,7 +212,10 @@ impl Analyzer<'_> {
         let places: Vec<Pos> = args.iter().map(|arg| arg.expr.pos).collect();
         let resolved = resolve_scalar(function, &infos).map_err(|error| no_match(error, &places, pos))?;
         let ty = resolved.result_type.clone();
-        let args = self.arranged(args, resolved, pos)?;
+        // A part that is left out is none; one that is NULL makes the interval NULL.
+        let left_out = if function.name == "make_interval" { Value::Int64(0) } else { Value::Null };
+        let args = self.arranged(args, resolved, left_out, pos)?;
+        super::date_parts::check(function, &args, pos)?;
         Ok(Expr { kind: ExprKind::Call { function, args, safe }, ty, pos })
     }
 
@@ -224,17 +230,17 @@ impl Analyzer<'_> {
         let resolved = resolve_aggregate(function, &infos).map_err(|error| no_match(error, &places, pos))?;
         let ty = resolved.result_type.clone();
         let args = args.into_iter().map(|expr| Arg { name: None, expr }).collect();
-        Ok((self.arranged(args, resolved, pos)?, ty))
+        Ok((self.arranged(args, resolved, Value::Null, pos)?, ty))
     }
 
     /// The arguments in the order and of the types that the overload takes.
-    fn arranged(&self, args: Vec<Arg>, resolved: Resolved, pos: Pos) -> Result<Vec<Expr>> {
+    fn arranged(&self, args: Vec<Arg>, resolved: Resolved, left_out: Value, pos: Pos) -> Result<Vec<Expr>> {
         let mut given: Vec<Option<Expr>> = args.into_iter().map(|arg| Some(arg.expr)).collect();
         let mut out = Vec::with_capacity(resolved.arg_types.len());
         for (ty, from) in resolved.arg_types.iter().zip(&resolved.order) {
             let expr = match from.and_then(|from| given.get_mut(from)).and_then(Option::take) {
                 Some(expr) => self.convert(expr, ty)?,
-                None => literal(Value::Null, ty.clone(), pos),
+                None => literal(left_out.clone(), ty.clone(), pos),
             };
             out.push(expr);
         }

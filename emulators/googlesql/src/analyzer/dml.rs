@@ -259,8 +259,12 @@ impl Analyzer<'_> {
             };
             let (base, mut fields) = super::path::flatten(path);
             let A::Name(first) = &base.kind else {
-                let text = "UPDATE SET targets must be columns or fields of columns";
-                return Err(SqlError::unsupported(text).at(path.pos));
+                // Origin: what the language says where elements cannot be assigned, as in production.
+                let text = match &base.kind {
+                    A::Subscript { .. } => "UPDATE ... SET does not support array modification with []",
+                    _ => "UPDATE SET targets must be columns or fields of columns",
+                };
+                return Err(SqlError::analysis(text).at(path.pos));
             };
             // `alias.column` or `column`.
             let is_alias = !fields.is_empty()

@@ -90,7 +90,15 @@ impl Analyzer<'_> {
                 Ok(Flow { names: regrouped(columns, &names), rel })
             }
             PipeKind::As(alias) => {
-                let columns = NameList::of_columns(names.columns);
+                let mut columns = names.columns;
+                if columns.len() > 1 {
+                    // Beside others a value is a column like them.
+                    columns.iter_mut().filter(|named| named.value && !named.name.is_empty()).for_each(|named| {
+                        named.value = false;
+                        named.hidden_from_names = false;
+                    });
+                }
+                let columns = NameList::of_columns(columns);
                 Ok(Flow { names: aliased(columns, Some(alias)), rel })
             }
             PipeKind::Where(condition) => {
@@ -392,6 +400,9 @@ impl Analyzer<'_> {
     fn pipe_call(&self, rel: Rel, names: &NameList, call: &ast::Call, outer: Option<&Scope>) -> Result<Source> {
         let name = call.name.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(".");
         let Some(routine) = self.routine(&call.name, false) else {
+            if let Some(error) = super::unsupported::function(&name) {
+                return Err(error.at(call.pos));
+            }
             return Err(SqlError::analysis(format!("Table-valued function not found: {name}")).at(call.pos));
         };
         let mut tables = Vec::new();

@@ -210,6 +210,7 @@ impl Analyzer<'_> {
         }
         let same_type = |exprs: &[Expr]| exprs.windows(2).all(|pair| pair[0].ty == pair[1].ty);
         let mut arrays: Vec<(ColumnId, Expr)> = Vec::with_capacity(width + 1);
+        let mut unwrapped: Vec<(ColumnId, Expr)> = Vec::new();
         let mut out: Vec<NamedColumn> = names
             .columns
             .iter()
@@ -227,15 +228,31 @@ impl Analyzer<'_> {
                 return Err(SqlError::analysis(text).at(unpivot.pos));
             }
             let Some(ty) = cells.first().map(|cell| cell.ty.clone()) else { continue };
-            if matches!(ty, Type::Array(_)) {
-                return Err(SqlError::unsupported("UNPIVOT of ARRAY columns is not supported").at(unpivot.pos));
-            }
             let id = self.new_column();
+            if matches!(ty, Type::Array(_)) {
+                // An array holds no arrays: each is put into a struct, and taken out of it behind.
+                let wrapped = Type::struct_of([("value", ty.clone())]);
+                let cells = cells
+                    .into_iter()
+                    .map(|cell| Expr { pos: cell.pos, ty: wrapped.clone(), kind: ExprKind::MakeStruct(vec![cell]) })
+                    .collect();
+                let inner = self.new_column();
+                out.push(NamedColumn::new(&name.name, id, ty.clone()));
+                let whole = column(inner, wrapped.clone(), unpivot.pos);
+                let kind = ExprKind::StructField { expr: Box::new(whole), index: 0 };
+                unwrapped.push((id, Expr { kind, ty, pos: unpivot.pos }));
+                arrays.push((
+                    inner,
+                    Expr { kind: ExprKind::MakeArray(cells), ty: Type::array(wrapped), pos: unpivot.pos },
+                ));
+                continue;
+            }
             out.push(NamedColumn::new(&name.name, id, ty.clone()));
             arrays.push((id, Expr { kind: ExprKind::MakeArray(cells), ty: Type::array(ty), pos: unpivot.pos }));
         }
+        let values = unpivot.values.len();
         let value_ids: Vec<(ColumnId, Type)> =
-            arrays.iter().map(|(id, array)| (*id, array.ty.element().cloned().unwrap_or(Type::Int64))).collect();
+            out.iter().rev().take(values).map(|named| (named.id, named.ty.clone())).collect();
         let label_ty = self
             .unify(&mut labels)?
             .map_err(|()| SqlError::analysis("All labels of UNPIVOT's IN clause must have one type").at(unpivot.pos))?;
@@ -246,6 +263,9 @@ impl Analyzer<'_> {
         let unnest = Rel::Unnest { arrays, offset: None, strict: false };
         let mut rel =
             Rel::Join { kind: JoinKind::Cross, left: Box::new(rel), right: Box::new(unnest), on: None, lateral: true };
+        if !unwrapped.is_empty() {
+            rel = Rel::Compute { input: Box::new(rel), columns: unwrapped };
+        }
         if !unpivot.include_nulls {
             let mut tests = Vec::with_capacity(value_ids.len());
             for (id, ty) in value_ids {

@@ -214,8 +214,14 @@ impl Analyzer<'_> {
         if name.eq_ignore_ascii_case("RANGE_SESSIONIZE") {
             return self.range_sessionize(call, outer);
         }
+        if name.eq_ignore_ascii_case("GAP_FILL") {
+            return self.gap_fill(call, outer);
+        }
         let found = self.routine(&call.name, false).filter(|routine| routine.kind == RoutineKind::TableFunction);
         let Some(routine) = found else {
+            if let Some(error) = super::unsupported::function(&name) {
+                return Err(error.at(pos));
+            }
             return Err(SqlError::analysis(format!("Table-valued function not found: {name}")).at(pos));
         };
         if call.args.len() != routine.arguments.len() {

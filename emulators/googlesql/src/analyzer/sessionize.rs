@@ -95,7 +95,7 @@ impl Analyzer<'_> {
     }
 }
 
-fn backticked(name: &str) -> String {
+pub(super) fn backticked(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }
 

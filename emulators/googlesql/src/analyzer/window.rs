@@ -36,6 +36,8 @@ pub(super) fn window_function(name: &str) -> Option<WindowFunction> {
         "nth_value" => WindowFunction::NthValue,
         "percentile_cont" => WindowFunction::PercentileCont,
         "percentile_disc" => WindowFunction::PercentileDisc,
+        "tf_idf" => WindowFunction::TfIdf,
+        "st_clusterdbscan" => WindowFunction::ClusterDbscan,
         _ => return None,
     })
 }
@@ -202,7 +204,7 @@ impl Analyzer<'_> {
         let (needs_order, allows_order, allows_frame) = match function {
             W::RowNumber => (false, true, false),
             W::Rank | W::DenseRank | W::PercentRank | W::CumeDist | W::Ntile | W::Lag | W::Lead => (true, true, false),
-            W::PercentileCont | W::PercentileDisc => (false, false, false),
+            W::PercentileCont | W::PercentileDisc | W::TfIdf | W::ClusterDbscan => (false, false, false),
             W::FirstValue | W::LastValue | W::NthValue => (true, true, true),
             W::Aggregate(_) => (false, true, true),
         };
@@ -355,6 +357,28 @@ impl Analyzer<'_> {
                 )?;
                 let ty = value.ty.clone();
                 Ok((vec![value, n], ty))
+            }
+            W::TfIdf => {
+                let signature = "TF_IDF(ARRAY<STRING>, [INT64], [INT64])";
+                if args.is_empty() || args.len() > 3 {
+                    return Err(mismatch(signature));
+                }
+                let mut out = Vec::with_capacity(args.len());
+                for (index, arg) in args.into_iter().enumerate() {
+                    let ty = if index == 0 { Type::array(Type::String) } else { Type::Int64 };
+                    out.push(to(arg, &ty, signature)?);
+                }
+                Ok((out, Type::array(Type::struct_of([("term", Type::String), ("tf_idf", Type::Float64)]))))
+            }
+            W::ClusterDbscan => {
+                let signature = "ST_CLUSTERDBSCAN(GEOGRAPHY, FLOAT64, INT64)";
+                let [shape, far, least] = <[Expr; 3]>::try_from(args).map_err(|_| mismatch(signature))?;
+                let out = vec![
+                    to(shape, &Type::Geography, signature)?,
+                    to(far, &Type::Float64, signature)?,
+                    to(least, &Type::Int64, signature)?,
+                ];
+                Ok((out, Type::Int64))
             }
             W::Aggregate(_) => Err(SqlError::internal("aggregates resolve their own arguments")),
         }

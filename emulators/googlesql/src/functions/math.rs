@@ -1,5 +1,7 @@
 //! Mathematical functions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use std::sync::Arc;
 
 use crate::error::{Result, SqlError};
@@ -408,7 +410,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "cosine_distance",
         "COSINE_DISTANCE",
         Propagate,
-        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64"],
+        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<STRUCT>, ARRAY<STRUCT>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("COSINE_DISTANCE", args)?;
             let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -424,7 +426,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "euclidean_distance",
         "EUCLIDEAN_DISTANCE",
         Propagate,
-        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64"],
+        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<STRUCT>, ARRAY<STRUCT>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("EUCLIDEAN_DISTANCE", args)?;
             Ok(Value::Float64(a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()))
@@ -432,7 +434,34 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
     ),
 ];
 
+/// A sparse vector: pairs of a dimension (INT64 or STRING) and its value; what is not named is 0.
+fn sparse(name: &str, items: &[Value]) -> Result<BTreeMap<String, f64>> {
+    let mut out = BTreeMap::new();
+    for item in items {
+        let pair = match item {
+            Value::Struct(pair) => pair.as_slice(),
+            _ => return fail(format!("Cannot compute {name} with a NULL value.")),
+        };
+        let [Value::Int64(_) | Value::String(_), value] = pair else {
+            return fail(format!("Cannot compute {name} with a NULL value."));
+        };
+        let Some(value) = as_float(value) else { return fail(format!("Cannot compute {name} with a NULL value.")) };
+        let key = format!("{:?}", pair.first());
+        if out.insert(key, value).is_some() {
+            return fail(format!("Duplicate index found in the input array of {name}."));
+        }
+    }
+    Ok(out)
+}
+
 fn vectors(name: &str, args: &[Value]) -> Result<(Vec<f64>, Vec<f64>)> {
+    let is_sparse = |index: usize| -> Result<bool> { Ok(matches!(array(args, index)?.first(), Some(Value::Struct(_)))) };
+    if is_sparse(0)? || is_sparse(1)? {
+        let (a, b) = (sparse(name, array(args, 0)?)?, sparse(name, array(args, 1)?)?);
+        let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        let of = |side: &BTreeMap<String, f64>| keys.iter().map(|key| side.get(*key).copied().unwrap_or(0.0)).collect();
+        return Ok((of(&a), of(&b)));
+    }
     let read = |index: usize| -> Result<Vec<f64>> {
         array(args, index)?
             .iter()

@@ -35,21 +35,22 @@ mod args;
 mod arrays;
 mod dates;
 pub(crate) mod encoding;
-mod geography;
+pub(crate) mod geography;
 mod hash;
 mod json;
 mod math;
 mod misc;
+mod net;
 mod operators;
 mod ranges;
-mod strings;
+pub(crate) mod strings;
 
 pub use geography::geography_from_text;
 pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
 
 /// The rooms' scalar tables.
 static SCALARS: &[&[&[ScalarFunction]]] = &[
-    &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, ranges::TABLE],
+    &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, net::TABLE, ranges::TABLE],
     &aggregates::SCALARS,
     &dates::TABLES,
     &geography::TABLES,

@@ -214,7 +214,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "timestamp_bucket",
         "TIMESTAMP_BUCKET",
         Propagate,
-        ["(TIMESTAMP, INTERVAL, [TIMESTAMP]) -> TIMESTAMP"],
+        ["(TIMESTAMP, INTERVAL, [TIMESTAMP]) -> TIMESTAMP", "~(DATE, INTERVAL, [DATE]) -> DATE", "~(DATETIME, INTERVAL, [DATETIME]) -> DATETIME"],
         |call, args| bucket("TIMESTAMP_BUCKET", call, args)
     ),
     entry!(

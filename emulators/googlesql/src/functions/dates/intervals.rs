@@ -33,7 +33,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "interval_functions",
         "make_interval",
         "MAKE_INTERVAL",
-        Handled,
+        Propagate,
         [
             "([year => INT64], [month => INT64], [day => INT64], [hour => INT64], [minute => INT64], [second => INT64]) -> INTERVAL"
         ],

@@ -273,6 +273,7 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
             if negative {
                 return None;
             }
+            // Four digits, so that `%Y%m%d` knows where the month begins.
             fields.year = Some(input.number(4)?);
         }
         'y' => fields.year_of_century = Some(input.number_in(2, 0, 99)?),

@@ -1,6 +1,10 @@
 //! GEOGRAPHY functions: points, lines and polygons on a sphere of 6,371,010 m.
 
+pub(crate) mod cluster;
+pub(crate) mod gather;
+pub(crate) mod hull;
 mod measure;
+mod overlay;
 mod relate;
 mod shapes;
 mod sphere;
@@ -15,4 +19,4 @@ pub fn geography_from_text(text: &str) -> Result<Geography, String> {
 }
 
 /// The rooms' tables.
-pub(crate) static TABLES: [&[ScalarFunction]; 4] = [measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];
+pub(crate) static TABLES: [&[ScalarFunction]; 5] = [hull::TABLE, measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::error::{Result, SqlError};
+use crate::error::Result;
 use crate::functions::args::{array, fail, float, geography, int};
+use crate::functions::geography::gather::centroid;
 use crate::functions::geography::measure::one_point;
-use crate::functions::geography::sphere::{RADIUS, add, angle, position, ring_moment, scale, to_arc, unit, vector};
+use crate::functions::geography::overlay::{Operation, overlay, union_of};
+use crate::functions::geography::sphere::{RADIUS, add, angle, position, scale, to_arc, unit, vector};
 use crate::functions::geography::text::{checked, line, polygon, wrap};
 use crate::functions::{ScalarFunction, entry};
 use crate::value::Value;
@@ -269,34 +271,8 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         }
     ),
     entry!("geography_functions", "st_centroid", "ST_CENTROID", Propagate, ["(GEOGRAPHY) -> GEOGRAPHY"], |_, args| {
-        let shape = geography(args, 0)?;
-        if shape.is_empty() {
-            return wrap(Geography::default());
-        }
-        // Only what has the highest dimension counts.
-        let mut sum = [0.0; 3];
-        if !shape.polygons.is_empty() {
-            for rings in &shape.polygons {
-                for (index, ring) in rings.iter().enumerate() {
-                    let moment = ring_moment(ring);
-                    // A ring's direction does not matter: its moment points to its own side.
-                    let middle = ring.iter().fold([0.0; 3], |sum, corner| add(sum, vector(*corner)));
-                    let towards = if super::sphere::dot(moment, middle) < 0.0 { -1.0 } else { 1.0 };
-                    sum = add(sum, scale(moment, if index == 0 { towards } else { -towards }));
-                }
-            }
-        } else if !shape.lines.is_empty() {
-            for edge in shape.lines.iter().flat_map(|line| line.windows(2)) {
-                let [a, b] = edge else { continue };
-                let (a, b) = (vector(*a), vector(*b));
-                sum = add(sum, scale(unit(add(a, b)), 2.0 * (angle(a, b) / 2.0).sin()));
-            }
-        } else {
-            sum = shape.points.iter().fold(sum, |sum, point| add(sum, vector(*point)));
-        }
-        wrap(Geography::point(position(unit(sum))))
+        wrap(centroid(std::slice::from_ref(geography(args, 0)?)))
     }),
-    // Points and lines are gathered; polygons that overlap would have to be merged.
     entry!(
         "geography_functions",
         "st_union",
@@ -308,20 +284,31 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
                 [Value::Array(items)] => items.to_vec(),
                 pieces => pieces.to_vec(),
             };
-            let mut out = Geography::default();
-            for piece in &pieces {
-                let Value::Geography(shape) = piece else { continue };
-                let overlap = !shape.polygons.is_empty() && !out.is_empty() && super::sphere::intersects(&out, shape)
-                    || !out.polygons.is_empty() && super::sphere::intersects(&out, shape);
-                if overlap && **shape != out {
-                    return Err(SqlError::unsupported("ST_UNION of overlapping polygons is not supported"));
-                }
-                if **shape != out {
-                    out.extend((**shape).clone());
-                }
-            }
-            wrap(out)
+            let shapes: Vec<&Geography> = pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Value::Geography(shape) => Some(&**shape),
+                    _ => None,
+                })
+                .collect();
+            if shapes.is_empty() { Ok(Value::Null) } else { wrap(union_of(shapes)) }
         }
+    ),
+    entry!(
+        "geography_functions",
+        "st_intersection",
+        "ST_INTERSECTION",
+        Propagate,
+        ["(GEOGRAPHY, GEOGRAPHY) -> GEOGRAPHY"],
+        |_, args| wrap(overlay(Operation::Intersection, geography(args, 0)?, geography(args, 1)?))
+    ),
+    entry!(
+        "geography_functions",
+        "st_difference",
+        "ST_DIFFERENCE",
+        Propagate,
+        ["(GEOGRAPHY, GEOGRAPHY) -> GEOGRAPHY"],
+        |_, args| wrap(overlay(Operation::Difference, geography(args, 0)?, geography(args, 1)?))
     ),
     entry!(
         "geography_functions",

@@ -192,18 +192,3 @@ pub(super) fn ring_area(ring: &[Position]) -> f64 {
     let area = total.abs() % (4.0 * std::f64::consts::PI);
     area.min(4.0 * std::f64::consts::PI - area)
 }
-
-/// Three times the integral of the position over a ring's triangles: its direction is the centroid's.
-pub(super) fn ring_moment(ring: &[Position]) -> Vector {
-    let mut sum = [0.0; 3];
-    for edge in ring.windows(2) {
-        let [a, b] = edge else { continue };
-        let (a, b) = (vector(*a), vector(*b));
-        let normal = cross(a, b);
-        let size = length(normal);
-        if size > 0.0 {
-            sum = add(sum, scale(normal, angle(a, b) / size));
-        }
-    }
-    sum
-}

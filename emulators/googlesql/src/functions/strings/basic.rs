@@ -333,6 +333,7 @@ fn normalize(text: &str, mode: &str) -> Result<String> {
 /// Full case folding: by way of upper case, so that `ß` becomes `ss` and the sigmas meet.
 pub(crate) fn casefold(text: &str) -> String {
     text.chars()
+        .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .map(|c| if c == 'ς' { 'σ' } else { c })

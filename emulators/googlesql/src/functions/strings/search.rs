@@ -1,9 +1,10 @@
-//! CONTAINS_SUBSTR, SEARCH and TEXT_ANALYZE's default analyzer.
+//! CONTAINS_SUBSTR and SEARCH.
 
 use crate::cast::to_text;
 use crate::error::Result;
 use crate::functions::args::{any, fail, optional_string, string};
 use crate::functions::strings::basic::search_form;
+use crate::functions::strings::terms::tokens;
 use crate::functions::{Call, ScalarFunction, entry};
 use crate::value::Value;
 use crate::value::json::Json;
@@ -25,14 +26,6 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         Handled,
         ["(ANY, STRING, [json_scope => STRING], [analyzer => STRING], [analyzer_options => STRING]) -> BOOL"],
         search
-    ),
-    entry!(
-        "text-analysis-functions",
-        "text_analyze",
-        "TEXT_ANALYZE",
-        Propagate,
-        ["(STRING) -> ARRAY<STRING>"],
-        |_, args| Ok(Value::array(tokens(string(args, 0)?).into_iter().map(Value::string).collect()))
     ),
 ];
 
@@ -85,14 +78,6 @@ fn contains_substr(call: &Call, args: &[Value]) -> Result<Value> {
         (false, true) => Value::Null,
         (false, false) => Value::Bool(false),
     })
-}
-
-/// The default analyzer's tokens: lower case, split at blanks and punctuation.
-fn tokens(text: &str) -> Vec<String> {
-    text.split(|c: char| c.is_whitespace() || "[]<>(){}|!;,'\"*&?+/:=@.-$%\\_`#^~\n".contains(c))
-        .filter(|token| !token.is_empty())
-        .map(str::to_lowercase)
-        .collect()
 }
 
 /// Every token of the query must be in the data; a phrase in backticks or double quotes must be there in order.

@@ -24,6 +24,14 @@ pub(super) struct Prepared<'p> {
     frames: Frames,
 }
 
+/// An argument's values for the partition's rows; none where it was left out.
+fn column_of(prepared: &Prepared<'_>, partition: &Partition<'_>, index: usize) -> Vec<Value> {
+    match prepared.args.get(index) {
+        Some(column) => partition.rows.iter().map(|row| column.get(*row as usize)).collect(),
+        None => Vec::new(),
+    }
+}
+
 impl<'p> Run<'p> {
     pub(super) fn prepare_call(
         &self,
@@ -74,6 +82,24 @@ impl<'p> Run<'p> {
             }
             WindowFunction::PercentileCont => percentile(prepared, partition, true, out)?,
             WindowFunction::PercentileDisc => percentile(prepared, partition, false, out)?,
+            WindowFunction::TfIdf => {
+                let documents = column_of(prepared, partition, 0);
+                let first = |index: usize, default: i64| match column_of(prepared, partition, index).first() {
+                    Some(Value::Int64(number)) => *number,
+                    _ => default,
+                };
+                // What a dictionary holds, and how often a term must occur, where the call does not say.
+                let (most, threshold) = (first(1, 32_000).max(0) as usize, first(2, 5));
+                crate::functions::strings::terms::tf_idf(&documents, most, threshold)
+                    .into_iter()
+                    .for_each(|value| out.push(value));
+            }
+            WindowFunction::ClusterDbscan => {
+                let [shapes, far, least] = [0, 1, 2].map(|index| column_of(prepared, partition, index));
+                crate::functions::geography::cluster::dbscan(&shapes, far.first(), least.first())?
+                    .into_iter()
+                    .for_each(|value| out.push(value));
+            }
             WindowFunction::Aggregate(function) => self.over_frames(prepared, function, partition, out)?,
         }
         Ok(())
