@@ -31,10 +31,9 @@ pub fn distance(from: &Type, to: &Type, origin: Origin) -> Option<u32> {
         (Type::Float64, Type::Numeric) if origin == Origin::Literal => Some(2),
         (Type::Float64, Type::BigNumeric) if origin == Origin::Literal => Some(3),
         (Type::String, Type::Date) if origin != Origin::Expression => Some(1),
-        (Type::String, Type::Datetime) if origin != Origin::Expression => Some(2),
-        (Type::String, Type::Timestamp) if origin != Origin::Expression => Some(3),
+        (Type::String, Type::Timestamp) if origin != Origin::Expression => Some(2),
+        (Type::String, Type::Datetime) if origin != Origin::Expression => Some(3),
         (Type::String, Type::Time) if origin != Origin::Expression => Some(4),
-        (Type::String, Type::Interval) if origin == Origin::Literal => Some(5),
         (Type::Array(a), Type::Array(b)) => {
             if a.equivalent(b) {
                 Some(0)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its helpers fail")]
 
 mod ddl;
+mod dialogues;
 mod dml;
 mod errors;
 mod files;

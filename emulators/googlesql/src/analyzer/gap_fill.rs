@@ -119,7 +119,10 @@ impl Analyzer<'_> {
         let cx = Cx::plain(&scope, "table function arguments");
         let width = self.expr(width, &cx)?;
         if width.ty != Type::Interval {
-            return mistake(format!("bucket_width of GAP_FILL must be an INTERVAL but has type {}", width.ty), width.pos);
+            return mistake(
+                format!("bucket_width of GAP_FILL must be an INTERVAL but has type {}", width.ty),
+                width.pos,
+            );
         }
         let mut targets: Vec<(Rc<str>, Target)> = vec![(Rc::from("$width"), Target::Expr(Rc::new(width)))];
         if let Some(origin) = given.origin {
@@ -127,7 +130,8 @@ impl Analyzer<'_> {
             let origin_pos = origin.pos;
             let found = origin.ty.clone();
             let origin = self.implicit(origin, &time_ty)?.map_err(|_| {
-                SqlError::analysis(format!("origin of GAP_FILL must be a {time_ty} but has type {found}")).at(origin_pos)
+                SqlError::analysis(format!("origin of GAP_FILL must be a {time_ty} but has type {found}"))
+                    .at(origin_pos)
             })?;
             targets.push((Rc::from("$origin"), Target::Expr(Rc::new(origin))));
         }

@@ -10,7 +10,7 @@ use super::from::{Source, aliased};
 use super::group::{Grouping, Regroup};
 use super::query::names_of;
 use super::scope::{NameList, NamedColumn, Scope, Target};
-use super::select::{Item, Tail};
+use super::select::{Item, Origin, Tail};
 use super::window::with_windows;
 use super::{Analyzer, Calls, Cx, Inside};
 
@@ -52,7 +52,7 @@ impl Analyzer<'_> {
         let scope = Scope::new(&names, outer);
         match kind {
             PipeKind::Select(select) => {
-                let query = self.select_over(select, Tail::none(), rel, &names, start, outer, true)?;
+                let query = self.select_over(select, Tail::none(), rel, &names, start, outer, Origin::Pipe)?;
                 Ok(Flow { names: names_of(&query.columns, query.value_table), rel: query.rel })
             }
             PipeKind::Extend { items, windows } => self.extend(rel, &names, items, windows, outer),
@@ -449,15 +449,15 @@ impl Analyzer<'_> {
         let scope = Scope::new(&names, outer);
         let cx = Cx::plain(&scope, "pipe ASSERT");
         let condition = self.condition(condition, &cx, "ASSERT")?;
-        let text = match message.first() {
-            Some(message) => {
-                let message = self.expr(message, &cx)?;
-                self.implicit(message, &crate::types::Type::String)?.map_err(|found| {
-                    SqlError::analysis(format!("ASSERT's message must be a STRING but is {}", found.ty)).at(found.pos)
-                })?
-            }
-            None => super::string("Assert failed", pos),
-        };
+        // What was given is put behind each other, values of whatever type.
+        let mut parts = vec![super::string(if message.is_empty() { "Assert failed" } else { "Assert failed:" }, pos)];
+        for part in message {
+            let value = self.expr(part, &cx)?;
+            let value = self.call_scalar("format", vec![super::string("%t", pos), value], pos)?;
+            parts.push(super::string(" ", pos));
+            parts.push(value);
+        }
+        let text = self.call_scalar("concat", parts, pos)?;
         let error = self.call_scalar("error", vec![text], pos)?;
         let error = self.convert(error, &crate::types::Type::Bool)?;
         let yes = super::literal(crate::value::Value::Bool(true), crate::types::Type::Bool, pos);

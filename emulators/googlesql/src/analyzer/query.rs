@@ -206,14 +206,9 @@ pub(super) fn ordinal_item<'c, T>(number: i64, items: &'c [T], clause: &str, pos
             let text = if number < 1 {
                 format!("{clause} column number item is out of range. Column numbers must be greater than or equal to one. Found : {number}")
             } else {
-                format!("{clause} column number item is out of range: {number}. The query only returns {} columns", items.len())
+                format!("{clause} is out of SELECT column number range: {number}")
             };
-            SqlError::analysis(if clause == "GROUP BY" {
-                format!("GROUP BY is out of SELECT item range: {number}")
-            } else {
-                text
-            })
-            .at(pos)
+            SqlError::analysis(text).at(pos)
         })
 }
 

@@ -41,6 +41,15 @@ pub(super) struct Item {
     pub out: Option<ColumnId>,
 }
 
+/// What stands before a SELECT list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    NoFrom,
+    From,
+    /// A pipe: aggregates have an operator of their own there.
+    Pipe,
+}
+
 impl Analyzer<'_> {
     pub(super) fn select(&self, select: &ast::Select, tail: Tail, outer: Option<&Scope>) -> Result<Query> {
         if let Some(option) = &select.with_option {
@@ -55,7 +64,8 @@ impl Analyzer<'_> {
         if select.from.is_none() {
             self.without_from(select)?;
         }
-        self.select_over(select, tail, rel, &names, start, outer, select.from.is_some())
+        let origin = if select.from.is_some() { Origin::From } else { Origin::NoFrom };
+        self.select_over(select, tail, rel, &names, start, outer, origin)
     }
 
     fn without_from(&self, select: &ast::Select) -> Result<()> {
@@ -86,8 +96,9 @@ impl Analyzer<'_> {
         names: &NameList,
         start: u32,
         outer: Option<&Scope>,
-        has_from: bool,
+        origin: Origin,
     ) -> Result<Query> {
+        let has_from = origin != Origin::NoFrom;
         let scope = Scope::new(names, outer);
         let from_end = self.column_mark();
         if let Some(filter) = &select.filter {
@@ -100,9 +111,9 @@ impl Analyzer<'_> {
         let cx = Cx {
             scope: &scope,
             input: &scope,
-            clause: "SELECT list",
+            clause: if origin == Origin::Pipe { "pipe SELECT" } else { "SELECT list" },
             calls: Some(&calls),
-            aggregates: true,
+            aggregates: origin != Origin::Pipe,
             windows: true,
             inside: Inside::Nothing,
         };

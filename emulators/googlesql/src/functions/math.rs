@@ -410,7 +410,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "cosine_distance",
         "COSINE_DISTANCE",
         Propagate,
-        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<STRUCT>, ARRAY<STRUCT>) -> FLOAT64"],
+        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<T>, ARRAY<T>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("COSINE_DISTANCE", args)?;
             let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -426,7 +426,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "euclidean_distance",
         "EUCLIDEAN_DISTANCE",
         Propagate,
-        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<STRUCT>, ARRAY<STRUCT>) -> FLOAT64"],
+        ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<T>, ARRAY<T>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("EUCLIDEAN_DISTANCE", args)?;
             Ok(Value::Float64(a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()))
@@ -455,7 +455,8 @@ fn sparse(name: &str, items: &[Value]) -> Result<BTreeMap<String, f64>> {
 }
 
 fn vectors(name: &str, args: &[Value]) -> Result<(Vec<f64>, Vec<f64>)> {
-    let is_sparse = |index: usize| -> Result<bool> { Ok(matches!(array(args, index)?.first(), Some(Value::Struct(_)))) };
+    let is_sparse =
+        |index: usize| -> Result<bool> { Ok(matches!(array(args, index)?.first(), Some(Value::Struct(_)))) };
     if is_sparse(0)? || is_sparse(1)? {
         let (a, b) = (sparse(name, array(args, 0)?)?, sparse(name, array(args, 1)?)?);
         let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();

@@ -50,7 +50,16 @@ pub use resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar}
 
 /// The rooms' scalar tables.
 static SCALARS: &[&[&[ScalarFunction]]] = &[
-    &[operators::TABLE, arrays::TABLE, encoding::TABLE, hash::TABLE, math::TABLE, misc::TABLE, net::TABLE, ranges::TABLE],
+    &[
+        operators::TABLE,
+        arrays::TABLE,
+        encoding::TABLE,
+        hash::TABLE,
+        math::TABLE,
+        misc::TABLE,
+        net::TABLE,
+        ranges::TABLE,
+    ],
     &aggregates::SCALARS,
     &dates::TABLES,
     &geography::TABLES,

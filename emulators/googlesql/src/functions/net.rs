@@ -74,14 +74,21 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         let kept = address.iter().zip(mask(address.len(), prefix)).map(|(byte, mask)| byte & mask);
         Ok(Value::bytes(kept.collect::<Vec<u8>>()))
     }),
-    entry!("net_functions", "net.ipv4_from_int64", "NET.IPV4_FROM_INT64", Propagate, ["(INT64) -> BYTES"], |_, args| {
-        let number = int(args, 0)?;
-        // Signed 32-bit numbers count too.
-        if !(-0x8000_0000..=0xFFFF_FFFF).contains(&number) {
-            return fail(format!("NET.IPV4_FROM_INT64 argument out of range: {number}"));
+    entry!(
+        "net_functions",
+        "net.ipv4_from_int64",
+        "NET.IPV4_FROM_INT64",
+        Propagate,
+        ["(INT64) -> BYTES"],
+        |_, args| {
+            let number = int(args, 0)?;
+            // Signed 32-bit numbers count too.
+            if !(-0x8000_0000..=0xFFFF_FFFF).contains(&number) {
+                return fail(format!("NET.IPV4_FROM_INT64 argument out of range: {number}"));
+            }
+            Ok(Value::bytes((number as u32).to_be_bytes().to_vec()))
         }
-        Ok(Value::bytes((number as u32).to_be_bytes().to_vec()))
-    }),
+    ),
     entry!("net_functions", "net.ipv4_to_int64", "NET.IPV4_TO_INT64", Propagate, ["(BYTES) -> INT64"], |_, args| {
         let address = bytes(args, 0)?;
         match <[u8; 4]>::try_from(address) {
@@ -186,15 +193,9 @@ mod tests {
         assert_eq!(all("http://abc.xyz"), (Some("abc.xyz"), Some("xyz"), Some("abc.xyz")));
         assert_eq!(all("//user:password@a.b:80/path?query"), (Some("a.b"), None, None));
         assert_eq!(all("https://[::1]:80"), (Some("[::1]"), None, None));
-        assert_eq!(
-            all("    www.Example.Co.UK    "),
-            (Some("www.Example.Co.UK"), Some("Co.UK"), Some("Example.Co.UK"))
-        );
+        assert_eq!(all("    www.Example.Co.UK    "), (Some("www.Example.Co.UK"), Some("Co.UK"), Some("Example.Co.UK")));
         assert_eq!(all("mailto:?to=&subject=&body="), (Some("mailto"), None, None));
-        assert_eq!(
-            all("https://me.github.io/x#y"),
-            (Some("me.github.io"), Some("io"), Some("github.io"))
-        );
+        assert_eq!(all("https://me.github.io/x#y"), (Some("me.github.io"), Some("io"), Some("github.io")));
         assert_eq!(all("http://1.2.3.4/"), (Some("1.2.3.4"), None, None));
     }
 

@@ -192,6 +192,7 @@ fn signature_text(kind: &str, sql_name: &str, signature: &Signature) -> String {
         .collect();
     if kind == "operator" {
         match &texts[..] {
+            [only] if sql_name == "NOT" => return format!("NOT {only}"),
             [only] => return format!("{sql_name}{only}"),
             [left, right] => return format!("{left} {sql_name} {right}"),
             _ => {}

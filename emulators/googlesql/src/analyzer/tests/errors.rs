@@ -119,7 +119,7 @@ fn grouping_is_checked() {
             "SELECT SUM(a) FROM t GROUP BY 1",
             "Column 1 contains an aggregation function, which is not allowed in GROUP BY at [1:31]",
         ),
-        ("SELECT a FROM t GROUP BY 2", "GROUP BY is out of SELECT item range: 2 at [1:26]"),
+        ("SELECT a FROM t GROUP BY 2", "GROUP BY is out of SELECT column number range: 2 at [1:26]"),
         ("SELECT j FROM t GROUP BY j", "Grouping by expressions of type JSON is not allowed at [1:26]"),
         ("SELECT a FROM t HAVING a > 1", "The HAVING clause requires GROUP BY or aggregation to be present at [1:24]"),
     ]);

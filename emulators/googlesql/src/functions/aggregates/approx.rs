@@ -109,7 +109,8 @@ impl Accumulator for Quantiles {
         let last = values.len().saturating_sub(1);
         let items = (0..=count)
             .map(|index| {
-                let at = (index as f64 / count as f64 * last as f64).round() as usize;
+                // The least value that this share of all values does not exceed.
+                let at = (values.len() * index).div_ceil(count.max(1)).saturating_sub(1);
                 values.get(at.min(last)).cloned().unwrap_or_default()
             })
             .collect();

@@ -12,8 +12,15 @@ pub(crate) use basic::FloatTotal;
 use crate::functions::{AggregateFunction, ScalarFunction};
 
 /// The rooms' aggregate tables.
-pub(crate) static TABLES: [&[AggregateFunction]; 7] =
-    [approx::TABLE, basic::TABLE, collect::TABLE, crate::functions::geography::gather::TABLE, kll::TABLE, sketch::TABLE, stats::TABLE];
+pub(crate) static TABLES: [&[AggregateFunction]; 7] = [
+    approx::TABLE,
+    basic::TABLE,
+    collect::TABLE,
+    crate::functions::geography::gather::TABLE,
+    kll::TABLE,
+    sketch::TABLE,
+    stats::TABLE,
+];
 
 /// The scalar functions over sketches.
 pub(crate) static SCALARS: [&[ScalarFunction]; 2] = [kll::SCALARS, sketch::SCALARS];

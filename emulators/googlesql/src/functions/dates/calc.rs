@@ -214,7 +214,11 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "timestamp_bucket",
         "TIMESTAMP_BUCKET",
         Propagate,
-        ["(TIMESTAMP, INTERVAL, [TIMESTAMP]) -> TIMESTAMP", "~(DATE, INTERVAL, [DATE]) -> DATE", "~(DATETIME, INTERVAL, [DATETIME]) -> DATETIME"],
+        [
+            "(TIMESTAMP, INTERVAL, [TIMESTAMP]) -> TIMESTAMP",
+            "~(DATE, INTERVAL, [DATE]) -> DATE",
+            "~(DATETIME, INTERVAL, [DATETIME]) -> DATETIME"
+        ],
         |call, args| bucket("TIMESTAMP_BUCKET", call, args)
     ),
     entry!(

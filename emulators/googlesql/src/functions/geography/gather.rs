@@ -17,14 +17,9 @@ pub(crate) static TABLE: &[AggregateFunction] = &[
     aggregate!("geography_functions", "st_union_agg", "ST_UNION_AGG", ALL, ["(GEOGRAPHY) -> GEOGRAPHY"], |_| Box::new(
         Gather { shapes: Vec::new(), finish: |shapes| wrap(union_of(shapes)) }
     )),
-    aggregate!(
-        "geography_functions",
-        "st_centroid_agg",
-        "ST_CENTROID_AGG",
-        ALL,
-        ["(GEOGRAPHY) -> GEOGRAPHY"],
-        |_| Box::new(Gather { shapes: Vec::new(), finish: |shapes| wrap(centroid(shapes)) })
-    ),
+    aggregate!("geography_functions", "st_centroid_agg", "ST_CENTROID_AGG", ALL, ["(GEOGRAPHY) -> GEOGRAPHY"], |_| {
+        Box::new(Gather { shapes: Vec::new(), finish: |shapes| wrap(centroid(shapes)) })
+    }),
     aggregate!(
         "geography_functions",
         "st_extent",
@@ -88,8 +83,7 @@ pub(super) fn centroid(shapes: &[Geography]) -> Geography {
 
 /// The integral of the position over a ring, as a fan of triangles from its first corner.
 fn ring_moment(ring: &[Position]) -> Vector {
-    let corners: Vec<Vector> =
-        ring.iter().take(ring.len().saturating_sub(1)).map(|corner| vector(*corner)).collect();
+    let corners: Vec<Vector> = ring.iter().take(ring.len().saturating_sub(1)).map(|corner| vector(*corner)).collect();
     let Some(origin) = corners.first() else { return [0.0; 3] };
     corners.windows(2).skip(1).fold([0.0; 3], |sum, edge| match edge {
         [a, b] => add(sum, triangle_moment(*origin, *a, *b)),

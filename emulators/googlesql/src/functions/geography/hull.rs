@@ -415,7 +415,10 @@ mod tests {
     fn circles_are_productions() {
         let ring = &disc(vector((0.0, 0.0)), 100.0 / RADIUS, 8.0).polygons[0][0];
         assert_eq!(ring.len(), 33);
-        assert!((ring[0].0 + 0.000_899_307_563_648_656).abs() < 1e-15 && (ring[0].1 - 4.766_330_087_142_16e-6).abs() < 1e-17);
+        assert!(
+            (ring[0].0 + 0.000_899_307_563_648_656).abs() < 1e-15
+                && (ring[0].1 - 4.766_330_087_142_16e-6).abs() < 1e-17
+        );
         let ring = &disc(vector((-100.0, 40.0)), 100_000.0 / RADIUS, 8.0).polygons[0][0];
         assert!((ring[0].0 + 100.142_221_859_014).abs() < 1e-10 && (ring[0].1 - 40.892_783_986_085_1).abs() < 1e-10);
     }
@@ -423,7 +426,8 @@ mod tests {
     #[test]
     fn a_square_grows_by_its_rim() {
         let square = from_wkt("POLYGON((0 0, 0.1 0, 0.1 0.1, 0 0.1, 0 0))").expect("a square");
-        let area = |shape: &Geography| shape.polygons.iter().map(|rings| ring_area(&rings[0])).sum::<f64>() * RADIUS * RADIUS;
+        let area =
+            |shape: &Geography| shape.polygons.iter().map(|rings| ring_area(&rings[0])).sum::<f64>() * RADIUS * RADIUS;
         let (side, radius) = (0.1f64.to_radians() * RADIUS, 1000.0);
         let grown = buffer(&square, radius, 8.0).expect("a buffer");
         let wanted = side * side + 4.0 * side * radius + std::f64::consts::PI * radius * radius;

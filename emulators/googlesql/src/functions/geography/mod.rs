@@ -19,4 +19,5 @@ pub fn geography_from_text(text: &str) -> Result<Geography, String> {
 }
 
 /// The rooms' tables.
-pub(crate) static TABLES: [&[ScalarFunction]; 5] = [hull::TABLE, measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];
+pub(crate) static TABLES: [&[ScalarFunction]; 5] =
+    [hull::TABLE, measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];

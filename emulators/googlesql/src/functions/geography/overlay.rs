@@ -211,11 +211,7 @@ fn place(p: Vector, polygons: &[Vec<Vec<Position>>]) -> Side {
     found
 }
 
-fn polygons(
-    operation: Operation,
-    a: &[Vec<Vec<Position>>],
-    b: &[Vec<Vec<Position>>],
-) -> Vec<Vec<Vec<Position>>> {
+fn polygons(operation: Operation, a: &[Vec<Vec<Position>>], b: &[Vec<Vec<Position>>]) -> Vec<Vec<Vec<Position>>> {
     if b.is_empty() {
         return if operation == Operation::Intersection { Vec::new() } else { a.to_vec() };
     }
@@ -232,9 +228,8 @@ fn polygons(
             Side::Inside => operation == Operation::Intersection,
             Side::Outside => operation != Operation::Intersection,
             Side::Boundary => {
-                let along = pieces_b.iter().any(|other| {
-                    angle(edge.0, other.0) <= TOUCH && angle(edge.1, other.1) <= TOUCH
-                });
+                let along =
+                    pieces_b.iter().any(|other| angle(edge.0, other.0) <= TOUCH && angle(edge.1, other.1) <= TOUCH);
                 along != (operation == Operation::Difference)
             }
         };
@@ -334,9 +329,9 @@ fn assembled(rings: Vec<Vec<Position>>) -> Vec<Vec<Vec<Position>>> {
     }
     for hole in holes {
         let inner = |shell: &&mut Vec<Vec<Position>>| {
-            hole.iter().all(|corner| shell.first().is_some_and(|outer| {
-                side(vector(*corner), std::slice::from_ref(outer)) != Side::Outside
-            }))
+            hole.iter().all(|corner| {
+                shell.first().is_some_and(|outer| side(vector(*corner), std::slice::from_ref(outer)) != Side::Outside)
+            })
         };
         if let Some(shell) = shells.iter_mut().find(inner) {
             shell.push(hole);

@@ -72,9 +72,10 @@ fn split<'t>(text: &'t str, delimiter: &'t dyn Fn(char) -> bool) -> impl Iterato
 /// TEXT_ANALYZE and SEARCH: a text's terms by the named analyzer.
 pub(crate) fn analyze(text: &str, analyzer: Option<&str>, options: Option<&str>) -> Result<Vec<String>> {
     let options = match options {
-        Some(text) => Some(json::parse(text, WideNumbers::Round).map_err(|why| {
-            SqlError::evaluation(format!("Invalid analyzer_options: not a JSON object: {why}"))
-        })?),
+        Some(text) => Some(
+            json::parse(text, WideNumbers::Round)
+                .map_err(|why| SqlError::evaluation(format!("Invalid analyzer_options: not a JSON object: {why}")))?,
+        ),
         None => None,
     };
     let option = |name: &str| match &options {
@@ -144,7 +145,9 @@ fn default_delimiter(c: char) -> bool {
 }
 
 fn filtered(terms: Vec<String>, filter: &Json) -> Result<Vec<String>> {
-    let Json::Object(fields) = filter else { return fail("Invalid analyzer_options: a token filter must be an object") };
+    let Json::Object(fields) = filter else {
+        return fail("Invalid analyzer_options: a token filter must be an object");
+    };
     let field = |name: &str| fields.get(name);
     if let Some(Json::Object(options)) = field("normalization").or_else(|| field("normalizer")) {
         let text = |name: &str| match options.get(name) {
