@@ -47,7 +47,8 @@ pub(super) fn check(function: &ScalarFunction, args: &[Expr], pos: Pos) -> Resul
     let known = |wanted: bool, parts: &[&str]| wanted && parts.contains(&plain);
     // A weekday begins weeks that are counted or cut, not those that are added.
     let known = (known(time, OF_TIME) || known(date, OF_DATE) || known(iso, ISO) || known(fields, FIELDS))
-        && !(adds && part.contains('('));
+        && !(adds && part.contains('('))
+        && !(function.name == "last_day" && plain == "DAY");
     if known {
         return Ok(());
     }

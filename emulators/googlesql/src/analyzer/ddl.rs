@@ -52,6 +52,7 @@ impl Analyzer<'_> {
                 Ok(ddl(target, None, None, self.options(&create.options)?))
             }
             S::CreateFunction(create) => {
+                self.check_function_body(create)?;
                 let target = if create.temporary { local_target(&create.name) } else { self.ddl_target(&create.name)? };
                 Ok(ddl(target, None, None, self.options(&create.options)?))
             }

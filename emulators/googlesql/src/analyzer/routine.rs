@@ -120,6 +120,39 @@ impl Analyzer<'_> {
         Ok(Expr { kind: ExprKind::IfError { attempt: Box::new(expr), fallback: Box::new(fallback) }, ty, pos })
     }
 
+    /// What is wrong with a function's SQL is said when it is created, unless its types come with each call.
+    pub(super) fn check_function_body(&self, create: &ast::CreateFunction) -> Result<()> {
+        let mut targets = Vec::with_capacity(create.parameters.len());
+        for parameter in &create.parameters {
+            if matches!(
+                parameter.ty.kind,
+                ast::TypeNameKind::Any | ast::TypeNameKind::Table(_) | ast::TypeNameKind::AnyTable
+            ) {
+                return Ok(());
+            }
+            let (ty, _) = super::resolve_type(&parameter.ty)?;
+            targets.push((Rc::from(parameter.name.name.as_str()), Target::Column { id: self.new_column(), ty }));
+        }
+        let names = NameList::of_targets(targets);
+        let scope = Scope::new(&names, None);
+        match &create.body {
+            ast::FunctionBody::Expr(body, _) if !create.aggregate => {
+                let value = self.behind_wall(|| self.expr(body, &Cx::plain(&scope, "a function's body")))?;
+                let Some(returns) = &create.returns else { return Ok(()) };
+                let (ty, _) = super::resolve_type(returns)?;
+                let found = self.type_name_of(&value);
+                self.implicit(value, &ty)?.map(drop).map_err(|_| {
+                    let text = format!(
+                        "Function declared to return {ty} but the function body produces incompatible type {found}"
+                    );
+                    SqlError::analysis(text).at(body.pos)
+                })
+            }
+            ast::FunctionBody::Query(query, _) => self.behind_wall(|| self.query(query, Some(&scope))).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     fn returned(&self, routine: &Routine, name: &str, body: Expr) -> Result<Expr> {
         let Some(ty) = &routine.returns else { return Ok(body) };
         let found = body.ty.clone();

@@ -403,6 +403,10 @@ impl Analyzer<'_> {
                     let resolved = self.expr(expr, cx)?;
                     let name = match alias {
                         Some(alias) => Some(alias.name.clone()),
+                        // CURRENT_DATE without parentheses is a call, which gives no name.
+                        None if matches!(&resolved.kind, ExprKind::Call { function, .. } if function.name.starts_with("current_")) => {
+                            None
+                        }
                         None => super::path::implied_name(expr),
                     };
                     items.push(Item { name, expr: resolved, clause: "SELECT list", out: None });

@@ -147,7 +147,30 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "$concat_op",
         "||",
         Propagate,
-        ["(STRING, STRING) -> STRING", "(BYTES, BYTES) -> BYTES", "(ARRAY<T>, ARRAY<T>) -> ARRAY<T>"],
+        [
+            "(STRING, STRING) -> STRING",
+            "(BYTES, BYTES) -> BYTES",
+            "(ARRAY<T>, ARRAY<T>) -> ARRAY<T>",
+            // Beside a text what has one becomes its text.
+            "~(STRING, INT64) -> STRING",
+            "~(INT64, STRING) -> STRING",
+            "~(STRING, FLOAT64) -> STRING",
+            "~(FLOAT64, STRING) -> STRING",
+            "~(STRING, NUMERIC) -> STRING",
+            "~(NUMERIC, STRING) -> STRING",
+            "~(STRING, BIGNUMERIC) -> STRING",
+            "~(BIGNUMERIC, STRING) -> STRING",
+            "~(STRING, BOOL) -> STRING",
+            "~(BOOL, STRING) -> STRING",
+            "~(STRING, DATE) -> STRING",
+            "~(DATE, STRING) -> STRING",
+            "~(STRING, DATETIME) -> STRING",
+            "~(DATETIME, STRING) -> STRING",
+            "~(STRING, TIME) -> STRING",
+            "~(TIME, STRING) -> STRING",
+            "~(STRING, TIMESTAMP) -> STRING",
+            "~(TIMESTAMP, STRING) -> STRING",
+        ],
         concat
     ),
     entry!(
@@ -361,11 +384,13 @@ pub(crate) fn negate(_: &Call, args: &[Value]) -> Result<Value> {
     }
 }
 
-fn concat(_: &Call, args: &[Value]) -> Result<Value> {
+fn concat(call: &Call, args: &[Value]) -> Result<Value> {
     match (any(args, 0), any(args, 1)) {
         (Value::String(a), Value::String(b)) => Ok(Value::string([&**a, &**b].concat())),
         (Value::Bytes(a), Value::Bytes(b)) => Ok(Value::bytes([&**a, &**b].concat())),
         (Value::Array(a), Value::Array(b)) => Ok(Value::array(a.iter().chain(b.iter()).cloned().collect())),
+        (Value::String(a), other) => Ok(Value::string([&**a, &*crate::cast::to_text(other, call.ctx)?].concat())),
+        (other, Value::String(b)) => Ok(Value::string([&*crate::cast::to_text(other, call.ctx)?, &**b].concat())),
         (a, b) => Err(SqlError::internal(format!("operator || over {a:?} and {b:?}"))),
     }
 }

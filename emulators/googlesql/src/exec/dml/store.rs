@@ -61,7 +61,22 @@ fn stored_value(def: &ColumnDef, value: Value, path: &str) -> Result<Value> {
             Ok(Value::array(items))
         }
         (value @ Value::Struct(_), Type::Struct(_)) if !def.fields.is_empty() => stored_fields(def, &value, path),
-        (value, _) => Ok(value),
+        (value, _) => Ok(rounded(def, value)),
+    }
+}
+
+/// Digits beyond the column's scale are cut by its own rounding mode; the usual one is the type's own affair.
+fn rounded(def: &ColumnDef, value: Value) -> Value {
+    if def.rounding_mode.as_deref() != Some("ROUND_HALF_EVEN") {
+        return value;
+    }
+    let scale = i64::from(def.params.scale.unwrap_or_default());
+    match &value {
+        _ if def.params.precision.is_none() => value,
+        Value::Numeric(number) => number.round_half_even(scale).map_or(value, Value::Numeric),
+        Value::BigNumeric(number) => crate::value::numeric::big::round_half_even(number, scale)
+            .map_or(value, |number| Value::BigNumeric(Arc::new(number))),
+        _ => value,
     }
 }
 
