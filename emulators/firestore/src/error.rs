@@ -53,6 +53,18 @@ pub enum Error {
     /// `read_time` before what is kept.
     #[error("{}", texts::READ_TIME_TOO_OLD)]
     ReadTimeTooOld,
+    /// A query without the index that it needs, by production's text.
+    #[error("{0}")]
+    IndexNeeded(String),
+    /// A composite index that is there already.
+    #[error("{}", texts::INDEX_EXISTS)]
+    IndexExists,
+    /// Something other than a document that is not there, by the text.
+    #[error("{0}")]
+    Missing(String),
+    /// The state does not allow it, by the text.
+    #[error("{0}")]
+    Precondition(String),
     /// Any other bad argument, by its text.
     #[error("{0}")]
     Invalid(String),
@@ -83,9 +95,11 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Contention | Error::TooMuchContention => Code::Aborted,
-            Error::AlreadyExists(_) => Code::AlreadyExists,
-            Error::NoDocumentToUpdate(_) | Error::NotFound(_) => Code::NotFound,
-            Error::StaleVersion { .. } | Error::ReadTimeTooOld => Code::FailedPrecondition,
+            Error::AlreadyExists(_) | Error::IndexExists => Code::AlreadyExists,
+            Error::NoDocumentToUpdate(_) | Error::NotFound(_) | Error::Missing(_) => Code::NotFound,
+            Error::StaleVersion { .. } | Error::ReadTimeTooOld | Error::IndexNeeded(_) | Error::Precondition(_) => {
+                Code::FailedPrecondition
+            }
             Error::Unimplemented(_) => Code::Unimplemented,
             Error::Internal(_) | Error::NotKept(_) => Code::Internal,
             Error::InvalidTransaction

@@ -12,4 +12,5 @@ mod service;
 pub mod texts;
 pub mod value;
 
-pub use service::Firestore;
+pub use engine::index::file::{FileError, write as index_file};
+pub use service::{DeclareError, Firestore, IndexEnforcement, IndexSettings};

@@ -36,6 +36,10 @@ pub const AGGREGATIONS: usize = 5;
 pub const VECTOR_DIMENSIONS: usize = 2_048;
 /// Results of a nearest-neighbour search.
 pub const NEAREST_RESULTS: i32 = 1_000;
+/// Composite indexes of a database with billing.
+pub const COMPOSITE_INDEXES: usize = 1_000;
+/// Fields of a composite index.
+pub const INDEX_FIELDS: usize = 100;
 /// Nested filters of a query; deeper input is refused before it is walked.
 pub const FILTER_DEPTH: usize = 100;
 

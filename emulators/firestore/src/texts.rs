@@ -110,8 +110,24 @@ pub const VECTOR_WITHOUT_VALUE: &str = "Vector map is missing key 'value'.";
 pub const NEAREST_LIMIT: &str = "FindNearest.limit must be a positive integer of no more than 1000";
 /// Service: the part that client test suites quote.
 pub const PIPELINE_ON_STANDARD: &str = "Pipeline queries are only allowed on ENTERPRISE mode databases.";
+/// Service: client tools look for this text.
+pub const INDEX_EXISTS: &str = "index already exists";
+/// Service.
+pub const INDEX_NOT_NECESSARY: &str = "this index is not necessary, configure using single field index controls";
+/// Ours: the limit is documented, the text is not known.
+pub const TOO_MANY_INDEXES: &str = "The database has the maximum number of composite indexes: 1000.";
+/// Ours: the limit is documented, the text is not known.
+pub const INDEX_TOO_WIDE: &str = "A composite index can have at most 100 fields.";
+/// Ours: the limit is documented, the text is not known.
+pub const INDEX_WITH_TWO_ARRAYS: &str = "A composite index can have at most one array field.";
 /// Ours.
-pub const NO_EXPLAIN: &str = "Query explain is not supported by this emulator yet.";
+pub const INDEX_FIELD_WITHOUT_MODE: &str = "Each field of an index must have an order, an array or a vector config.";
+/// Ours.
+pub const ONE_FIELD_AN_INDEX: &str = "Each index of a field must have exactly one field.";
+/// Ours.
+pub const DATASTORE_SCOPE: &str = "The query scope COLLECTION_RECURSIVE is for databases in Datastore mode.";
+/// Ours.
+pub const NO_TEXT_INDEXES: &str = "Search indexes are not supported by this emulator.";
 /// Ours.
 pub const NO_QUERY: &str = "The request must have a structured query.";
 /// Emulator.
@@ -329,6 +345,42 @@ pub fn reserved_collection(id: &str) -> String {
 /// Emulator.
 pub fn slash_in_collection(id: &str) -> String {
     format!("Collection id \"{id}\" is invalid because it contains \"/\".")
+}
+
+/// Service. The link has the index as a message of the admin API.
+pub fn index_needed(link: &str) -> String {
+    format!("The query requires an index. You can create it here: {link}")
+}
+
+/// Service. `scope` is "COLLECTION" or "COLLECTION_GROUP", `kind` "ASC", "DESC" or "CONTAINS".
+pub fn field_index_needed(scope: &str, kind: &str, collection: &str, field: &str, link: &str) -> String {
+    format!(
+        "The query requires a {scope}_{kind} index for collection {collection} and field {field}. \
+         You can create it here: {link}"
+    )
+}
+
+/// Service.
+pub fn vector_index_needed(command: &str) -> String {
+    format!(
+        "Missing vector index configuration. Please create the required index with the following gcloud command: \
+         {command}"
+    )
+}
+
+/// Ours.
+pub fn bad_admin_name(name: &str) -> String {
+    format!("\"{name}\" is not the name of what is asked for.")
+}
+
+/// Ours.
+pub fn index_not_found(name: &str) -> String {
+    format!("Index \"{name}\" not found.")
+}
+
+/// Ours.
+pub fn admin_missing(method: &str) -> String {
+    format!("FirestoreAdmin's {method} is not supported by this emulator.")
 }
 
 /// 1048576 as "1,048,576".

@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 use scrimmage_bigquery::BigQuery;
 use scrimmage_core::{Clock, Context, DataDir, DataError, FaultGate, Journal, Profile};
-use scrimmage_firestore::Firestore;
+use scrimmage_firestore::{DeclareError, Firestore};
+pub use scrimmage_firestore::{IndexEnforcement, index_file};
 use scrimmage_gateway::{Gateway, HttpService};
 use scrimmage_pubsub::PubSub;
 use thiserror::Error;
@@ -46,6 +47,11 @@ pub enum SuiteError {
     Declarations(#[from] DeclarationError),
     #[error("`{0}` is not a project id")]
     Project(String),
+    #[error("cannot read {}: {source}", path.display())]
+    IndexFile { path: PathBuf, source: std::io::Error },
+    /// The path and what is wrong, with its line.
+    #[error("{}: {source}", path.display())]
+    Indexes { path: PathBuf, source: DeclareError },
 }
 
 /// Settings of a suite, all with defaults.
@@ -59,6 +65,8 @@ pub struct Builder {
     data_dir: Option<PathBuf>,
     declarations: Option<PathBuf>,
     gcs_folder: Option<PathBuf>,
+    firestore_indexes: Option<PathBuf>,
+    firestore_index_enforcement: Option<IndexEnforcement>,
 }
 
 impl Default for Builder {
@@ -72,6 +80,8 @@ impl Default for Builder {
             data_dir: None,
             declarations: None,
             gcs_folder: None,
+            firestore_indexes: None,
+            firestore_index_enforcement: None,
         }
     }
 }
@@ -128,6 +138,20 @@ impl Builder {
         self
     }
 
+    /// Firestore's declared indexes, a `firestore.indexes.json` as the Firebase CLI has it; default
+    /// none: there are the automatic single-field indexes alone.
+    pub fn firestore_indexes(mut self, path: impl Into<PathBuf>) -> Self {
+        self.firestore_indexes = Some(path.into());
+        self
+    }
+
+    /// What comes of a Firestore query whose index is not declared; default: under the strict profile
+    /// it is refused where there is an index file, else it is answered and the journal says what to add.
+    pub fn firestore_index_enforcement(mut self, enforcement: IndexEnforcement) -> Self {
+        self.firestore_index_enforcement = Some(enforcement);
+        self
+    }
+
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
         if !scrimmage_core::names::is_project_id(&self.project) {
@@ -146,6 +170,12 @@ impl Builder {
             context = context.with_gcs_folder(path);
         }
         let firestore = Firestore::open(context.clone())?;
+        firestore.indexes().set_enforcement(self.firestore_index_enforcement);
+        if let Some(path) = self.firestore_indexes {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| SuiteError::IndexFile { path: path.clone(), source })?;
+            firestore.declare_indexes(&text).map_err(|source| SuiteError::Indexes { path, source })?;
+        }
         let pubsub = PubSub::open(context.clone())?;
         let bigquery = BigQuery::open(context.clone())?;
         pubsub.write_to(Arc::new(sink::Sink(bigquery.clone())));
@@ -153,6 +183,7 @@ impl Builder {
         let journal = context.journal.clone();
         let gateway = Gateway::builder(context)
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
+            .grpc("firestore", firestore.admin())
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))

@@ -2,6 +2,7 @@
 
 mod exec;
 mod figures;
+mod indexes;
 mod list;
 mod run;
 mod transfer;

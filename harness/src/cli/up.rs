@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use scrimmage_suite::Suite;
 
-use super::{End, interrupted};
+use super::{End, indexes, interrupted};
 use crate::SetupError;
 use crate::stage::Embedded;
 
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
     /// gs://BUCKET/OBJECT is the file BUCKET/OBJECT in it
     #[arg(long, value_name = "FOLDER")]
     gcs_folder: Option<PathBuf>,
+    #[command(flatten)]
+    indexes: indexes::Arguments,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
@@ -39,7 +41,7 @@ pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
     if let Some(folder) = arguments.gcs_folder {
         builder = builder.gcs_folder(folder);
     }
-    let stage = Embedded::built(builder).await?;
+    let stage = Embedded::built(arguments.indexes.apply(builder)).await?;
     for note in stage.notes() {
         eprintln!("{note}");
     }
@@ -54,6 +56,7 @@ pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
     drop(stdout);
     written.map_err(|error| SetupError::Stage(error.to_string()))?;
     interrupted().await;
+    arguments.indexes.report(&stage)?;
     stage.stop().await;
     Ok(End::Held)
 }

@@ -109,6 +109,11 @@ impl Embedded {
         Ok(())
     }
 
+    /// The `firestore.indexes.json` that all Firestore queries so far needed.
+    pub fn needed_firestore_indexes(&self) -> serde_json::Value {
+        scrimmage_suite::index_file(&self.suite.firestore().indexes().needed())
+    }
+
     /// Stops it and waits until its port is free.
     pub async fn stop(self) {
         self.suite.shutdown().await;

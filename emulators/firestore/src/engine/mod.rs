@@ -31,11 +31,10 @@ use scrimmage_core::Timestamp;
 
 use crate::error::Error;
 use crate::path::{DatabaseName, DocumentName};
-use crate::value::Value;
 use database::Database;
 use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use query::Query;
-use query::aggregate::Aggregation;
+use query::aggregate::{Aggregated, Aggregation};
 use query::run::Found;
 use record::Record;
 use store::Document;
@@ -139,7 +138,7 @@ pub enum Outcome {
     Begun(TransactionId),
     Documents(Read<Vec<(DocumentName, Option<Arc<Document>>)>>),
     Found(Read<Found>),
-    Aggregated(Read<Vec<(String, Value)>>),
+    Aggregated(Read<Aggregated>),
     CollectionIds(Vec<String>),
     Names(Vec<DocumentName>),
     Committed(Committed),

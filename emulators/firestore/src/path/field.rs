@@ -21,6 +21,11 @@ impl FieldPath {
         FieldPath(Arc::from([Arc::from(segment)]))
     }
 
+    /// A path of these segments, taken literally.
+    pub fn of(segments: &[Arc<str>]) -> FieldPath {
+        FieldPath(Arc::from(segments))
+    }
+
     /// Parses the wire form.
     ///
     /// A segment is `[a-zA-Z_][a-zA-Z_0-9]*`, or anything in backticks with `\` as the escape.

@@ -36,7 +36,7 @@ type Answer = Result<Response<Body>, Refusal>;
 const LINES_A_CHUNK: usize = 256;
 
 /// A status as Google's APIs answer it over HTTP.
-struct Refusal(Status);
+pub struct Refusal(pub Status);
 
 impl<E: Into<Status>> From<E> for Refusal {
     fn from(error: E) -> Refusal {
@@ -95,6 +95,7 @@ impl Firestore {
             .route("/admin/firestore/export", get(export))
             .route("/admin/firestore/import", post(import).layer(DefaultBodyLimit::disable()))
             .route("/admin/firestore/ttl", get(policies).post(set_policy))
+            .merge(super::index_routes::routes())
             .fallback(nowhere)
             .with_state(self.clone())
     }

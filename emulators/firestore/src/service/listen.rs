@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 use super::batch_write::rpc_status;
 use super::rpc::{Answers, status};
 use super::shell::Stream;
-use super::{Firestore, bloom, decode, encode};
+use super::{Firestore, IndexSettings, bloom, decode, encode};
 use crate::engine::listen::{ListenEvent, Resume, TargetId, TargetKind, TargetSpec};
 use crate::error::Error;
 use crate::path::DatabaseName;
@@ -50,7 +50,8 @@ impl Firestore {
         let (stream, mut events) = self.shell.open_stream(&database);
         // A reset ends the stream, so that this holds for as long as it lives.
         let life = self.shell.life();
-        let mut targets = Targets { database: &database, stream: &stream, life, assigned: None };
+        let indexes = &self.indexes;
+        let mut targets = Targets { database: &database, stream: &stream, indexes, life, assigned: None };
         targets.change(first)?;
         let mut open = true;
         loop {
@@ -83,6 +84,7 @@ struct Targets<'a> {
     stream: &'a Stream,
     /// Which life of the data resume tokens are of.
     life: u32,
+    indexes: &'a IndexSettings,
     /// The last id that we assigned, once the client leaves that to us.
     assigned: Option<TargetId>,
 }
@@ -116,7 +118,13 @@ impl Targets<'_> {
             // To remove the new target would look as if the old one had gone.
             return Err(status(Error::invalid(texts::TARGET_ID_IN_USE)));
         }
-        match decode_target(self.database, self.life, target) {
+        let spec = decode_target(self.database, self.life, target).and_then(|spec| {
+            if let TargetKind::Query(query) = &spec.kind {
+                self.indexes.check(self.database, query, None)?;
+            }
+            Ok(spec)
+        });
+        match spec {
             Ok(spec) => self.stream.add_target(id, spec),
             Err(error) => self.stream.refuse_target(id, error),
         }

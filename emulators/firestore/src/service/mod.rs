@@ -1,11 +1,15 @@
 //! The edge: gRPC in, engine commands, gRPC out. REST is transcoded to this by the gateway.
 
+mod admin;
 mod batch_write;
 mod bloom;
 mod decode;
 mod documents;
 mod encode;
+mod explain;
 mod http;
+mod index_routes;
+mod indexes;
 mod keep;
 mod listen;
 mod queries;
@@ -15,12 +19,30 @@ mod transfer;
 mod write_stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use scrimmage_core::{Context, DataError};
+use scrimmage_core::{Clock, Context, DataError};
+use scrimmage_protos::google::firestore::admin::v1::firestore_admin_server::FirestoreAdminServer;
 use scrimmage_protos::google::firestore::v1::firestore_server::FirestoreServer;
 
+use crate::engine::index::file::FileError;
+use crate::engine::ttl::Policy;
+use crate::error::Error;
 use crate::limits;
+use crate::path::{DatabaseName, FieldPath};
+pub use admin::Admin;
+pub use indexes::{IndexEnforcement, IndexSettings};
 use shell::Shell;
+
+/// Why what an index file says cannot be declared.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DeclareError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A time to live could not be kept in the data folder.
+    #[error(transparent)]
+    Policy(#[from] Error),
+}
 
 /// A Firestore of its own: all its databases, its locks, its listeners. Clones share it.
 ///
@@ -29,6 +51,9 @@ use shell::Shell;
 #[derive(Clone, Debug)]
 pub struct Firestore {
     shell: Arc<Shell>,
+    /// The declared indexes, and what queries needed.
+    indexes: Arc<IndexSettings>,
+    clock: Clock,
     /// Whose default database a call without one means.
     project: Arc<str>,
     writes: Arc<std::sync::Mutex<write_stream::WriteStreams>>,
@@ -58,6 +83,8 @@ impl Firestore {
         let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
         Firestore {
             shell,
+            indexes: Arc::new(IndexSettings::new(ctx)),
+            clock: ctx.clock.clone(),
             project: Arc::clone(&ctx.project),
             writes: Arc::default(),
             ids: Arc::new(std::sync::Mutex::new(ids)),
@@ -69,6 +96,37 @@ impl Firestore {
         FirestoreServer::new(self.clone())
             .max_decoding_message_size(limits::MESSAGE_BYTES)
             .max_encoding_message_size(limits::MESSAGE_BYTES)
+    }
+
+    /// The admin service: indexes and fields.
+    pub fn admin(&self) -> FirestoreAdminServer<Admin> {
+        FirestoreAdminServer::new(Admin(Arc::new(self.clone())))
+    }
+
+    /// Declares what an index file (`firestore.indexes.json`) says for all databases, in place of what
+    /// was declared before; its times to live are for the project's databases that are known by now,
+    /// the default one among them.
+    pub fn declare_indexes(&self, text: &str) -> Result<(), DeclareError> {
+        let catalogue = self.indexes.load(text)?;
+        let mut databases = self.shell.databases();
+        let default = DatabaseName::parse(&format!("projects/{}/databases/(default)", self.project));
+        databases.extend(default.ok().filter(|default| !databases.contains(default)));
+        for (group, path, settings) in catalogue.fields() {
+            let Ok(field) = FieldPath::parse(path) else { continue };
+            if !settings.ttl {
+                continue;
+            }
+            for database in &databases {
+                let policy = Policy { field: field.clone(), delay: Duration::ZERO };
+                self.shell.set_ttl(database, group, Some(policy))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The declared indexes, and what queries needed.
+    pub fn indexes(&self) -> &IndexSettings {
+        &self.indexes
     }
 
     /// Forgets all data of all databases. Streams end; whoever waits for a lock is aborted.

@@ -9,7 +9,7 @@ use scrimmage_protos::google::firestore::v1 as pb;
 use super::decode::{self, Selector};
 use super::documents::unexpected;
 use super::rpc::{Answers, answers};
-use super::{Firestore, encode};
+use super::{Firestore, encode, explain};
 use crate::engine::query::normalize::Draft;
 use crate::engine::query::run::Found;
 use crate::engine::query::{Cursor, Direction, Key, Query, Scope, Target};
@@ -46,13 +46,21 @@ impl Firestore {
     ) -> Result<Answers<pb::RunQueryResponse>, Error> {
         use pb::run_query_request::{ConsistencySelector as C, QueryType};
         let (database, parent) = decode::parent(&request.parent)?;
-        if request.explain_options.is_some() {
-            return Err(Error::Unimplemented(texts::NO_EXPLAIN.to_owned()));
-        }
         let Some(QueryType::StructuredQuery(query)) = request.query_type else {
             return Err(Error::invalid(texts::NO_QUERY));
         };
         let query = Arc::new(decode::query::query(&database, parent, query)?);
+        let verdict = self.indexes.check(&database, &query, notes)?;
+        let explain = request.explain_options;
+        if explain.as_ref().is_some_and(|options| !options.analyze) {
+            let planned = pb::RunQueryResponse {
+                explain_metrics: Some(explain::metrics(&query, &verdict, None)),
+                continuation_selector: Some(pb::run_query_response::ContinuationSelector::Done(true)),
+                ..pb::RunQueryResponse::default()
+            };
+            return Ok(answers(std::iter::once(planned)));
+        }
+        let asked = self.clock.now();
         let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
             C::Transaction(id) => Selector::Transaction(id),
             C::NewTransaction(options) => Selector::New(options),
@@ -66,6 +74,23 @@ impl Firestore {
         });
         let skipped = i32::try_from(read.what.skipped).unwrap_or(i32::MAX);
         let done = Some(pb::run_query_response::ContinuationSelector::Done(true));
+        let explained = explain.map(|_| {
+            let run = explain::Run {
+                results: read.what.documents.len(),
+                documents: read.what.documents.len() + read.what.skipped,
+                entries: read.what.scanned,
+                duration: self.clock.now().since(asked),
+                bill_entries: explain::has_several_ranges(&query),
+            };
+            pb::RunQueryResponse {
+                read_time,
+                explain_metrics: Some(explain::metrics(&query, &verdict, Some(run))),
+                continuation_selector: done,
+                ..pb::RunQueryResponse::default()
+            }
+        });
+        // Where there are metrics, they come last.
+        let done = if explained.is_some() { None } else { done };
         // The last answer says that it is the last; where nothing was found it stands alone.
         let empty = read.what.documents.is_empty().then(|| pb::RunQueryResponse {
             read_time,
@@ -90,7 +115,7 @@ impl Firestore {
                 ..pb::RunQueryResponse::default()
             }
         });
-        Ok(answers(begun.into_iter().chain(empty).chain(found)))
+        Ok(answers(begun.into_iter().chain(empty).chain(found).chain(explained)))
     }
 
     pub(super) async fn do_aggregate(
@@ -101,9 +126,6 @@ impl Firestore {
         use pb::run_aggregation_query_request::{ConsistencySelector as C, QueryType};
         use pb::structured_aggregation_query::QueryType as Inner;
         let (database, parent) = decode::parent(&request.parent)?;
-        if request.explain_options.is_some() {
-            return Err(Error::Unimplemented(texts::NO_EXPLAIN.to_owned()));
-        }
         let Some(QueryType::StructuredAggregationQuery(aggregation)) = request.query_type else {
             return Err(Error::invalid(texts::NO_QUERY));
         };
@@ -113,18 +135,39 @@ impl Firestore {
         };
         let aggregations = decode::query::aggregations(aggregation.aggregations)?;
         let query = Arc::new(decode::query::aggregated_query(&database, parent, query, &aggregations)?);
+        let verdict = self.indexes.check(&database, &query, notes)?;
+        let explain = request.explain_options;
+        if explain.as_ref().is_some_and(|options| !options.analyze) {
+            let planned = pb::RunAggregationQueryResponse {
+                explain_metrics: Some(explain::metrics(&query, &verdict, None)),
+                ..pb::RunAggregationQueryResponse::default()
+            };
+            return Ok(answers(std::iter::once(planned)));
+        }
+        let asked = self.clock.now();
         let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
             C::Transaction(id) => Selector::Transaction(id),
             C::NewTransaction(options) => Selector::New(options),
             C::ReadTime(time) => Selector::ReadTime(time),
         }))?;
-        let command = Command::Aggregate { query, aggregations, consistency };
+        let command = Command::Aggregate { query: Arc::clone(&query), aggregations, consistency };
         let read = match self.shell.call(&database, command, notes).await? {
             Outcome::Aggregated(read) => read,
             other => return Err(unexpected(&other)),
         };
-        let fields = read.what.iter().map(|(alias, value)| (alias.clone(), encode::value(value))).collect();
+        let fields = read.what.values.iter().map(|(alias, value)| (alias.clone(), encode::value(value))).collect();
+        let explained = explain.map(|_| {
+            let run = explain::Run {
+                results: 1,
+                documents: 0,
+                entries: read.what.scanned,
+                duration: self.clock.now().since(asked),
+                bill_entries: true,
+            };
+            explain::metrics(&query, &verdict, Some(run))
+        });
         let response = pb::RunAggregationQueryResponse {
+            explain_metrics: explained,
             result: Some(pb::AggregationResult { aggregate_fields: fields }),
             read_time: Some(encode::time(read.read_time)),
             ..pb::RunAggregationQueryResponse::default()
@@ -164,6 +207,7 @@ impl Firestore {
         let mut draft = Draft::new(scope);
         draft.order = decode::query::order_text(&request.order_by)?;
         let mut query = draft.normalize()?;
+        self.indexes.check(&database, &query, notes)?;
         query.limit = Some(size + 1);
         if let Some(after) = &token {
             query.start = self.cursor_after(&database, &query, after).await?;

@@ -4,6 +4,7 @@
 
 mod contention;
 mod documents;
+mod indexes;
 mod limits;
 mod listening;
 mod queries;

@@ -3,10 +3,14 @@
 //! An index belongs to one collection, or to all collections with one id, and to one [`Shape`]. It
 //! is built when a query first asks for it, from then on every commit keeps it up to date, and
 //! the one unused for longest goes where a space has too many. Which indexes production would demand
-//! of the user is another matter: queries are answered the same whatever is declared.
+//! of the user ([`required`], from what is declared in a [`catalogue`]) is another matter: queries are
+//! answered the same whatever is declared.
 
+pub mod catalogue;
+pub mod file;
 pub mod key;
 mod ordered;
+pub mod required;
 #[cfg(test)]
 mod tests;
 

@@ -36,32 +36,59 @@ impl Aggregator {
     }
 }
 
+/// What came of aggregations.
+#[derive(Clone, Debug, Default)]
+pub struct Aggregated {
+    /// In the order of the aggregations.
+    pub values: Vec<(String, Value)>,
+    /// How many index entries were looked at.
+    pub scanned: usize,
+}
+
 /// Runs the query and aggregates its result, in the order of `aggregations`.
 ///
 /// As in production, a document without a summed or averaged field counts for none of the
 /// aggregations: the query has to have been made for them, by `Draft::aggregated`.
-pub fn aggregate(
-    store: &Store,
-    query: &Query,
-    aggregations: &[Aggregation],
-    time: Option<Timestamp>,
-) -> Vec<(String, Value)> {
+pub fn aggregate(store: &Store, query: &Query, aggregations: &[Aggregation], time: Option<Timestamp>) -> Aggregated {
     let mut tallies: Vec<Tally> = aggregations.iter().map(|_| Tally::default()).collect();
     let mut add = |document: &Arc<Document>| {
         for (tally, aggregation) in tallies.iter_mut().zip(aggregations) {
             tally.add(&aggregation.operator, document);
         }
     };
-    if query.limit.is_none() && query.offset == 0 && query.nearest.is_none() {
-        run::each(store, query, time, &mut add);
-    } else {
-        run::run(store, query, time).documents.iter().for_each(&mut add);
-    }
-    tallies
+    let scanned = match up_to(query, aggregations) {
+        // Nobody asks for more than so many.
+        Some(most) if query.limit.is_none_or(|limit| limit > most) => {
+            let query = Query { limit: Some(most), ..query.clone() };
+            let found = run::run(store, &query, time);
+            found.documents.iter().for_each(&mut add);
+            found.scanned
+        }
+        _ if query.limit.is_none() && query.offset == 0 && query.nearest.is_none() => {
+            run::each(store, query, time, &mut add)
+        }
+        _ => {
+            let found = run::run(store, query, time);
+            found.documents.iter().for_each(&mut add);
+            found.scanned
+        }
+    };
+    let values = tallies
         .into_iter()
         .zip(aggregations)
         .map(|(tally, aggregation)| (aggregation.alias.clone(), tally.result(&aggregation.operator)))
-        .collect()
+        .collect();
+    Aggregated { values, scanned }
+}
+
+/// How many results are enough, where all aggregations are counts with a bound.
+fn up_to(query: &Query, aggregations: &[Aggregation]) -> Option<usize> {
+    let mut most = None;
+    for aggregation in aggregations {
+        let Aggregator::Count { up_to: Some(bound) } = aggregation.operator else { return None };
+        most = most.max(Some(usize::try_from(bound).ok()?));
+    }
+    most.filter(|_| query.nearest.is_none())
 }
 
 #[derive(Default)]

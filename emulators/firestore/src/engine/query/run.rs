@@ -27,7 +27,7 @@ pub struct Found {
     pub skipped: usize,
     /// The last document looked at where the limit ended the scan: later ones cannot matter.
     pub last: Option<Arc<Document>>,
-    /// How many candidates were looked at.
+    /// How many index entries were looked at, or would have been where there was no need for one.
     pub scanned: usize,
 }
 
@@ -63,14 +63,17 @@ pub fn run(store: &Store, query: &Query, time: Option<Timestamp>) -> Found {
 }
 
 /// Shows `visit` every match between the cursors, in no particular order; offset and limit apart.
-/// Returns how many candidates were looked at.
+/// Returns how many entries were looked at.
 pub fn each(store: &Store, query: &Query, time: Option<Timestamp>, visit: &mut dyn FnMut(&Arc<Document>)) -> usize {
     match walks(store, query) {
         Some(walks) => merged(store, query, time, &walks, usize::MAX, visit),
         None => {
             let mut scanned = 0;
-            let candidates = candidates(store, query, time).inspect(|_| scanned += 1);
-            candidates.filter(|document| passes(query, document)).for_each(visit);
+            let all = all_pass(query);
+            candidates(store, query, time).filter(|document| all || passes(query, document)).for_each(|document| {
+                scanned += 1;
+                visit(document);
+            });
             scanned
         }
     }
@@ -78,6 +81,15 @@ pub fn each(store: &Store, query: &Query, time: Option<Timestamp>, visit: &mut d
 
 fn passes(query: &Query, document: &Document) -> bool {
     query.matches(document) && query.within_cursors(document)
+}
+
+/// Whether every candidate is a match, so that none need be looked at.
+fn all_pass(query: &Query) -> bool {
+    query.filter.is_none()
+        && query.start.is_none()
+        && query.end.is_none()
+        && query.scope.single_collection().is_some()
+        && query.order.iter().all(|order| order.target == Target::Name)
 }
 
 /// The query's walks through indexes, which are there then; `None` where it is better to look
@@ -96,7 +108,7 @@ fn walks(store: &Store, query: &Query) -> Option<Vec<(Walk, Space)>> {
     Some(walks.into_iter().map(|walk| (walk, space.clone())).collect())
 }
 
-/// Shows `visit` the first `wanted` matches in order. Returns how many candidates were looked at.
+/// Shows `visit` the first `wanted` matches in order. Returns how many entries were looked at.
 fn ordered(
     store: &Store,
     query: &Query,
@@ -113,8 +125,11 @@ fn ordered(
         // The map has this very order, so the scan may end early.
         let candidates = collection_candidates(store, query, time);
         let mut show = |candidates: &mut dyn Iterator<Item = &Arc<Document>>| {
-            let candidates = candidates.inspect(|_| scanned += 1);
-            candidates.filter(|document| passes(query, document)).take(wanted).for_each(&mut *visit);
+            let all = all_pass(query);
+            candidates.filter(|document| all || passes(query, document)).take(wanted).for_each(|document| {
+                scanned += 1;
+                visit(document);
+            });
         };
         match query.order.first().map(|order| order.direction) {
             Some(Direction::Descending) => show(&mut candidates.rev()),
@@ -122,8 +137,8 @@ fn ordered(
         }
         return scanned;
     }
-    let candidates = candidates(store, query, time).inspect(|_| scanned += 1);
-    let mut documents: Vec<&Arc<Document>> = candidates.filter(|document| passes(query, document)).collect();
+    let mut documents: Vec<&Arc<Document>> =
+        candidates(store, query, time).filter(|document| passes(query, document)).inspect(|_| scanned += 1).collect();
     if wanted < documents.len() / 2 {
         documents.select_nth_unstable_by(wanted, |a, b| order::compare(&query.order, a, b));
         documents.truncate(wanted);

@@ -12,7 +12,7 @@ use super::query::{Filter, Operator, Scope};
 use super::write::{Operation, Precondition};
 use super::*;
 use crate::path::FieldPath;
-use crate::value::Fields;
+use crate::value::{Fields, Value};
 use std::time::Duration;
 
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);

@@ -227,7 +227,7 @@ fn aggregations_count_sum_and_average() {
         let query = Arc::new(draft.normalize().unwrap());
         let command = Command::Aggregate { query, aggregations, consistency: Consistency::Strong };
         match world.at_once(command).unwrap() {
-            Outcome::Aggregated(read) => read.what.into_iter().map(|(_, value)| value).collect::<Vec<_>>(),
+            Outcome::Aggregated(read) => read.what.values.into_iter().map(|(_, value)| value).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         }
     };
