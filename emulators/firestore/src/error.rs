@@ -56,6 +56,12 @@ pub enum Error {
     /// A query without the index that it needs, by production's text.
     #[error("{0}")]
     IndexNeeded(String),
+    /// A document with too many index entries; its path.
+    #[error("{}", texts::too_many_index_entries(.0))]
+    TooManyIndexEntries(String),
+    /// A document with an index entry that is too large; its path.
+    #[error("{}", texts::index_entry_too_large(.0))]
+    IndexEntryTooLarge(String),
     /// A composite index that is there already.
     #[error("{}", texts::INDEX_EXISTS)]
     IndexExists,
@@ -106,6 +112,8 @@ impl Error {
             | Error::TransactionExpired
             | Error::ReadOnlyTransaction
             | Error::DocumentTooLarge { .. }
+            | Error::TooManyIndexEntries(_)
+            | Error::IndexEntryTooLarge(_)
             | Error::TransactionTooBig
             | Error::PayloadTooLarge
             | Error::FieldPath(_)

@@ -13,4 +13,4 @@ pub mod texts;
 pub mod value;
 
 pub use engine::index::file::{FileError, write as index_file};
-pub use service::{DeclareError, Firestore, IndexEnforcement, IndexSettings};
+pub use service::{Admin, DeclareError, Firestore, IndexEnforcement, IndexSettings};

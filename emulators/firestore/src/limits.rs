@@ -36,6 +36,14 @@ pub const AGGREGATIONS: usize = 5;
 pub const VECTOR_DIMENSIONS: usize = 2_048;
 /// Results of a nearest-neighbour search.
 pub const NEAREST_RESULTS: i32 = 1_000;
+/// Index entries of a document.
+pub const INDEX_ENTRIES: usize = 40_000;
+/// Bytes of an entry of a composite index: 7.5 KiB.
+pub const INDEX_ENTRY_BYTES: usize = 7_680;
+/// Bytes of a value that an index entry has; more is cut off.
+pub const INDEXED_VALUE_BYTES: usize = 1_500;
+/// Fields with ranges or other inequalities in a query.
+pub const INEQUALITY_FIELDS: usize = 10;
 /// Composite indexes of a database with billing.
 pub const COMPOSITE_INDEXES: usize = 1_000;
 /// Fields of a composite index.

@@ -368,6 +368,27 @@ pub fn vector_index_needed(command: &str) -> String {
     )
 }
 
+/// Service.
+pub fn too_many_index_entries(path: &str) -> String {
+    format!("too many index entries for entity /{path}")
+}
+
+/// Ours: the limit is documented, the text is not known.
+pub fn index_entry_too_large(path: &str) -> String {
+    format!(
+        "An index entry for entity /{path} is larger than the maximum of {} bytes.",
+        thousands(limits::INDEX_ENTRY_BYTES)
+    )
+}
+
+/// Ours: the limit is documented, the text is not known.
+pub fn too_many_inequalities(count: usize) -> String {
+    format!(
+        "A query can have inequality filters on at most {} fields, and this one has {count}.",
+        limits::INEQUALITY_FIELDS
+    )
+}
+
 /// Ours.
 pub fn bad_admin_name(name: &str) -> String {
     format!("\"{name}\" is not the name of what is asked for.")

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 
+use super::index::{self, catalogue::Catalogue};
 use super::listen::{ListenEvent, Listeners, StreamId, TargetId, TargetSpec};
 use super::locks::{Locks, Range};
 use super::query::aggregate::aggregate;
@@ -17,7 +18,7 @@ use super::token::{Age, TransactionId};
 use super::transactions::{Mode, Transactions};
 use super::ttl::{Expiries, Policy};
 use super::waits::{Action, Blocker, Pending, Place, Waits, find_circle};
-use super::write::{Operation, Write, evaluate};
+use super::write::{Evaluated, Operation, Write, evaluate};
 use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
 use crate::error::Error;
 use crate::limits;
@@ -30,6 +31,7 @@ pub struct Database {
     number: u32,
     epoch: u32,
     store: Store,
+    catalogue: Arc<Catalogue>,
     locks: Locks,
     waits: Waits,
     transactions: Transactions,
@@ -61,6 +63,7 @@ impl Database {
             number,
             epoch,
             store: Store::default(),
+            catalogue: Arc::default(),
             locks: Locks::default(),
             waits: Waits::default(),
             transactions: Transactions::default(),
@@ -645,7 +648,8 @@ impl Database {
         }
         let before = self.last_time;
         let commit_time = self.commit_stamp(now);
-        let evaluated = match evaluate(&self.store, &self.name, writes, commit_time) {
+        let evaluated = evaluate(&self.store, &self.name, writes, commit_time);
+        let evaluated = match evaluated.and_then(|evaluated| self.check_indexes(evaluated)) {
             Ok(evaluated) => evaluated,
             Err(error) => {
                 self.last_time = before;
@@ -660,6 +664,21 @@ impl Database {
         }
         self.install(commit_time, evaluated.changes, true);
         Ok(Committed { commit_time, results: evaluated.results })
+    }
+
+    /// Refuses documents that would have more index entries, or larger ones, than production allows.
+    fn check_indexes(&self, evaluated: Evaluated) -> Result<Evaluated, Error> {
+        if evaluated.largest >= index::limits::WORTH_A_LOOK {
+            for document in evaluated.changes.iter().filter_map(|change| change.after.as_ref()) {
+                index::limits::check(&self.catalogue, document)?;
+            }
+        }
+        Ok(evaluated)
+    }
+
+    /// From now on, these are the declared indexes that writes are checked against.
+    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
+        self.catalogue = catalogue;
     }
 
     /// Makes changes the newest versions; listeners are told, or can only be told later.

@@ -32,6 +32,7 @@ use scrimmage_core::Timestamp;
 use crate::error::Error;
 use crate::path::{DatabaseName, DocumentName};
 use database::Database;
+use index::catalogue::Catalogue;
 use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use query::Query;
 use query::aggregate::{Aggregated, Aggregation};
@@ -176,6 +177,8 @@ pub struct Engine {
     life: u32,
     /// Whether records are wanted.
     recording: bool,
+    /// The declared indexes, by database; those of `None` are for all others.
+    catalogues: HashMap<Option<DatabaseName>, Arc<Catalogue>>,
 }
 
 /// Data of before a reset: dropping it takes time, which need not be the caller's.
@@ -200,6 +203,7 @@ impl Engine {
             epoch: self.epoch.wrapping_add(1),
             life: self.life.wrapping_add(1),
             recording: self.recording,
+            catalogues: std::mem::take(&mut self.catalogues),
             ..Engine::default()
         };
         let old = std::mem::replace(self, new);
@@ -382,6 +386,22 @@ impl Engine {
         all
     }
 
+    /// Declares indexes for a database, or for all in place of what was declared for any.
+    pub fn set_catalogue(&mut self, name: Option<&DatabaseName>, catalogue: Catalogue) {
+        let catalogue = Arc::new(catalogue);
+        if name.is_none() {
+            self.catalogues.clear();
+        }
+        self.catalogues.insert(name.cloned(), Arc::clone(&catalogue));
+        for (other, number) in &self.numbers {
+            if name.is_none_or(|name| name == other)
+                && let Some(database) = self.databases.get_mut(*number)
+            {
+                database.set_catalogue(Arc::clone(&catalogue));
+            }
+        }
+    }
+
     fn database(&mut self, name: &DatabaseName) -> &mut Database {
         let number = match self.numbers.get(name) {
             Some(number) => *number,
@@ -390,6 +410,10 @@ impl Engine {
                 let mut database = Database::new(name.clone(), u32::try_from(number).unwrap_or(u32::MAX), self.epoch);
                 if self.recording {
                     database.record();
+                }
+                let catalogue = self.catalogues.get(&Some(name.clone())).or_else(|| self.catalogues.get(&None));
+                if let Some(catalogue) = catalogue {
+                    database.set_catalogue(Arc::clone(catalogue));
                 }
                 self.databases.push(database);
                 self.numbers.insert(name.clone(), number);

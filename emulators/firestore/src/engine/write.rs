@@ -69,6 +69,8 @@ pub struct Evaluated {
     pub results: Vec<WriteResult>,
     /// One entry for each document that really changes.
     pub changes: Vec<Change>,
+    /// Bytes of the largest document that is written.
+    pub largest: usize,
 }
 
 /// Works out a commit at `commit_time`. Later writes see earlier ones of the same commit.
@@ -115,13 +117,15 @@ pub fn evaluate(
         (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
         _ => true,
     });
+    let mut largest = 0;
     for after in changes.iter().filter_map(|change| change.after.as_ref()) {
         let bytes = document_size(&after.name, &after.fields);
+        largest = largest.max(bytes);
         if bytes > limits::DOCUMENT_BYTES {
             return Err(Error::DocumentTooLarge { name: database.resource(after.name.path()), bytes });
         }
     }
-    Ok(Evaluated { results, changes })
+    Ok(Evaluated { results, changes, largest })
 }
 
 /// Refuses writes to one document whose preconditions cannot hold one after the other, and too

@@ -208,10 +208,17 @@ impl Firestore {
         encode_field(place, &catalogue, own.map(|(_, policy)| policy), group, path)
     }
 
+    /// Changes what is declared for a database, where it is judged and where it is written.
+    fn change<T>(&self, database: &DatabaseName, change: impl FnOnce(&mut Catalogue) -> T) -> T {
+        let result = self.indexes.change(database, change);
+        self.shell.set_catalogue(Some(database), self.indexes.catalogue(database));
+        result
+    }
+
     fn do_create_index(&self, request: &pb::CreateIndexRequest) -> Result<Operation, Error> {
         let place = Place::parse(&request.parent, "")?;
         let wanted = decode_index(place.group, &request.index.clone().unwrap_or_default())?;
-        let number = self.indexes.change(&place.database, |catalogue| {
+        let number = self.change(&place.database, |catalogue| {
             if catalogue.composites().count() >= limits::COMPOSITE_INDEXES {
                 return Err(Error::Precondition(texts::TOO_MANY_INDEXES.to_owned()));
             }
@@ -251,8 +258,7 @@ impl Firestore {
     fn do_delete_index(&self, name: &str) -> Result<(), Error> {
         let place = Place::parse(name, "indexes")?;
         let number = index_number(place.id);
-        let removed =
-            self.indexes.change(&place.database, |catalogue| number.and_then(|number| catalogue.remove(number)));
+        let removed = self.change(&place.database, |catalogue| number.and_then(|number| catalogue.remove(number)));
         removed.map(|_| ()).ok_or_else(|| Error::Missing(texts::index_not_found(name)))
     }
 
@@ -288,7 +294,7 @@ impl Firestore {
         if masked("ttl_config") {
             self.change_ttl(&place, &path, field.ttl_config.as_ref())?;
         }
-        self.indexes.change(&place.database, |catalogue| {
+        self.change(&place.database, |catalogue| {
             let mut settings: FieldSettings = catalogue.field(place.group, &path).cloned().unwrap_or_default();
             if masked("index_config") {
                 settings.indexes = indexes;

@@ -319,7 +319,7 @@ mod tests {
         let payload = text.rsplit_once("create_composite=").unwrap().1;
         let bytes = URL_SAFE_NO_PAD.decode(payload).unwrap();
         let mut wanted =
-            b"\x0a\x42projects/demo-p/databases/(default)/collectionGroups/logs/indexes/_\x10\x01".to_vec();
+            b"\x0a\x43projects/demo-p/databases/(default)/collectionGroups/logs/indexes/_\x10\x01".to_vec();
         wanted.extend(b"\x1a\x08\x0a\x04user\x10\x01\x1a\x06\x0a\x02at\x10\x02\x1a\x0c\x0a\x08__name__\x10\x02");
         assert_eq!(bytes, wanted);
     }

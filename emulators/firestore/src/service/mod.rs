@@ -108,6 +108,7 @@ impl Firestore {
     /// the default one among them.
     pub fn declare_indexes(&self, text: &str) -> Result<(), DeclareError> {
         let catalogue = self.indexes.load(text)?;
+        self.shell.set_catalogue(None, catalogue.clone());
         let mut databases = self.shell.databases();
         let default = DatabaseName::parse(&format!("projects/{}/databases/(default)", self.project));
         databases.extend(default.ok().filter(|default| !databases.contains(default)));

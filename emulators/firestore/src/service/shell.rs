@@ -7,6 +7,7 @@ use scrimmage_core::{CallNotes, Clock, Context, DataError, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::keep::Keeper;
+use crate::engine::index::catalogue::Catalogue;
 use crate::engine::listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use crate::engine::store::Document;
 use crate::engine::ttl::Policy;
@@ -251,6 +252,11 @@ impl Shell {
             None => engine.database_names().cloned().collect(),
         };
         names.into_iter().map(|name| (name.clone(), engine.documents(&name))).collect()
+    }
+
+    /// Declares indexes, for one database or for all.
+    pub fn set_catalogue(&self, database: Option<&DatabaseName>, catalogue: Catalogue) {
+        self.state().engine.set_catalogue(database, catalogue);
     }
 
     pub fn set_ttl(

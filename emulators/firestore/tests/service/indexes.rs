@@ -153,3 +153,20 @@ async fn explain_tells_the_plan_and_what_running_it_took() {
     let debug = stats.debug_stats.unwrap();
     assert_eq!((shown(&debug, "documents_scanned"), shown(&debug, "index_entries_scanned")), ("3".into(), "3".into()));
 }
+
+#[tokio::test]
+async fn a_document_may_have_so_many_index_entries() {
+    let served = serve(Clock::real()).await;
+    let mut client = served.client().await;
+    let list = |count| {
+        let values = (0..count).map(int).collect();
+        value(pb::value::ValueType::ArrayValue(pb::ArrayValue { values }))
+    };
+    let write = |count| vec![update(document("c/d", &[("list", list(count))]))];
+    client.commit(&[], write(19_999)).await.unwrap();
+    let error = client.commit(&[], write(20_000)).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::InvalidArgument, "too many index entries for entity /c/d"));
+    let exempt = r#"{ "fieldOverrides": [ { "collectionGroup": "c", "fieldPath": "list", "indexes": [] } ] }"#;
+    served.firestore.declare_indexes(exempt).unwrap();
+    client.commit(&[], write(30_000)).await.unwrap();
+}

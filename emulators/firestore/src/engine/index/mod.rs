@@ -9,6 +9,7 @@
 pub mod catalogue;
 pub mod file;
 pub mod key;
+pub mod limits;
 mod ordered;
 pub mod required;
 #[cfg(test)]

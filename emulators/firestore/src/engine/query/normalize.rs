@@ -109,6 +109,10 @@ fn check_filter(filter: &Filter) -> Result<(), Error> {
         return Err(Error::invalid(texts::too_many_disjunctions(normal.terms)));
     }
     let inequalities = Inequalities::of(Some(filter));
+    let count = inequalities.fields.len() + usize::from(inequalities.name);
+    if count > limits::INEQUALITY_FIELDS {
+        return Err(Error::invalid(texts::too_many_inequalities(count)));
+    }
     if inequalities.name_equality && !inequalities.name && !inequalities.fields.is_empty() {
         return Err(Error::invalid(texts::EQUALITY_ON_NAME));
     }
