@@ -254,6 +254,11 @@ impl Shell {
         names.into_iter().map(|name| (name.clone(), engine.documents(&name))).collect()
     }
 
+    /// The databases that were ever named.
+    pub fn databases(&self) -> Vec<DatabaseName> {
+        self.state().engine.database_names().cloned().collect()
+    }
+
     /// Declares indexes, for one database or for all.
     pub fn set_catalogue(&self, database: Option<&DatabaseName>, catalogue: Catalogue) {
         self.state().engine.set_catalogue(database, catalogue);
