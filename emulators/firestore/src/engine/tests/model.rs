@@ -311,7 +311,7 @@ impl Play {
             }
             (Asked::Count(least), Outcome::Aggregated(read)) => {
                 client.snapshot = Some(read.read_time);
-                let Some((_, Value::Int(count))) = read.what.first() else { panic!("{read:?}") };
+                let Some((_, Value::Int(count))) = read.what.values.first() else { panic!("{read:?}") };
                 client.seen.push((read.read_time, Seen::Count(least, *count as usize)));
             }
             (Asked::Commit, Outcome::Committed(done)) => {
