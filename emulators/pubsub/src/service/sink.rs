@@ -166,10 +166,16 @@ fn row(job: &SinkJob, message: &Message, columns: &[Column]) -> Result<Map<Strin
         }
     } else {
         let data = match kind("data") {
-            Some("BYTES") => STANDARD.encode(&content.data),
-            _ => String::from_utf8(content.data.to_vec()).map_err(|_| "The message is not UTF-8.".to_owned())?,
+            Some("BYTES") => Value::String(STANDARD.encode(&content.data)),
+            Some("JSON") => {
+                serde_json::from_slice(&content.data).map_err(|error| format!("The message is not JSON: {error}"))?
+            }
+            _ => {
+                let text = String::from_utf8(content.data.to_vec());
+                Value::String(text.map_err(|_| "The message is not UTF-8.".to_owned())?)
+            }
         };
-        row.insert("data".to_owned(), Value::String(data));
+        row.insert("data".to_owned(), data);
     }
     if job.config.write_metadata {
         let mut attributes: Map<String, Value> = Map::new();
@@ -183,10 +189,13 @@ fn row(job: &SinkJob, message: &Message, columns: &[Column]) -> Result<Map<Strin
             ("subscription_name", job.subscription.clone()),
             ("message_id", content.message_id.clone()),
             ("publish_time", message.published.to_string()),
-            ("attributes", Value::Object(attributes).to_string()),
         ] {
             row.insert(name.to_owned(), Value::String(value));
         }
+        let attributes = Value::Object(attributes);
+        let is_json = kind("attributes") == Some("JSON");
+        let attributes = if is_json { attributes } else { Value::String(attributes.to_string()) };
+        row.insert("attributes".to_owned(), attributes);
     }
     Ok(row)
 }
