@@ -4,9 +4,13 @@
 
 #![allow(clippy::expect_used, reason = "a test may")]
 
-use std::io::{BufRead as _, BufReader};
+mod served;
+
+use rstest::rstest;
+use served::Served;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 const REQUIREMENTS: &str = include_str!("python/requirements.txt");
 
@@ -39,44 +43,12 @@ fn run(command: &mut Command) -> Result<Output, String> {
     Err(said.lines().last().unwrap_or("no reason given").to_owned())
 }
 
-/// `scrimmage up`, ended when dropped.
-struct Up {
-    child: Child,
-    environment: Vec<(String, String)>,
-}
-
-impl Up {
-    fn start() -> Up {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_scrimmage"))
-            .args(["up", "--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let stdout = child.stdout.take().expect("piped");
-        let mut environment = Vec::new();
-        for line in BufReader::new(stdout).lines() {
-            let line = line.expect("a line");
-            if line == "# ready" {
-                break;
-            }
-            let exported = line.strip_prefix("export ").expect("an export");
-            let (name, value) = exported.split_once('=').expect("name and value");
-            environment.push((name.to_owned(), value.to_owned()));
-        }
-        Up { child, environment }
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn the_stock_clients_do_what_the_pipeline_does() {
-    let python = match virtual_environment() {
+#[rstest]
+fn the_stock_clients_do_what_the_readme_claims(
+    #[values("clients.py", "firestore_clients.py", "pubsub_clients.py", "bigquery_clients.py")] script: &str,
+) {
+    static ENVIRONMENT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let python = match ENVIRONMENT.get_or_init(virtual_environment) {
         Ok(python) => python,
         Err(reason) => {
             println!("SKIPPED: {reason}");
@@ -84,17 +56,16 @@ fn the_stock_clients_do_what_the_pipeline_does() {
             return;
         }
     };
-    let up = Up::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/clients.py");
+    let up = Served::in_memory();
     let output = Command::new(python)
-        .arg(script)
-        .envs(up.environment.iter().map(|(name, value)| (name, value)))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script))
+        .envs(up.environment())
         .env_remove("GOOGLE_APPLICATION_CREDENTIALS")
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .output()
         .expect("the script runs");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(output.status.success(), "{script}: {stdout}\n{stderr}");
     println!("{stdout}");
 }

@@ -11,49 +11,18 @@ import queue
 import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.api_core import exceptions
 from google.cloud import bigquery, firestore, pubsub_v1
+
+from checks import expect, step, together
 
 RUN = uuid.uuid4().hex[:8]
 SCHEMAS = pathlib.Path(__file__).resolve().parents[3] / "fixtures" / "schemas"
 CONTENTION = "Aborted due to cross-transaction contention."
 WORKERS = 40
 ROWS = 25
-
-
-def step(name):
-    """Runs a check and says how long it took."""
-
-    def decorate(check):
-        begun = time.monotonic()
-        check()
-        print(f"{name}: ok ({time.monotonic() - begun:.2f} s)", flush=True)
-        return check
-
-    return decorate
-
-
-def expect(condition, *evidence):
-    if not condition:
-        raise AssertionError(" ".join(repr(one) for one in evidence))
-
-
-def together(tasks):
-    """Runs them all at the same time; their results, exceptions included."""
-    barrier = threading.Barrier(len(tasks))
-
-    def run(task):
-        barrier.wait()
-        try:
-            return task()
-        except Exception as error:  # judged by the caller
-            return error
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))
 
 
 @step("Firestore: set and update with ArrayUnion, Increment and SERVER_TIMESTAMP")
