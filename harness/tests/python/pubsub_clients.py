@@ -123,7 +123,7 @@ def the_rest():
     policy = publisher.get_iam_policy(request={"resource": topic})
     policy.bindings.add(role="roles/pubsub.viewer", members=["user:a@example.com"])
     equal(publisher.set_iam_policy(request={"resource": topic, "policy": policy}).bindings[0].role, "roles/pubsub.viewer")
-    publisher.detach_subscription(subscription=path("seek"))
+    publisher.detach_subscription(request={"subscription": path("seek")})
     refused(exceptions.FailedPrecondition, lambda: pulled("seek"))
     publisher.delete_topic(topic=topic)
     equal(subscriber.get_subscription(subscription=path("ordered")).topic, "_deleted-topic_")
