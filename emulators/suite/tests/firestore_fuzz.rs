@@ -208,14 +208,16 @@ impl Dice {
     fn filter(&mut self, depth: u32) -> pb::structured_query::Filter {
         use pb::structured_query::filter::FilterType as F;
         use pb::structured_query::{CompositeFilter, FieldFilter, Filter, UnaryFilter, unary_filter};
-        let field = Some(pb::structured_query::FieldReference { field_path: self.field() });
+        let field = pb::structured_query::FieldReference { field_path: self.field() };
         let kind = match self.0.below(if depth == 0 { 2 } else { 4 }) {
-            0 => {
-                F::FieldFilter(FieldFilter { field, op: self.upto(11) as i32, value: self.maybe(|dice| dice.value(2)) })
-            }
+            0 => F::FieldFilter(FieldFilter {
+                field: Some(field),
+                op: self.upto(11) as i32,
+                value: self.maybe(|dice| dice.value(2)),
+            }),
             1 => F::UnaryFilter(UnaryFilter {
                 op: self.upto(6) as i32,
-                operand_type: Some(unary_filter::OperandType::Field(field.unwrap_or_default())),
+                operand_type: Some(unary_filter::OperandType::Field(field)),
             }),
             _ => F::CompositeFilter(CompositeFilter {
                 op: self.upto(3) as i32,

@@ -207,12 +207,18 @@ impl<'a> Input<'a> {
             }
             Kind::Array(items) => {
                 let mut all = Vec::new();
-                self.blocks(|input| Ok(all.push(input.datum(items)?)))?;
+                self.blocks(|input| {
+                    all.push(input.datum(items)?);
+                    Ok(())
+                })?;
                 Datum::Array(all)
             }
             Kind::Map(values) => {
                 let mut all = Vec::new();
-                self.blocks(|input| Ok(all.push((input.text()?, input.datum(values)?))))?;
+                self.blocks(|input| {
+                    all.push((input.text()?, input.datum(values)?));
+                    Ok(())
+                })?;
                 Datum::Map(all)
             }
             Kind::Union(branches) => {

@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod record;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -401,15 +402,14 @@ pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
         keeper.routines.insert(path.clone());
         store.restore_routine(&path, entry);
     }
-    let mut rows: HashMap<u64, (Arc<[u32]>, Batch, Arc<AtomicU64>)> = HashMap::new();
+    let mut rows: HashMap<u64, Blob> = HashMap::new();
     for (path, table) in std::mem::take(&mut replay.tables) {
         let mut segments = Vec::with_capacity(table.segments.len());
         for state in table.segments {
-            if !rows.contains_key(&state.blob) {
-                let read = read_blob(&keeper, &replay.blobs, state.blob)?;
-                rows.insert(state.blob, read);
-            }
-            let Some((storage, batch, kept)) = rows.get(&state.blob) else { continue };
+            let (storage, batch, kept) = match rows.entry(state.blob) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(read_blob(&keeper, &replay.blobs, state.blob)?),
+            };
             let mut segment = Segment::new(state.id, state.partition, storage.clone(), batch.clone());
             segment.kept = kept.clone();
             segment.buffered_until = state.buffered_until;
@@ -449,11 +449,10 @@ fn damaged(path: PathBuf, problem: String) -> DataError {
     DataError::Record { path, record: 1, problem }
 }
 
-fn read_blob(
-    keeper: &Keeper,
-    inline: &HashMap<u64, Vec<u8>>,
-    number: u64,
-) -> Result<(Arc<[u32]>, Batch, Arc<AtomicU64>), DataError> {
+/// Rows as they lie in a file: how they are stored, their values, and which blob it is.
+type Blob = (Arc<[u32]>, Batch, Arc<AtomicU64>);
+
+fn read_blob(keeper: &Keeper, inline: &HashMap<u64, Vec<u8>>, number: u64) -> Result<Blob, DataError> {
     let path = keeper.file(number);
     let read = match inline.get(&number) {
         Some(bytes) => In::new(bytes).batch(),

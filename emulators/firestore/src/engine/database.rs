@@ -19,7 +19,7 @@ use super::transactions::{Mode, Transactions};
 use super::ttl::{Expiries, Policy};
 use super::waits::{Action, Blocker, Pending, Place, Waits, find_circle};
 use super::write::{Evaluated, Operation, Write, evaluate};
-use super::{Command, Committed, Consistency, Outcome, Read, Reply, TransactionOptions, Waiter};
+use super::{Command, Committed, Consistency, Outcome, Read, Reply, Resolved, TransactionOptions, Waiter};
 use crate::error::Error;
 use crate::limits;
 use crate::path::{DatabaseName, DocumentName};
@@ -45,7 +45,7 @@ pub struct Database {
     last_time: Timestamp,
     /// Ages and waiters are numbered from here.
     sequence: u64,
-    pub resolved: Vec<(Waiter, Result<Outcome, Error>)>,
+    pub resolved: Vec<Resolved>,
 }
 
 /// How a read is to be done once its transaction has been looked at.

@@ -50,6 +50,9 @@ pub struct Waiter {
     number: u64,
 }
 
+/// A request that waited, and what it came to.
+pub type Resolved = (Waiter, Result<Outcome, Error>);
+
 /// How a transaction is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionOptions {
@@ -193,7 +196,7 @@ impl Engine {
     }
 
     /// Forgets everything. Waiting requests are aborted; transaction ids from before stay invalid.
-    pub fn reset(&mut self) -> (Vec<(Waiter, Result<Outcome, Error>)>, Forgotten) {
+    pub fn reset(&mut self) -> (Vec<Resolved>, Forgotten) {
         let mut resolved = Vec::new();
         for database in &mut self.databases {
             database.abort_all();
@@ -326,7 +329,7 @@ impl Engine {
     }
 
     /// The requests that have been resolved since the last call.
-    pub fn take_resolved(&mut self) -> Vec<(Waiter, Result<Outcome, Error>)> {
+    pub fn take_resolved(&mut self) -> Vec<Resolved> {
         let mut all = Vec::new();
         for database in &mut self.databases {
             if !database.resolved.is_empty() {

@@ -13,6 +13,9 @@ use crate::engine::query::{Query, order, run};
 use crate::engine::store::{Change, Document, Store};
 use crate::path::DocumentName;
 
+/// A document before and after a commit.
+type Replaced = (Option<Arc<Document>>, Option<Arc<Document>>);
+
 /// Whether a query's result depends on more than each document by itself.
 pub fn is_windowed(query: &Query) -> bool {
     query.limit.is_some() || query.offset > 0 || query.nearest.is_some()
@@ -65,11 +68,7 @@ impl Window {
     }
 
     /// The window after these changes, where that follows from what is known.
-    fn shifted(
-        &self,
-        limit: usize,
-        changes: &[(Option<Arc<Document>>, Option<Arc<Document>>)],
-    ) -> Option<Vec<Arc<Document>>> {
+    fn shifted(&self, limit: usize, changes: &[Replaced]) -> Option<Vec<Arc<Document>>> {
         let compare = |a: &Document, b: &Document| order::compare(&self.query.order, a, b);
         let mut known = self.documents.clone();
         for (before, after) in changes {

@@ -86,7 +86,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
             if !(-0x8000_0000..=0xFFFF_FFFF).contains(&number) {
                 return fail(format!("NET.IPV4_FROM_INT64 argument out of range: {number}"));
             }
-            Ok(Value::bytes((number as u32).to_be_bytes().to_vec()))
+            Ok(Value::bytes((number as u32).to_be_bytes()))
         }
     ),
     entry!("net_functions", "net.ipv4_to_int64", "NET.IPV4_TO_INT64", Propagate, ["(BYTES) -> INT64"], |_, args| {

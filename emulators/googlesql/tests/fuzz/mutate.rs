@@ -1,5 +1,7 @@
 //! Broken statements by seed, and what becomes of them.
 
+#![allow(clippy::expect_used, reason = "without the dialogues there is nothing to break")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use scrimmage_googlesql::exec::ExecContext;
