@@ -11,7 +11,7 @@ use crate::stage::Embedded;
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    indexes: indexes::Arguments,
+    indexes: indexes::IndexArguments,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,

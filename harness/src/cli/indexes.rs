@@ -9,7 +9,7 @@ use crate::SetupError;
 use crate::stage::Embedded;
 
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct IndexArguments {
     /// Firestore's declared indexes, a firestore.indexes.json as the Firebase CLI has it. With it,
     /// queries without their index are refused as in production
     #[arg(long, value_name = "FILE")]
@@ -30,7 +30,7 @@ enum Enforcement {
     Enforce,
 }
 
-impl Arguments {
+impl IndexArguments {
     /// Tells a suite to come.
     pub(crate) fn apply(&self, mut builder: Builder) -> Builder {
         if let Some(path) = &self.firestore_indexes {

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     gcs_folder: Option<PathBuf>,
     #[command(flatten)]
-    indexes: indexes::Arguments,
+    indexes: indexes::IndexArguments,
 }
 
 pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
