@@ -279,6 +279,11 @@ pub fn list_is_long(operator: &str, most: usize) -> String {
 }
 
 /// Emulator.
+pub fn aggregation_outside_mask(path: &str) -> String {
+    format!("The aggregation property {path} is not present in the base query's property mask.")
+}
+
+/// Emulator.
 pub fn list_wanted(operator: &str) -> String {
     format!("'{operator}' requires an ArrayValue.")
 }

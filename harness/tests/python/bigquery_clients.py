@@ -3,14 +3,18 @@
 import datetime
 import decimal
 import io
+import os
 import uuid
 
+import grpc
 import pandas
 import pandas_gbq
 import sqlalchemy
 from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery import dbapi
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from checks import equal, expect, refused, step
 
@@ -26,6 +30,7 @@ FRAME = pandas.DataFrame(
     }
 )
 Field = bigquery.SchemaField
+INT64 = bigquery.StandardSqlDataType(type_kind=bigquery.StandardSqlTypeNames.INT64)
 
 
 def rows(sql, **config):
@@ -115,6 +120,17 @@ def queries():
     equal([row.name for row in cursor.fetchall()], ["y", "z"])
 
 
+@step("the Storage Read API")
+def storage():
+    # The one client that no environment variable points elsewhere.
+    channel = grpc.insecure_channel(os.environ["BIGQUERY_EMULATOR_HOST"].removeprefix("http://"))
+    reader = BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
+    table = client.query(f"SELECT * FROM {NAME}.frame ORDER BY name").to_arrow(bqstorage_client=reader)
+    equal(table.column("name").to_pylist(), ["p", "q"])
+    frame = client.list_rows(f"{DATASET}.frame").to_dataframe(bqstorage_client=reader)
+    equal(sorted(frame["age"]), [1, 2])
+
+
 @step("destinations, copies, snapshots")
 def copies():
     config = bigquery.QueryJobConfig(destination=f"{DATASET}.result", write_disposition="WRITE_TRUNCATE")
@@ -132,7 +148,7 @@ def copies():
 @step("partitions, routines, models, policies")
 def listings():
     equal(client.list_partitions(f"{DATASET}.people")[-1], "20260102")
-    argument = bigquery.RoutineArgument(name="x", data_type=bigquery.StandardSqlDataType(type_kind="INT64"))
+    argument = bigquery.RoutineArgument(name="x", data_type=INT64)
     routine = bigquery.Routine(f"{DATASET}.twice", type_="SCALAR_FUNCTION", language="SQL", body="x * 2", arguments=[argument])
     client.create_routine(routine)
     equal(rows(f"SELECT {NAME}.twice(4)"), [(8,)])
@@ -168,6 +184,11 @@ def through_pandas():
     equal((list(read["name"]), list(read["age"])), (["p", "q"], [1, 2]))
 
 
+def with_default():
+    default = bigquery.QueryJobConfig(default_dataset=DATASET)
+    return bigquery.Client(project=client.project, default_query_job_config=default)
+
+
 @step("SQLAlchemy")
 def through_sqlalchemy():
     engine = sqlalchemy.create_engine(f"bigquery://{client.project}/{NAME}", connect_args={"client": with_default()})
@@ -178,11 +199,6 @@ def through_sqlalchemy():
         found = connection.execute(sqlalchemy.select(table).where(table.c.id > 1)).fetchall()
         equal([tuple(row) for row in found], [(2, "y")])
     expect("alchemy" in sqlalchemy.inspect(engine).get_table_names())
-
-
-def with_default():
-    default = bigquery.QueryJobConfig(default_dataset=DATASET)
-    return bigquery.Client(project=client.project, default_query_job_config=default)
 
 
 @step("the end")

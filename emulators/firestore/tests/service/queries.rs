@@ -85,9 +85,9 @@ async fn aggregations_and_their_default_names() {
         |alias: &str, up_to| Aggregation { alias: alias.to_owned(), operator: Some(Operator::Count(Count { up_to })) };
     let sum =
         Aggregation { alias: "sum".to_owned(), operator: Some(Operator::Sum(Sum { field: Some(reference("n")) })) };
-    let run = |aggregations: Vec<Aggregation>| {
+    let run_on = |query: pb::StructuredQuery, aggregations: Vec<Aggregation>| {
         let query =
-            pb::StructuredAggregationQuery { aggregations, query_type: Some(QueryType::StructuredQuery(from("c"))) };
+            pb::StructuredAggregationQuery { aggregations, query_type: Some(QueryType::StructuredQuery(query)) };
         let request = pb::RunAggregationQueryRequest {
             parent: ROOT.to_owned(),
             query_type: Some(pb::run_aggregation_query_request::QueryType::StructuredAggregationQuery(query)),
@@ -96,12 +96,19 @@ async fn aggregations_and_their_default_names() {
         let mut client = client.0.clone();
         async move { client.run_aggregation_query(request).await?.into_inner().next().await.unwrap() }
     };
-    let fields = run(vec![count("all", None), count("", Some(4)), sum]).await.unwrap().result.unwrap().aggregate_fields;
+    let run = |aggregations| run_on(from("c"), aggregations);
+    let fields =
+        run(vec![count("all", None), count("", Some(4)), sum.clone()]).await.unwrap().result.unwrap().aggregate_fields;
     assert_eq!((integer(&fields["all"]), integer(&fields["field_1"]), integer(&fields["sum"])), (10, 4, 19));
     let error = run(vec![count("a", None), count("a", None)]).await.unwrap_err();
     assert_eq!(error.message(), "Aggregation aliases contain duplicate alias: a.");
     let six = (0..6).map(|number| count(&format!("a{number}"), None)).collect();
     assert_eq!(run(six).await.unwrap_err().code(), Code::InvalidArgument);
+    let select = |field| Some(sq::Projection { fields: vec![reference(field)] });
+    let shown = run_on(pb::StructuredQuery { select: select("n"), ..from("c") }, vec![sum.clone()]).await;
+    assert_eq!(integer(&shown.unwrap().result.unwrap().aggregate_fields["sum"]), 19);
+    let error = run_on(pb::StructuredQuery { select: select("m"), ..from("c") }, vec![sum]).await.unwrap_err();
+    assert_eq!(error.message(), "The aggregation property n is not present in the base query's property mask.");
 }
 
 #[tokio::test]
