@@ -279,6 +279,9 @@ pub fn list_is_long(operator: &str, most: usize) -> String {
 }
 
 /// Emulator.
+pub const AGGREGATION_WITH_MASK: &str = "Cannot apply property masks when aggregation fields are present.";
+
+/// Emulator.
 pub fn aggregation_outside_mask(path: &str) -> String {
     format!("The aggregation property {path} is not present in the base query's property mask.")
 }

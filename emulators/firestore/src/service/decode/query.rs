@@ -42,11 +42,12 @@ pub fn aggregated_query(
     draft.select = query.select.filter(|select| !select.fields.is_empty()).map(projection).transpose()?;
     draft.nearest = query.find_nearest.map(nearest).transpose()?;
     draft.aggregated = aggregations.iter().filter_map(|one| one.operator.field().cloned()).collect();
-    if let Some(select) = &draft.select {
+    if let Some(select) = draft.select.as_ref().filter(|_| !draft.aggregated.is_empty()) {
         let hidden = |path: &&FieldPath| !select.iter().any(|shown| shown.is_prefix_of(path));
         if let Some(path) = draft.aggregated.iter().find(hidden) {
             return Err(Error::invalid(texts::aggregation_outside_mask(&path.to_string())));
         }
+        return Err(Error::invalid(texts::AGGREGATION_WITH_MASK));
     }
     draft.normalize()
 }
