@@ -4,7 +4,9 @@
 //! A log is a file of frames: the record's length and its CRC-32, four bytes each (little endian),
 //! then the record. A record is in the kernel's hands when [`Log::append`] returns: the end of the
 //! process, kill -9 included, does not lose it; the end of the machine may. A frame that a death
-//! cut short stands at the file's end; it was never acknowledged, and opening the log cuts it off.
+//! cut short stands at the file's end; it was never acknowledged, and opening the log cuts it off,
+//! into a file beside it (`name.log.cut`). Damage before the end is an error: what stands behind it
+//! was acknowledged.
 //! What a record means is its service's business.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -27,6 +29,12 @@ pub enum DataError {
     InUse { path: PathBuf },
     #[error("{} is not a log of this program; name another folder, or move the file away", path.display())]
     NotALog { path: PathBuf },
+    #[error(
+        "{}: record {record} is damaged, and there are others behind it; put a copy of the file in its place or \
+         name another folder",
+        path.display()
+    )]
+    Damaged { path: PathBuf, record: u64 },
     /// A whole, undamaged record that its service cannot read: written by another version, say.
     #[error("{}: record {record}: {problem}", path.display())]
     Record { path: PathBuf, record: u64, problem: String },
@@ -105,11 +113,20 @@ impl DataDir {
         let mut bytes = HEADER.len() as u64;
         let mut record = Vec::new();
         for number in 1.. {
-            if !read_frame(&mut reader, length - bytes, &mut record).map_err(failed(&path, "it cannot be read"))? {
-                break;
+            match read_frame(&mut reader, length - bytes, &mut record).map_err(failed(&path, "it cannot be read"))? {
+                Frame::Whole => {}
+                Frame::Damaged => return Err(DataError::Damaged { path, record: number }),
+                Frame::CutShort => break,
             }
             replay(&record).map_err(|problem| DataError::Record { path: path.clone(), record: number, problem })?;
             bytes += (FRAME + record.len()) as u64;
+        }
+        if bytes < length {
+            // A damaged length looks like this too: what is cut off must not be lost for good.
+            let cut = path.with_extension("log.cut");
+            file.seek(SeekFrom::Start(bytes))
+                .and_then(|_| io::copy(&mut file, &mut File::create(&cut)?))
+                .map_err(failed(&cut, "it cannot be written"))?;
         }
         file.set_len(bytes)
             .and_then(|()| file.seek(SeekFrom::Start(bytes)))
@@ -184,20 +201,33 @@ fn frame(out: &mut Vec<u8>, record: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the next frame's record, of a file with `left` bytes to come; false at the end, which is
-/// also where a frame is cut short or damaged.
-fn read_frame(reader: &mut impl io::Read, left: u64, record: &mut Vec<u8>) -> io::Result<bool> {
-    let Some(left) = left.checked_sub(FRAME as u64) else { return Ok(false) };
+/// What stands at a place of a log.
+enum Frame {
+    Whole,
+    /// The end, or the last frame without its end.
+    CutShort,
+    /// Not what was written, with more behind it.
+    Damaged,
+}
+
+/// Reads the next frame's record, of a file with `left` bytes to come.
+fn read_frame(reader: &mut impl io::Read, left: u64, record: &mut Vec<u8>) -> io::Result<Frame> {
+    let Some(left) = left.checked_sub(FRAME as u64) else { return Ok(Frame::CutShort) };
     let (mut length, mut sum) = ([0; 4], [0; 4]);
     reader.read_exact(&mut length)?;
     reader.read_exact(&mut sum)?;
     let length = u32::from_le_bytes(length);
     if u64::from(length) > left {
-        return Ok(false);
+        return Ok(Frame::CutShort);
     }
     record.resize(length as usize, 0);
     reader.read_exact(record)?;
-    Ok(crc32fast::hash(record) == u32::from_le_bytes(sum))
+    Ok(match crc32fast::hash(record) == u32::from_le_bytes(sum) {
+        true => Frame::Whole,
+        // A machine that died may leave a last frame at its full length without its contents.
+        false if u64::from(length) == left => Frame::CutShort,
+        false => Frame::Damaged,
+    })
 }
 
 #[cfg(test)]
@@ -252,6 +282,8 @@ mod tests {
             drop(log);
             let (mut log, found) = records(&data);
             assert_eq!(found, [b"one"], "cut by {cut}");
+            let kept = std::fs::read(data.path().join("test.log.cut")).ok();
+            assert_eq!(kept.map_or(0, |kept| kept.len()), FRAME + 3 - cut);
             log.append(b"again").expect("append");
             drop(log);
             assert_eq!(records(&data).1, [&b"one"[..], b"again"], "cut by {cut}");
@@ -259,13 +291,20 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_a_damaged_record() {
+    fn damage_is_cut_off_at_the_end_and_refused_before_it() {
         let (_temporary, data) = folder();
         let (mut log, _) = records(&data);
         log.append(b"one").expect("append");
         log.append(b"two").expect("append");
         let path = data.path().join("test.log");
-        let mut bytes = std::fs::read(&path).expect("read");
+        let whole = std::fs::read(&path).expect("read");
+        let mut bytes = whole.clone();
+        bytes[HEADER.len() + FRAME] ^= 1;
+        std::fs::write(&path, &bytes).expect("write");
+        let error = data.log("test", |_| Ok(())).expect_err("damaged in the middle");
+        assert!(matches!(error, DataError::Damaged { record: 1, .. }), "{error}");
+        assert_eq!(std::fs::read(&path).expect("read"), bytes, "nothing is touched");
+        let mut bytes = whole;
         *bytes.last_mut().expect("bytes") ^= 1;
         std::fs::write(&path, bytes).expect("write");
         assert_eq!(records(&data).1, [b"one"]);
