@@ -84,6 +84,18 @@ pub(crate) fn any_null(args: &[Value]) -> bool {
 /// What production allows a function to build.
 pub(crate) const MAX_OUTPUT: usize = 1024 * 1024;
 
+/// The most that one value may take: production's limit of a row. Without it, a few dozen nested
+/// concatenations would take all memory.
+const MAX_VALUE: usize = 100 * 1024 * 1024;
+
+/// Refuses to put so many bytes into one value.
+pub(crate) fn check_size(function: &str, bytes: usize) -> Result<()> {
+    if bytes > MAX_VALUE {
+        return fail(format!("Output of {function} exceeds max allowed output size of 100MB"));
+    }
+    Ok(())
+}
+
 /// An evaluation error.
 pub(crate) fn fail<T>(message: impl Into<String>) -> Result<T> {
     Err(SqlError::evaluation(message))

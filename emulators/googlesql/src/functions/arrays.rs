@@ -1,7 +1,7 @@
 //! Array functions.
 
 use crate::error::{Result, SqlError};
-use crate::functions::args::{any, array, fail, int, optional_string, string};
+use crate::functions::args::{any, array, check_size, fail, int, optional_string, string};
 use crate::functions::{Call, ScalarFunction, entry};
 use crate::value::Value;
 use crate::value::numeric::big;
@@ -22,7 +22,9 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         |_, args| {
             let mut items = Vec::new();
             for index in 0..args.len() {
-                items.extend(array(args, index)?.iter().cloned());
+                let part = array(args, index)?;
+                check_size("ARRAY_CONCAT", (items.len() + part.len()).saturating_mul(size_of::<Value>()))?;
+                items.extend(part.iter().cloned());
             }
             Ok(Value::array(items))
         }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::error::{Result, SqlError};
-use crate::functions::args::{any, array, boolean, fail, int, string};
+use crate::functions::args::{any, array, boolean, check_size, fail, int, string};
 use crate::functions::{Call, ScalarFunction, entry};
 use crate::value::numeric::big;
 use crate::value::{Value, civil, float, group_equal, sql_equal, sql_less};
@@ -385,6 +385,14 @@ pub(crate) fn negate(_: &Call, args: &[Value]) -> Result<Value> {
 }
 
 fn concat(call: &Call, args: &[Value]) -> Result<Value> {
+    // An element takes at least as much as its value does without what it points at.
+    let size = |value: &Value| match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Array(elements) => elements.len().saturating_mul(size_of::<Value>()),
+        _ => 0,
+    };
+    check_size("CONCAT", size(any(args, 0)).saturating_add(size(any(args, 1))))?;
     match (any(args, 0), any(args, 1)) {
         (Value::String(a), Value::String(b)) => Ok(Value::string([&**a, &**b].concat())),
         (Value::Bytes(a), Value::Bytes(b)) => Ok(Value::bytes([&**a, &**b].concat())),

@@ -69,6 +69,14 @@ fn long_statements_are_refused_or_answered() {
             (0..1000).map(|at| format!("c{at} AS (SELECT 1 AS x)")).collect::<Vec<_>>().join(", ")
         ),
         format!("FROM t {}", "|> WHERE a > 1 ".repeat(3_000)),
+        // Short, but each level doubles what it makes.
+        format!("SELECT x FROM {}(SELECT 'a' AS x){}", "(SELECT CONCAT(x, x) AS x FROM ".repeat(40), ")".repeat(40)),
+        format!("SELECT x FROM {}(SELECT b'a' AS x){}", "(SELECT x || x AS x FROM ".repeat(40), ")".repeat(40)),
+        format!(
+            "SELECT x FROM {}(SELECT [1] AS x){}",
+            "(SELECT ARRAY_CONCAT(x, x) AS x FROM ".repeat(40),
+            ")".repeat(40)
+        ),
     ];
     for sql in long {
         if let Verdict::Panicked(text) = corpus.verdict(&sql) {

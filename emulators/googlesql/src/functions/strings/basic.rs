@@ -4,7 +4,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 
 use crate::cast::to_text;
 use crate::error::Result;
-use crate::functions::args::{MAX_OUTPUT, any, bytes, fail, int, optional_string, string};
+use crate::functions::args::{MAX_OUTPUT, any, bytes, check_size, fail, int, optional_string, string};
 use crate::functions::{Call, ScalarFunction, entry};
 use crate::value::Value;
 
@@ -258,14 +258,19 @@ fn concat(call: &Call, args: &[Value]) -> Result<Value> {
     if matches!(any(args, 0), Value::Bytes(_)) && args.iter().all(|arg| matches!(arg, Value::Bytes(_))) {
         let mut out = Vec::new();
         for index in 0..args.len() {
-            out.extend_from_slice(bytes(args, index)?);
+            let part = bytes(args, index)?;
+            check_size("CONCAT", out.len().saturating_add(part.len()))?;
+            out.extend_from_slice(part);
         }
         return Ok(Value::bytes(out));
     }
     let mut out = String::new();
     for arg in args {
         match arg {
-            Value::String(text) => out.push_str(text),
+            Value::String(text) => {
+                check_size("CONCAT", out.len().saturating_add(text.len()))?;
+                out.push_str(text);
+            }
             other => out.push_str(&to_text(other, call.ctx)?),
         }
     }
