@@ -1,12 +1,10 @@
 //! Pub/Sub's surface, each case over gRPC and over REST: refusals word for word, masks, pages.
 #![allow(clippy::expect_used, clippy::panic)]
 
-use std::net::SocketAddr;
+mod common;
 
 use bytes::{Buf, BufMut, Bytes};
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use common::rest;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use scrimmage_suite::Suite;
@@ -146,26 +144,6 @@ fn code_named(name: &str) -> Code {
         "FAILED_PRECONDITION" => Code::FailedPrecondition,
         other => panic!("{other}"),
     }
-}
-
-/// One request on a connection of its own: status and JSON body.
-async fn rest(verb: &str, address: SocketAddr, target: &str, body: Json) -> (u16, Json) {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
-    tokio::spawn(connection);
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::builder()
-        .method(verb)
-        .uri(target)
-        .header("host", address.to_string())
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .expect("a request");
-    let response = sender.send_request(request).await.expect("an answer");
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.expect("a body").to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
 }
 
 fn name(of: &str) -> String {

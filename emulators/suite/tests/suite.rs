@@ -1,13 +1,11 @@
 //! All services of a suite through its one port, and two suites side by side.
 #![allow(clippy::expect_used)]
 
-use std::net::SocketAddr;
+mod common;
+
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
+use common::rest;
 use scrimmage_core::Clock;
 use scrimmage_core::journal::{Body, Query};
 use scrimmage_protos::google::firestore::v1::firestore_client::FirestoreClient;
@@ -19,26 +17,6 @@ const DOCUMENTS: &str = "projects/demo/databases/(default)/documents";
 
 async fn suite() -> Suite {
     Suite::builder().project("demo").start().await.expect("a suite")
-}
-
-/// One request on a connection of its own: status and JSON body.
-async fn rest(verb: &str, address: SocketAddr, target: &str, body: Json) -> (u16, Json) {
-    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
-    tokio::spawn(connection);
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::builder()
-        .method(verb)
-        .uri(target)
-        .header("host", address.to_string())
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .expect("a request");
-    let response = sender.send_request(request).await.expect("an answer");
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.expect("a body").to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or(Json::Null))
 }
 
 #[tokio::test]
