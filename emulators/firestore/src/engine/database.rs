@@ -612,8 +612,9 @@ impl Database {
                 // With new locks, a transaction that waits for something else too can close a circle.
                 suspects.push(age);
             }
-            if self.locks.has_ranges() {
-                // New versions can move what waiting commits would write into locked ranges.
+            if self.locks.has_ranges() || self.waits.has_shifting() {
+                // New versions can move what waiting commits would write into ranges that are locked, or
+                // that a waiting query asks for.
                 suspects = self.waits.places().into_iter().map(|(age, _)| age).collect();
             }
             for age in suspects {

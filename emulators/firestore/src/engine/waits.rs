@@ -140,6 +140,11 @@ impl Waits {
         self.awake.append(&mut self.shifting);
     }
 
+    /// Whether anyone waits for something that may change with every commit.
+    pub fn has_shifting(&self) -> bool {
+        !self.shifting.is_empty()
+    }
+
     /// The oldest request that is to be looked at.
     pub fn next_awake(&mut self) -> Option<Place> {
         self.awake.pop_first()

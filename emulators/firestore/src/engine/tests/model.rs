@@ -398,6 +398,26 @@ fn what_came_and_went_does_not_end_an_optimistic_query() {
     assert_eq!(done.iter().filter(|done| !done.seen.is_empty()).count(), 1, "{done:?}");
 }
 
+#[test]
+fn a_commit_that_comes_between_a_waiting_query_and_an_older_commit_ends_one_of_them() {
+    // The query (3) waits for the commit of 1. Once that is done, the older delete (0) matters to the
+    // query as well, and waits for what the query's transaction has read: a circle.
+    play([
+        (0, Step::Begin(Kind::Pessimistic)),
+        (1, Step::Begin(Kind::Pessimistic)),
+        (2, Step::Begin(Kind::Pessimistic)),
+        (3, Step::Begin(Kind::Pessimistic)),
+        (2, Step::Read(1)),
+        (3, Step::Read(2)),
+        (1, Step::Write(1, 4)),
+        (1, Step::Commit),
+        (3, Step::AtLeast(0, 1)),
+        (0, Step::Delete(1)),
+        (0, Step::Delete(2)),
+        (0, Step::Commit),
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
