@@ -7,14 +7,19 @@
 //! cut short stands at the file's end; it was never acknowledged, and opening the log cuts it off,
 //! into a file beside it (`name.log.cut`). Damage before the end is an error: what stands behind it
 //! was acknowledged.
-//! What a record means is its service's business.
+//! What a record means is its service's business; when a log is written anew, its [`Keeper`]'s.
+
+mod keeper;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
+
+pub use keeper::Keeper;
 
 /// The first bytes of every log: what it is and the framing's version.
 const HEADER: &[u8; 16] = b"scrimmage log 1\n";
@@ -49,6 +54,33 @@ struct Owned {
     path: PathBuf,
     /// Locked; the operating system lets go when the process ends, however it ends.
     _lock: File,
+    faults: Arc<DataFaults>,
+}
+
+/// Switches for tests: while one is on, the folder's logs meet a full disk there.
+#[derive(Debug, Default)]
+pub struct DataFaults {
+    append: AtomicBool,
+    replace: AtomicBool,
+}
+
+impl DataFaults {
+    /// While on, appending fails half way through.
+    pub fn fail_append(&self, on: bool) {
+        self.append.store(on, Ordering::SeqCst);
+    }
+
+    /// While on, no log can be written anew.
+    pub fn fail_replace(&self, on: bool) {
+        self.replace.store(on, Ordering::SeqCst);
+    }
+
+    fn check(switch: &AtomicBool) -> io::Result<()> {
+        match switch.load(Ordering::SeqCst) {
+            true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left (a test's switch)")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// One log, open at its end.
@@ -57,6 +89,9 @@ pub struct Log {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// A part of a frame may stand behind the end: it has to go before another one comes.
+    torn: bool,
+    faults: Arc<DataFaults>,
 }
 
 impl DataDir {
@@ -72,7 +107,7 @@ impl DataDir {
             .open(&file)
             .map_err(failed(&file, "it cannot be opened"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(DataDir(Arc::new(Owned { path, _lock: lock }))),
+            Ok(()) => Ok(DataDir(Arc::new(Owned { path, _lock: lock, faults: Arc::default() }))),
             Err(TryLockError::WouldBlock) => Err(DataError::InUse { path }),
             Err(TryLockError::Error(problem)) => Err(failed(&file, "it cannot be locked")(problem)),
         }
@@ -83,11 +118,17 @@ impl DataDir {
         &self.0.path
     }
 
+    /// The switches that make writing fail, for tests.
+    pub fn faults(&self) -> &DataFaults {
+        &self.0.faults
+    }
+
     /// Opens the log `name` (the file `name.log`), making it where it is missing, and hands every
     /// record to `replay`, oldest first; what `replay` objects to is an error with the record's
     /// number, counted from 1.
     pub fn log(&self, name: &str, mut replay: impl FnMut(&[u8]) -> Result<(), String>) -> Result<Log, DataError> {
         let path = self.path().join(format!("{name}.log"));
+        let faults = Arc::clone(&self.0.faults);
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -102,7 +143,7 @@ impl DataDir {
                 .and_then(|()| file.seek(SeekFrom::Start(0)))
                 .and_then(|_| file.write_all(HEADER))
                 .map_err(failed(&path, "it cannot be written"))?;
-            return Ok(Log { path, file, bytes: HEADER.len() as u64 });
+            return Ok(Log { path, file, bytes: HEADER.len() as u64, torn: false, faults });
         }
         let mut reader = BufReader::with_capacity(1 << 20, &file);
         let mut header = [0; HEADER.len()];
@@ -131,7 +172,7 @@ impl DataDir {
         file.set_len(bytes)
             .and_then(|()| file.seek(SeekFrom::Start(bytes)))
             .map_err(failed(&path, "it cannot be written"))?;
-        Ok(Log { path, file, bytes })
+        Ok(Log { path, file, bytes, torn: false, faults })
     }
 }
 
@@ -147,13 +188,32 @@ impl Log {
         for record in records {
             frame(&mut frames, record).map_err(failed(&self.path, "it cannot be written"))?;
         }
-        let written = self.file.write_all(&frames);
-        if let Err(problem) = written {
+        if self.torn {
+            self.cut().map_err(failed(&self.path, "it cannot be written"))?;
+        }
+        if let Err(problem) = self.write(&frames) {
             // Half a frame in the middle would hide all that comes after it.
-            let _ = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::Start(self.bytes)));
+            self.torn = true;
+            let _ = self.cut();
             return Err(failed(&self.path, "it cannot be written")(problem));
         }
         self.bytes += frames.len() as u64;
+        Ok(())
+    }
+
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        if let Err(problem) = DataFaults::check(&self.faults.append) {
+            self.file.write_all(frames.get(..frames.len() / 2).unwrap_or_default())?;
+            return Err(problem);
+        }
+        self.file.write_all(frames)
+    }
+
+    /// Takes away what stands behind the last whole frame.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.bytes)?;
+        self.file.seek(SeekFrom::Start(self.bytes))?;
+        self.torn = false;
         Ok(())
     }
 
@@ -161,7 +221,9 @@ impl Log {
     /// log or the new one.
     pub fn replace<R: AsRef<[u8]>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), DataError> {
         let new = self.path.with_extension("log.new");
+        let faults = Arc::clone(&self.faults);
         let write = |records: &mut dyn Iterator<Item = R>| -> io::Result<(File, u64)> {
+            DataFaults::check(&faults.replace)?;
             let mut writer = BufWriter::with_capacity(1 << 20, File::create(&new)?);
             writer.write_all(HEADER)?;
             let mut bytes = HEADER.len() as u64;
@@ -179,8 +241,13 @@ impl Log {
         };
         let (file, bytes) = write(&mut records.into_iter()).map_err(failed(&new, "it cannot be written"))?;
         std::fs::rename(&new, &self.path).map_err(failed(&self.path, "it cannot be replaced"))?;
-        (self.file, self.bytes) = (file, bytes);
+        (self.file, self.bytes, self.torn) = (file, bytes, false);
         Ok(())
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file's length, by which an owner decides when to [`replace`](Log::replace) it.
@@ -288,6 +355,27 @@ mod tests {
             drop(log);
             assert_eq!(records(&data).1, [&b"one"[..], b"again"], "cut by {cut}");
         }
+    }
+
+    #[test]
+    fn a_failed_append_leaves_nothing_behind() {
+        let (_temporary, data) = folder();
+        let (mut log, _) = records(&data);
+        log.append(b"one").expect("append");
+        let whole = log.bytes();
+        data.faults().fail_append(true);
+        log.append(b"two").expect_err("the switch is on");
+        data.faults().fail_append(false);
+        assert_eq!((log.bytes(), log.file.metadata().expect("a file").len()), (whole, whole));
+        log.append(b"three").expect("append");
+        // Even where the half frame could not be taken away at once.
+        log.file.write_all(b"half a frame").expect("write");
+        log.torn = true;
+        log.append(b"four").expect("append");
+        data.faults().fail_replace(true);
+        log.replace([b"all"]).expect_err("the switch is on");
+        drop(log);
+        assert_eq!(records(&data).1, [&b"one"[..], b"three", b"four"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod tonic_status;
 pub use call::{CallInfo, CallNotes};
 pub use clock::Clock;
 pub use context::{Context, Profile};
-pub use data::{DataDir, DataError, Log};
+pub use data::{DataDir, DataError, Keeper, Log};
 pub use faults::{FaultGate, FaultPlan};
 pub use journal::Journal;
 pub use rng::Rng;
