@@ -90,11 +90,13 @@ impl Reach {
         tokio::time::sleep(after.0).await;
         for role in [&fault.kill, &fault.terminate].into_iter().flatten() {
             self.fleet.restart(role).await?;
+            self.activity.mark_fault(format!("{role} is started again"));
         }
         Ok(())
     }
 
     async fn act(&self, fault: &FaultEntry) -> Result<(), SetupError> {
+        self.activity.mark_fault(fault.describe());
         if let Some(gate) = &fault.gate {
             self.stage.add_faults(FaultPlan { faults: vec![gate.clone()] })?;
         }

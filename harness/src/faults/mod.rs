@@ -40,6 +40,17 @@ pub struct FaultEntry {
 }
 
 impl FaultEntry {
+    /// In a few words, for reports.
+    pub(crate) fn describe(&self) -> String {
+        if let Some(gate) = &self.gate {
+            return format!("fault at the gate: {}", gate.name.as_deref().unwrap_or("without a name"));
+        }
+        let named =
+            [("kill", &self.kill), ("terminate", &self.terminate), ("deliver twice to", &self.duplicate_delivery)];
+        let given = named.iter().find_map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
+        given.unwrap_or_else(|| "the main table grows".to_owned())
+    }
+
     /// What is wrong with the entry beyond the types of its keys.
     pub(crate) fn check(&self) -> Result<(), String> {
         let actions = [

@@ -74,6 +74,11 @@ impl FrontDoor {
         Ok((door, OpenDoor(serving)))
     }
 
+    /// The process behind it.
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
     /// The URL of a path behind the door.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)

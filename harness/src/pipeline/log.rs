@@ -41,6 +41,11 @@ impl CapturedLog {
         CapturedLog { opened: Instant::now(), lines: Arc::default(), activity }
     }
 
+    /// What the lines' times count from.
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
     /// All lines so far.
     pub fn lines(&self) -> Vec<LogLine> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -45,16 +45,7 @@ mod tests {
 
     #[test]
     fn every_cell_has_its_place() {
-        let outcome = |scenario: &str, defect: Option<&str>, verdict| Outcome {
-            scenario: scenario.to_owned(),
-            defect: defect.map(str::to_owned),
-            pipeline: "rust".to_owned(),
-            stage: "embedded".to_owned(),
-            verdict,
-            invariants: Vec::new(),
-            seconds: 1.0,
-            complaints: Vec::new(),
-        };
+        let outcome = Outcome::example;
         let text = grid(&[
             outcome("one", None, Verdict::Holds),
             outcome("one", Some("bug"), Verdict::Caught),

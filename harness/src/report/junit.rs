@@ -95,16 +95,8 @@ mod tests {
     #[test]
     fn a_failure_tells_what_broke_and_xml_stays_xml() {
         let judged = Judged { name: "keys-unique", finding: Finding::Broken("o'neale & <NULL>\u{1} 2 times".into()) };
-        let outcome = Outcome {
-            scenario: "hyphenated-names".into(),
-            defect: None,
-            pipeline: "rust".into(),
-            stage: "embedded".into(),
-            verdict: Verdict::Broken,
-            invariants: vec![judged],
-            seconds: 1.25,
-            complaints: Vec::new(),
-        };
+        let outcome =
+            Outcome { invariants: vec![judged], ..Outcome::example("hyphenated-names", None, Verdict::Broken) };
         let text = to_junit(&[outcome]);
         assert!(text.contains("keys-unique: o&apos;neale &amp; &lt;NULL&gt;? 2 times"), "{text}");
         assert!(text.contains("tests=\"1\" failures=\"1\" time=\"1.250\""), "{text}");

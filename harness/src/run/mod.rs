@@ -2,6 +2,9 @@
 
 mod activity;
 mod evidence;
+mod kept;
+mod options;
+mod record;
 mod rest;
 mod seeding;
 mod verdict;
@@ -11,7 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use activity::Activity;
+pub use activity::{Activity, Mark};
+pub use kept::Kept;
+pub use options::{Options, Phase};
+pub use record::{CallRecord, LineRecord, Moment, PushRecord, Record, Tally};
 pub use verdict::{Judged, Outcome, Verdict};
 
 use crate::SetupError;
@@ -30,6 +36,9 @@ use crate::stage::{Embedded, JournalWatch, TableSet};
 pub struct Setting {
     pub layout: Layout,
     pub pipeline: Pipeline,
+    /// As the user named the pipeline.
+    pipeline_argument: String,
+    pub options: Options,
     programs: PathBuf,
     tables: TableSet,
 }
@@ -37,15 +46,24 @@ pub struct Setting {
 impl Setting {
     /// Reads the pipeline's description and builds it where that is needed; `tell` hears about it.
     pub async fn prepare(layout: Layout, pipeline: &str, tell: &dyn Fn(&str)) -> Result<Setting, SetupError> {
+        let pipeline_argument = pipeline.to_owned();
         let pipeline = Pipeline::read(&layout, pipeline)?;
         let tables = TableSet::read(&layout)?;
         let programs = pipeline.build(tell).await?;
-        Ok(Setting { layout, pipeline, programs, tables })
+        Ok(Setting { layout, pipeline, pipeline_argument, options: Options::default(), programs, tables })
+    }
+
+    /// With other options than the default ones.
+    pub fn with_options(mut self, options: Options) -> Setting {
+        self.options = options;
+        self
     }
 }
 
 /// Everything of one run that is alive. Dropping it ends the processes.
 struct Run {
+    origin: record::Origin,
+    phase: Phase,
     stage: Arc<Embedded>,
     clients: Clients,
     props: Props,
@@ -63,32 +81,90 @@ struct Run {
 
 /// Runs a scenario once and judges what it leaves behind.
 pub async fn rehearse(setting: &Setting, scenario: &Scenario, defect: Option<&str>) -> Result<Outcome, SetupError> {
+    rehearse_watched(setting, scenario, defect, &Phase::default()).await
+}
+
+/// The same, telling `phase` how far it is.
+pub async fn rehearse_watched(
+    setting: &Setting,
+    scenario: &Scenario,
+    defect: Option<&str>,
+    phase: &Phase,
+) -> Result<Outcome, SetupError> {
     let begun = Instant::now();
-    if let Some(defect) = defect {
-        setting.pipeline.check_defect(defect)?;
-    }
-    let run = Run::set_up(setting, scenario, defect).await?;
-    let judged = run.play(setting, scenario).await;
+    let (run, judged) = Run::through(setting, scenario, defect, phase).await?;
     run.fleet.stop().await;
-    let judged = judged?;
-    let verdict = Verdict::of(scenario, defect, &judged);
-    Ok(Outcome {
-        scenario: scenario.name.clone(),
-        defect: defect.map(str::to_owned),
-        pipeline: setting.pipeline.name.clone(),
-        stage: "embedded".to_owned(),
-        verdict,
-        invariants: judged,
-        seconds: begun.elapsed().as_secs_f64(),
-        complaints: verdict::complaints(&run.log.lines()),
-    })
+    Ok(run.outcome(setting, scenario, defect, judged, begun.elapsed()))
+}
+
+/// The same, but what has run stays: the services, their data and the pipeline's processes.
+pub async fn rehearse_kept(
+    setting: &Setting,
+    scenario: &Scenario,
+    defect: Option<&str>,
+    phase: &Phase,
+) -> Result<(Outcome, Kept), SetupError> {
+    let begun = Instant::now();
+    let (run, judged) = Run::through(setting, scenario, defect, phase).await?;
+    Ok((run.outcome(setting, scenario, defect, judged, begun.elapsed()), Kept::of(run)))
 }
 
 impl Run {
+    /// From the first service's start to the judgement.
+    async fn through(
+        setting: &Setting,
+        scenario: &Scenario,
+        defect: Option<&str>,
+        phase: &Phase,
+    ) -> Result<(Run, Vec<Judged>), SetupError> {
+        if let Some(defect) = defect {
+            setting.pipeline.check_defect(defect)?;
+        }
+        phase.is("starting");
+        let mut run = Run::set_up(setting, scenario, defect).await?;
+        run.phase = phase.clone();
+        match run.play(setting, scenario).await {
+            Ok(judged) => Ok((run, judged)),
+            Err(error) => {
+                run.fleet.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn outcome(
+        &self,
+        setting: &Setting,
+        scenario: &Scenario,
+        defect: Option<&str>,
+        invariants: Vec<Judged>,
+        took: Duration,
+    ) -> Outcome {
+        let verdict = Verdict::of(scenario, defect, &invariants);
+        let record = setting.options.record_calls.map(|most| Arc::new(self.record(most)));
+        Outcome {
+            scenario: scenario.name.clone(),
+            defect: defect.map(str::to_owned),
+            pipeline: setting.pipeline.name.clone(),
+            stage: "embedded".to_owned(),
+            verdict,
+            invariants,
+            seconds: took.as_secs_f64(),
+            seed: setting.options.seed,
+            repeat: setting.repeat(scenario, defect),
+            complaints: verdict::complaints(&self.log.lines()),
+            title: scenario.title.clone(),
+            incident: scenario.incident.clone(),
+            record,
+        }
+    }
+
     async fn set_up(setting: &Setting, scenario: &Scenario, defect: Option<&str>) -> Result<Run, SetupError> {
         let pipeline = &setting.pipeline;
-        let players = scenario.batch.players.names(&setting.layout)?;
-        let stage = Arc::new(Embedded::start().await?);
+        let seed = setting.options.seed;
+        let players = options::in_order_of(seed, scenario.batch.players.names(&setting.layout)?);
+        let stage = Arc::new(Embedded::built(scrimmage_suite::Suite::builder().seed(seed)).await?);
+        let origin = record::Origin { instant: Instant::now(), timestamp: stage.now() };
         stage.warm_pushes();
         let activity = Activity::default();
         let watch = stage.watch(activity.clone());
@@ -125,6 +201,8 @@ impl Run {
         })?;
         let requests = doors.values().filter(|door| !Arc::ptr_eq(door, &completions)).cloned().collect();
         Ok(Run {
+            origin,
+            phase: Phase::default(),
             stage,
             clients,
             props,
@@ -152,12 +230,15 @@ impl Run {
         let mut director = Director::begin(&scenario.faults, &reach).await?;
         let seeding = self.begin_seeding(scenario);
         let started = Instant::now();
+        self.activity.mark("the batch is started");
         let batch_id = self.start_batch(setting, scenario).await?;
         let rest = self.come_to_rest(scenario, &batch_id, started, &mut director).await?;
         let seeded = match seeding {
             Some(seeding) => seeding.rows().await?,
             None => Vec::new(),
         };
+        self.activity.mark(if rest.in_time { "at rest" } else { "time is up" });
+        self.phase.is("looking at what is left");
         let state = self.gather(scenario, batch_id, rest, seeded).await?;
         Ok(scenario.expect.invariants.chosen().into_iter().map(|one| Judged::new(one, &state)).collect())
     }

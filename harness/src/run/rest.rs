@@ -42,6 +42,7 @@ impl Run {
                 batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
                 looked_after = Some(last);
             }
+            self.phase.is(format!("{} of {} completions", self.completions.acknowledged(), self.players.len()));
             let quiet = self.activity.quiet_for();
             let in_time = Instant::now() < deadline;
             let ended = match status(&batch) {

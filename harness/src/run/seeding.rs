@@ -46,7 +46,7 @@ impl Run {
                 Err(error) => Err(error),
             };
             completions.release(hold);
-            activity.note();
+            activity.mark("rows of another run are in the main table");
             seeded
         })))
     }

@@ -1,7 +1,9 @@
 //! What came of a run.
 
 use serde::{Serialize, Serializer};
+use std::sync::Arc;
 
+use super::Record;
 use crate::invariants::{Finding, Invariant};
 use crate::observe::EndState;
 use crate::pipeline::{LogLine, Stream};
@@ -100,9 +102,20 @@ pub struct Outcome {
     pub verdict: Verdict,
     pub invariants: Vec<Judged>,
     pub seconds: f64,
+    pub seed: u64,
+    /// The one command that makes this run again.
+    pub repeat: String,
     /// What the pipeline's processes complained of, for whoever looks into a surprise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub complaints: Vec<String>,
+    #[serde(skip)]
+    pub title: String,
+    /// The day of the incident.
+    #[serde(skip)]
+    pub incident: String,
+    /// Its course, where a report asks for it.
+    #[serde(skip)]
+    pub record: Option<Arc<Record>>,
 }
 
 /// A few different complaints in the captured log: errors by their severity, and what went to stderr.
@@ -128,6 +141,25 @@ pub(super) fn complaints(log: &[LogLine]) -> Vec<String> {
 }
 
 impl Outcome {
+    /// An outcome to make others of, in tests and examples.
+    pub fn example(scenario: &str, defect: Option<&str>, verdict: Verdict) -> Outcome {
+        Outcome {
+            scenario: scenario.to_owned(),
+            defect: defect.map(str::to_owned),
+            pipeline: "rust".to_owned(),
+            stage: "embedded".to_owned(),
+            verdict,
+            invariants: Vec::new(),
+            seconds: 1.25,
+            seed: 0,
+            repeat: format!("scrimmage run {scenario}"),
+            complaints: Vec::new(),
+            title: String::new(),
+            incident: "2026-01-01".to_owned(),
+            record: None,
+        }
+    }
+
     /// The invariants that broke, with their evidence.
     pub fn broken(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.invariants.iter().filter_map(|one| match &one.finding {

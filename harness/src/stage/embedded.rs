@@ -1,11 +1,14 @@
 //! The embedded stage: a suite of our own in this process.
 
+use scrimmage_core::Timestamp;
 use scrimmage_core::faults::FaultPlan;
 use scrimmage_core::glob::Glob;
-use scrimmage_core::journal::{Body, Entry};
+use scrimmage_core::journal::{Body, Call, Entry, Query};
 use scrimmage_suite::{Builder, Suite, SuiteError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+
+use std::sync::Arc;
 
 use crate::SetupError;
 use crate::run::Activity;
@@ -89,6 +92,21 @@ impl Embedded {
                 }
             }
         }))
+    }
+
+    /// The time on its clock.
+    pub fn now(&self) -> Timestamp {
+        self.suite.clock().now()
+    }
+
+    /// Every call and event so far.
+    pub fn journal_entries(&self) -> Vec<Arc<Entry>> {
+        self.suite.journal().read(&Query::default())
+    }
+
+    /// Whether a call is the harness's own, not the pipeline's.
+    pub fn is_own_call(&self, call: &Call) -> bool {
+        &*call.info.client == OBSERVER
     }
 
     /// Adds faults at the gate.

@@ -1,0 +1,86 @@
+//! What the user may ask of a run beyond what its scenario says, and how far it is.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use scrimmage_core::Rng;
+
+use super::Setting;
+use crate::scenario::Scenario;
+
+/// Of all runs of a setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Fixes what is left to chance: the order of the players and so of all deliveries, moments that
+    /// the scenario leaves open, which calls a fault with a probability hits, ids that the services
+    /// give. 0 is the order that the scenario has.
+    pub seed: u64,
+    /// How many calls an [`Outcome`](super::Outcome) keeps for a report; `None`: no record is kept.
+    pub record_calls: Option<usize>,
+}
+
+/// How far a run is, in a few words. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Phase(Arc<Mutex<String>>);
+
+impl Phase {
+    pub(super) fn is(&self, text: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text.into();
+    }
+
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The players in the order of a seed; 0 leaves them as they are.
+pub(super) fn in_order_of(seed: u64, mut players: Vec<String>) -> Vec<String> {
+    if seed != 0 {
+        Rng::stream(seed, "players").shuffle(&mut players);
+    }
+    players
+}
+
+impl Setting {
+    /// The one command that makes a run again.
+    pub(super) fn repeat(&self, scenario: &Scenario, defect: Option<&str>) -> String {
+        let in_catalogue = scenario.file.parent().is_some_and(|folder| folder == self.layout.scenarios());
+        let file = scenario.file.display().to_string();
+        let named = if in_catalogue { &scenario.name } else { &file };
+        let defect = defect.map_or_else(|| "--healthy".to_owned(), |defect| format!("--defect {}", quoted(defect)));
+        let pipeline = quoted(&self.pipeline_argument);
+        format!("scrimmage run {} {defect} --pipeline {pipeline} --seed {}", quoted(named), self.options.seed)
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_orders_the_players_always_alike() {
+        let players = || (0..40).map(|number| number.to_string()).collect::<Vec<_>>();
+        assert_eq!(in_order_of(0, players()), players());
+        assert_eq!(in_order_of(7, players()), in_order_of(7, players()));
+        assert_ne!(in_order_of(7, players()), in_order_of(8, players()));
+        let mut sorted = in_order_of(7, players());
+        sorted.sort_by_key(|one| one.parse::<u32>().ok());
+        assert_eq!(sorted, players());
+    }
+
+    #[test]
+    fn a_command_survives_the_shell() {
+        assert_eq!(quoted("scenarios/one.toml"), "scenarios/one.toml");
+        assert_eq!(quoted("my file's"), "'my file'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}
