@@ -67,6 +67,7 @@ pub fn main() -> ExitCode {
         match arguments.command {
             // It has its own way with signals: they are how it ends.
             Command::Up(arguments) => up::up(arguments).await,
+            Command::Run(arguments) if arguments.keeps() => run::run(arguments).await,
             command => {
                 tokio::select! {
                     ended = dispatch(command) => ended,

@@ -8,8 +8,8 @@ use std::time::Instant;
 use super::{End, say};
 use crate::SetupError;
 use crate::layout::Layout;
-use crate::report::{Widths, grid, line, summary, to_json, to_junit};
-use crate::run::{Outcome, Setting, rehearse};
+use crate::report::{Live, Widths, calls_a_run, grid, line, summary, to_html, to_json, to_junit};
+use crate::run::{Kept, Options, Outcome, Setting, rehearse_kept, rehearse_watched};
 use crate::scenario::{Scenario, all, find};
 
 #[derive(Debug, Args)]
@@ -22,8 +22,19 @@ pub(crate) struct Arguments {
     /// Only healthy
     #[arg(long, conflicts_with = "defect")]
     healthy: bool,
+    /// Leave the services and the pipeline up after the first run that is not as it should be, or else
+    /// after the last one, and say how to look at them, until interrupted
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     common: Common,
+}
+
+impl Arguments {
+    /// Whether it ends by being interrupted.
+    pub(crate) fn keeps(&self) -> bool {
+        self.keep
+    }
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +54,12 @@ struct Common {
     /// Write JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write a page with the grid, the evidence and a timeline of every run's calls
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Fixes what is left to chance: the order of deliveries, moments that a scenario leaves open, ids
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
     /// How many runs at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
@@ -72,6 +89,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
             }
         }
     }
+    if arguments.keep {
+        return play_and_keep(layout, cells, &arguments.common).await;
+    }
     let outcomes = play(layout, cells, &arguments.common).await?;
     Ok(end(&outcomes))
 }
@@ -94,35 +114,126 @@ pub(crate) async fn matrix(arguments: MatrixArguments) -> Result<End, SetupError
     Ok(end(&outcomes))
 }
 
+/// What all runs of one command share.
+struct Performance<'a> {
+    setting: Setting,
+    common: &'a Common,
+    begun: Instant,
+    widths: Widths,
+    live: Live,
+}
+
+impl Performance<'_> {
+    /// Makes sure of everything that can be wrong before the first run, and builds the pipeline.
+    async fn prepare<'a>(layout: Layout, cells: &[Cell], common: &'a Common) -> Result<Performance<'a>, SetupError> {
+        for file in [&common.json, &common.junit, &common.html].into_iter().flatten() {
+            // Now, not after the runs.
+            write(file, "")?;
+        }
+        let setting = Setting::prepare(layout, &common.pipeline, &|text| eprintln!("{text}")).await?;
+        for defect in cells.iter().filter_map(|cell| cell.1.as_deref()) {
+            setting.pipeline.check_defect(defect)?;
+        }
+        let record_calls = common.html.is_some().then(|| calls_a_run(cells.len()));
+        Ok(Performance {
+            setting: setting.with_options(Options { seed: common.seed, record_calls }),
+            common,
+            begun: Instant::now(),
+            widths: Widths::of(cells.iter().map(|cell| (cell.0.name.as_str(), cell.1.as_deref()))),
+            live: Live::for_runs(cells.len()),
+        })
+    }
+
+    fn name(&self, cell: &Cell) -> String {
+        let Widths { scenario, what } = self.widths;
+        format!("{:scenario$}  {:what$}", cell.0.name, cell.1.as_deref().unwrap_or("healthy"))
+    }
+
+    fn tell(&self, outcome: &Outcome) {
+        self.live.ended(outcome.verdict.is_good(), || say(&line(outcome, self.widths)));
+    }
+
+    /// The last line, and the reports.
+    fn conclude(&self, outcomes: &[Outcome]) -> Result<(), SetupError> {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        say(&summary(outcomes, seconds));
+        if let Some(file) = &self.common.json {
+            write(file, &to_json(outcomes))?;
+        }
+        if let Some(file) = &self.common.junit {
+            write(file, &to_junit(outcomes))?;
+        }
+        if let Some(file) = &self.common.html {
+            write(file, &to_html(outcomes, &command_line(), seconds))?;
+        }
+        Ok(())
+    }
+}
+
 /// Plays the cells, tells of each as it ends, writes the reports.
 async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<Outcome>, SetupError> {
-    for file in [&common.json, &common.junit].into_iter().flatten() {
-        // Now, not after the runs.
-        write(file, "")?;
-    }
-    let setting = Setting::prepare(layout, &common.pipeline, &|text| eprintln!("{text}")).await?;
-    for defect in cells.iter().filter_map(|cell| cell.1.as_deref()) {
-        setting.pipeline.check_defect(defect)?;
-    }
-    let begun = Instant::now();
-    let widths = Widths::of(cells.iter().map(|cell| (cell.0.name.as_str(), cell.1.as_deref())));
+    let performance = Performance::prepare(layout, &cells, common).await?;
+    let performance = &performance;
     let mut runs = futures::stream::iter(&cells)
-        .map(|(scenario, defect)| rehearse(&setting, scenario, defect.as_deref()))
+        .map(|cell| async move {
+            let shown = performance.live.begin(performance.name(cell));
+            rehearse_watched(&performance.setting, &cell.0, cell.1.as_deref(), &shown.phase).await
+        })
         .buffered(usize::from(common.jobs));
     let mut outcomes: Vec<Outcome> = Vec::new();
     while let Some(outcome) = runs.next().await {
         let outcome = outcome?;
-        say(&line(&outcome, widths));
+        performance.tell(&outcome);
         outcomes.push(outcome);
     }
-    say(&summary(&outcomes, begun.elapsed().as_secs_f64()));
-    if let Some(file) = &common.json {
-        write(file, &to_json(&outcomes))?;
-    }
-    if let Some(file) = &common.junit {
-        write(file, &to_junit(&outcomes))?;
-    }
+    performance.conclude(&outcomes)?;
     Ok(outcomes)
+}
+
+/// Plays the cells one by one up to the first that is not as it should be, and leaves the last one up.
+async fn play_and_keep(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<End, SetupError> {
+    let (outcomes, kept) = tokio::select! {
+        played = play_to_the_first_bad(layout, cells, common) => played?,
+        () = super::interrupted() => return Err(SetupError::Interrupted),
+    };
+    if let Some(kept) = kept {
+        say(kept.guide().trim_end());
+        super::interrupted().await;
+        kept.end().await;
+    }
+    Ok(end(&outcomes))
+}
+
+async fn play_to_the_first_bad(
+    layout: Layout,
+    cells: Vec<Cell>,
+    common: &Common,
+) -> Result<(Vec<Outcome>, Option<Kept>), SetupError> {
+    let performance = Performance::prepare(layout, &cells, common).await?;
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut kept: Option<Kept> = None;
+    for cell in &cells {
+        if let Some(before) = kept.take() {
+            before.end().await;
+        }
+        let shown = performance.live.begin(performance.name(cell));
+        let (outcome, stage) = rehearse_kept(&performance.setting, &cell.0, cell.1.as_deref(), &shown.phase).await?;
+        drop(shown);
+        performance.tell(&outcome);
+        kept = Some(stage);
+        outcomes.push(outcome);
+        if outcomes.iter().any(|outcome| !outcome.verdict.is_good()) {
+            break;
+        }
+    }
+    performance.conclude(&outcomes)?;
+    Ok((outcomes, kept))
+}
+
+/// How this program was called, as a shell would take it.
+fn command_line() -> String {
+    let arguments = std::env::args().skip(1).map(|argument| crate::run::quoted(&argument));
+    std::iter::once("scrimmage".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 fn write(file: &PathBuf, text: &str) -> Result<(), SetupError> {

@@ -33,6 +33,7 @@ pub fn line(outcome: &Outcome, widths: Widths) -> String {
         for complaint in &outcome.complaints {
             text.push_str(&format!("\n{:scenario$}  {complaint}", ""));
         }
+        text.push_str(&format!("\n{:scenario$}  once more: {}", "", outcome.repeat));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! A run that stays up after its judgement, to be looked at.
 
-use super::Run;
+use super::{Run, quoted};
 
 /// The services with their data and the pipeline's processes. Dropping it ends them all.
 pub struct Kept(Run);
@@ -32,7 +32,7 @@ impl Kept {
         text.push_str("# the topics\n");
         text.push_str(&format!("curl -s '{rest}/topics'\n"));
         text.push_str("# the rows\n");
-        text.push_str(&format!("curl -s '{url}/bigquery/v2/projects/{project}/queries' -d {}\n", shell_word(&body)));
+        text.push_str(&format!("curl -s '{url}/bigquery/v2/projects/{project}/queries' -d {}\n", quoted(&body)));
         text
     }
 
@@ -40,8 +40,4 @@ impl Kept {
     pub async fn end(self) {
         self.0.fleet.stop().await;
     }
-}
-
-fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

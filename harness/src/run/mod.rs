@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use activity::{Activity, Mark};
 pub use kept::Kept;
+pub(crate) use options::quoted;
 pub use options::{Options, Phase};
 pub use record::{CallRecord, LineRecord, Moment, PushRecord, Record, Tally};
 pub use verdict::{Judged, Outcome, Verdict};

@@ -1,0 +1,84 @@
+//! One run: what was asked, what came of it, and why.
+
+use std::fmt::Write as _;
+
+use super::{course, escaped, evidence, matrix};
+use crate::invariants::Finding;
+use crate::run::{Outcome, Verdict};
+
+/// Writes one run, folded unless `open`.
+pub(super) fn run(page: &mut String, number: usize, outcome: &Outcome, open: bool) {
+    let (class, sign, words) = matrix::sign(outcome);
+    let open = if open { " open" } else { "" };
+    let _ = writeln!(page, "<details class=\"run\" id=\"run-{number}\"{open}>\n<summary>");
+    let _ = write!(page, "<span class=\"sign {class}\" aria-hidden=\"true\">{sign}</span>");
+    let _ = write!(page, "<span class=\"what\"><b>{}</b> ", escaped(&outcome.scenario));
+    let _ =
+        write!(page, "<span class=\"with\">{}</span></span>", escaped(outcome.defect.as_deref().unwrap_or("healthy")));
+    let _ = writeln!(page, "<span class=\"words\">{words}</span><span class=\"took\">{:.1} s</span>", outcome.seconds);
+    page.push_str("</summary>\n<div class=\"body\">\n");
+    if !outcome.title.is_empty() {
+        let _ = writeln!(
+            page,
+            "<p class=\"title\">{} <span>{}</span></p>",
+            escaped(&outcome.title),
+            escaped(&outcome.incident)
+        );
+    }
+    if let Verdict::NotAsNamed { unbroken, also_broken } = &outcome.verdict {
+        for (what, names) in [("Should have broken and did not", unbroken), ("Broke and is not named", also_broken)] {
+            if !names.is_empty() {
+                let _ = writeln!(page, "<p class=\"surprise\">{what}: <b>{}</b></p>", escaped(&names.join(", ")));
+            }
+        }
+    }
+    invariants(page, outcome);
+    if !outcome.complaints.is_empty() {
+        page.push_str("<h3>What its processes complained of</h3>\n<ul class=\"log\">\n");
+        for complaint in &outcome.complaints {
+            let _ = writeln!(page, "<li><code>{}</code></li>", escaped(complaint));
+        }
+        page.push_str("</ul>\n");
+    }
+    if let Some(record) = &outcome.record {
+        course::course(page, number, record);
+    }
+    let _ = writeln!(page, "<p class=\"repeat\">Once more: <code>{}</code></p>", escaped(&outcome.repeat));
+    page.push_str("</div>\n</details>\n");
+}
+
+fn invariants(page: &mut String, outcome: &Outcome) {
+    let count = |finding: fn(&Finding) -> bool| outcome.invariants.iter().filter(|one| finding(&one.finding)).count();
+    let held = count(|finding| matches!(finding, Finding::Holds));
+    let broken = count(Finding::is_broken);
+    let moot = count(|finding| matches!(finding, Finding::Moot(_)));
+    let _ = writeln!(
+        page,
+        "<h3>Invariants</h3>\n<p class=\"count\">{broken} broken, {held} held, {moot} without a subject</p>"
+    );
+    page.push_str("<ul class=\"invariants\">\n");
+    // What broke is what the reader came for.
+    let order = |finding: &Finding| match finding {
+        Finding::Broken(_) => 0,
+        Finding::Holds => 1,
+        Finding::Moot(_) => 2,
+    };
+    let mut sorted: Vec<_> = outcome.invariants.iter().collect();
+    sorted.sort_by_key(|one| order(&one.finding));
+    for one in sorted {
+        let (class, word, text) = match &one.finding {
+            Finding::Broken(evidence) => ("broken", "broken", evidence.as_str()),
+            Finding::Holds => ("held", "holds", ""),
+            Finding::Moot(reason) => ("moot", "moot", reason.as_str()),
+        };
+        let _ = write!(page, "<li class=\"{class}\"><span class=\"word\">{word}</span> <b>{}</b>", escaped(&one.name));
+        if !text.is_empty() {
+            let _ = write!(page, " <span class=\"evidence\">{}</span>", escaped(text));
+        }
+        if let (Finding::Broken(_), Some(record)) = (&one.finding, &outcome.record) {
+            evidence::trail(page, text, record);
+        }
+        page.push_str("</li>\n");
+    }
+    page.push_str("</ul>\n");
+}
