@@ -14,6 +14,7 @@
 
 pub mod engine;
 pub mod limits;
+pub mod programs;
 pub mod service;
 pub mod texts;
 

@@ -34,6 +34,8 @@ pub const TRANSFORMS: usize = 5;
 pub const TRANSFORM_CODE_BYTES: usize = 20_000;
 /// How long a transform may take for one message.
 pub const TRANSFORM_TIME: Duration = Duration::from_millis(500);
+/// How long deliveries are held back for transforms before what is done goes out. Ours: well below any deadline.
+pub const TRANSFORM_SLICE: Duration = Duration::from_secs(1);
 /// Labels of a resource.
 pub const LABELS: usize = 64;
 /// Characters of a label's key or value.

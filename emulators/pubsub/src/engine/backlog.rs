@@ -331,6 +331,16 @@ impl Backlog {
         self.offer(&key);
     }
 
+    /// Undoes the latest taking of a message, and that of all later ones of its key, which go out behind it.
+    pub fn untake(&mut self, timers: &mut Timers, seq: Seq) {
+        if let Some(entry) = self.entries.get_mut(&seq)
+            && matches!(entry.state, State::Leased { .. })
+        {
+            entry.deliveries = entry.deliveries.saturating_sub(1);
+            self.fail(timers, seq, None);
+        }
+    }
+
     fn put_back(&mut self, timers: &mut Timers, seq: Seq, retry: Option<Timestamp>) {
         let Some(entry) = self.entries.get_mut(&seq) else { return };
         if let State::Leased { until, by, .. } = entry.state {

@@ -40,6 +40,7 @@ mod tests;
 mod wakes;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use scrimmage_core::Timestamp;
 
@@ -91,7 +92,8 @@ pub struct Engine {
     snapshot_names: BTreeMap<String, SnapshotId>,
     schemas: schemas::Schemas,
     policies: policies::Policies,
-    programs: transforms::Programs,
+    /// Compiled transforms that come with the command that runs.
+    offered: Option<Arc<transforms::Transforms>>,
     timers: Timers,
     /// Waiting pulls and open streams.
     tokens: HashMap<Token, SubId>,
@@ -121,7 +123,7 @@ impl Engine {
             snapshot_names: BTreeMap::new(),
             schemas: schemas::Schemas::new(),
             policies: policies::Policies::new(),
-            programs: transforms::Programs::new(),
+            offered: None,
             timers: Timers::default(),
             tokens: HashMap::new(),
             ended: HashMap::new(),
@@ -226,6 +228,11 @@ impl Engine {
     fn sub_mut(&mut self, name: &str) -> Result<&mut Subscription, Error> {
         let id = self.sub(name)?;
         self.subs.get_mut(&id).ok_or_else(|| Error::not_found(name))
+    }
+
+    /// Whether a delivery is still out.
+    pub fn holds(&self, ack: message::AckId) -> bool {
+        self.subs.get(&ack.sub).is_some_and(|subscription| subscription.backlog.holds(ack))
     }
 
     /// Checks what must always hold.

@@ -23,7 +23,7 @@ pub struct Batch {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Record {
-    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21")]
+    #[prost(oneof = "Change", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22")]
     pub change: Option<Change>,
 }
 
@@ -82,6 +82,9 @@ pub enum Change {
     /// A resource's policy.
     #[prost(message, tag = "21")]
     Policy(Policy),
+    /// Taken, and given back before anybody saw it.
+    #[prost(message, tag = "22")]
+    Returned(Messages),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -338,6 +341,16 @@ impl Recorder {
 
     pub fn failed(&mut self, sub: SubId, seq: Seq, retry: Option<Timestamp>) {
         self.note(|| Change::Failed(Failed { sub, seq, retry: retry.map(Timestamp::as_micros) }));
+    }
+
+    pub fn returned(&mut self, of: SubId, seq: Seq) {
+        if !self.on {
+            return;
+        }
+        match self.changes.last_mut() {
+            Some(Change::Returned(returned)) if returned.of == of => returned.seqs.push(seq),
+            _ => self.changes.push(Change::Returned(Messages { of, seqs: vec![seq] })),
+        }
     }
 
     pub fn removed(&mut self, of: SubId, seq: Seq) {

@@ -112,6 +112,14 @@ impl Restorer {
                     subscription.book();
                 }
             }
+            Change::Returned(returned) => {
+                if let Some(subscription) = engine.subs.get_mut(&returned.of) {
+                    for seq in returned.seqs {
+                        subscription.backlog.untake(&mut engine.timers, seq);
+                    }
+                    subscription.book();
+                }
+            }
             Change::Schema(schema) => {
                 engine.ids = engine.ids.max(schema.order.values().copied().max().unwrap_or(0));
                 let name = schema.name.clone();

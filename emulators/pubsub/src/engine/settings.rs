@@ -129,7 +129,7 @@ fn unsupported(config: &pb::Subscription) -> Result<(), Error> {
     if config.bigtable_config.as_ref().is_some_and(|sink| !sink.table.is_empty()) {
         return Err(Error::Unimplemented("A Bigtable subscription (bigtable_config)"));
     }
-    Transforms::compile(&config.message_transforms).map(|_| ())
+    Transforms::check(&config.message_transforms)
 }
 
 /// Labels have up to 64 keys, which start with a letter; keys and values have up to 63 characters, all of
@@ -155,7 +155,7 @@ pub fn labels(labels: &HashMap<String, String>) -> Result<(), Error> {
 pub fn topic(config: &mut pb::Topic) -> Result<Option<Duration>, Error> {
     names::check(Kind::Topic, &config.name)?;
     labels(&config.labels)?;
-    Transforms::compile(&config.message_transforms)?;
+    Transforms::check(&config.message_transforms)?;
     if config.schema_settings.as_ref().is_some_and(|settings| settings.schema.is_empty()) {
         config.schema_settings = None;
     }

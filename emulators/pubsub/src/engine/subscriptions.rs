@@ -15,6 +15,7 @@ use super::push::PushState;
 use super::records::{self, Change};
 use super::settings::{self, Settings};
 use super::timers::{Timer, Timers};
+use super::transforms::Transforms;
 use super::{Command, Engine, Seq, SubId, TopicId, Wake, lists, masks};
 use crate::texts::Error;
 
@@ -23,6 +24,7 @@ pub struct Subscription {
     pub id: SubId,
     pub config: pb::Subscription,
     pub settings: Settings,
+    pub transforms: Option<Arc<Transforms>>,
     /// None once the topic is deleted or the subscription detached.
     pub topic: Option<TopicId>,
     pub backlog: Backlog,
@@ -244,8 +246,10 @@ impl Engine {
             kept_by_topic = topic.retention.unwrap_or_default();
         }
         self.sub_names.insert(config.name.clone(), id);
+        let transforms = self.transforms(&config.message_transforms, None);
         let subscription = Subscription {
             id,
+            transforms,
             backlog: Backlog::new(id, settings.ordered),
             config,
             settings,
@@ -287,6 +291,8 @@ impl Engine {
         settings: Settings,
     ) {
         let pull = settings.is_pull();
+        let before = self.subs.get(&id).and_then(|subscription| subscription.transforms.as_ref());
+        let transforms = self.transforms(&config.message_transforms, before);
         let Some(subscription) = self.subs.get_mut(&id) else { return };
         let switched = pull != subscription.settings.is_pull();
         let time_to_live = settings.time_to_live;
@@ -295,6 +301,7 @@ impl Engine {
         }
         subscription.config = config;
         subscription.settings = settings;
+        subscription.transforms = transforms;
         subscription.active = now;
         self.records.note(|| Change::Subscription(subscription.record()));
         if let Some(time_to_live) = time_to_live {

@@ -11,6 +11,7 @@ use super::message::Message;
 use super::names::{self, Kind};
 use super::records::Change;
 use super::timers::Timer;
+use super::transforms::Transforms;
 use super::{Command, Engine, SnapshotId, SubId, TopicId, lists, masks, settings};
 use crate::texts::Error;
 
@@ -19,6 +20,7 @@ pub struct Topic {
     pub config: pb::Topic,
     /// How long the log keeps messages; none: it keeps nothing.
     pub retention: Option<Duration>,
+    pub transforms: Option<Arc<Transforms>>,
     pub log: VecDeque<Arc<Message>>,
     pub retiring: bool,
     pub subs: Vec<SubId>,
@@ -121,8 +123,11 @@ impl Engine {
     /// A topic as it is from now on, new or not.
     pub(super) fn put_topic(&mut self, now: Timestamp, id: TopicId, config: pb::Topic, retention: Option<Duration>) {
         self.records.topic(id, now, &config);
+        let before = self.topics.get(&id).and_then(|topic| topic.transforms.as_ref());
+        let transforms = self.transforms(&config.message_transforms, before);
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.config = config;
+            topic.transforms = transforms;
             topic.retention = retention;
             if retention.is_none() {
                 topic.log.clear();
@@ -130,7 +135,7 @@ impl Engine {
         } else {
             self.topic_names.insert(config.name.clone(), id);
             let (log, subs, snapshots) = (VecDeque::new(), Vec::new(), Vec::new());
-            self.topics.insert(id, Topic { config, retention, log, retiring: false, subs, snapshots });
+            self.topics.insert(id, Topic { config, retention, transforms, log, retiring: false, subs, snapshots });
         }
         let members = self.topics.get(&id).map(|topic| topic.subs.clone()).unwrap_or_default();
         for sub in members {

@@ -1,322 +1,214 @@
-//! Message transforms: JavaScript that filters and rewrites messages.
+//! Message transforms, as far as the engine goes: what they may be, and what their verdicts do.
 //!
-//! What code sees and gives back: <https://cloud.google.com/pubsub/docs/smts/udfs-overview>. The engine only keeps
-//! the compiled code; it is run by the shell, outside of the engine's lock: for a topic before the messages
-//! are published, for a subscription each time a message is delivered.
+//! The engine keeps the transforms of topics and subscriptions as they were given and runs none: the service
+//! compiles them into a [`Program`] before it tells the engine of them ([`With`]) or, after a restart, before
+//! their first use.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use scrimmage_core::Timestamp;
-use scrimmage_javascript::{ErrorKind, Js, Limits, Program, Script};
 use scrimmage_protos::google::pubsub::v1 as pb;
-use scrimmage_protos::google::pubsub::v1::message_transform::Transform as Kind;
+use scrimmage_protos::google::pubsub::v1::message_transform::Transform;
 
 use super::backlog::AckRules;
 use super::message::AckId;
 use super::settings::Retry;
 use super::{Command, Engine, SubId};
 use crate::limits;
+use crate::programs::Program;
 use crate::texts::Error;
 
 /// How long a message rests whose transform failed, where its subscription has no retry policy. Ours.
 pub const REST: Retry = Retry { least: Duration::from_millis(100), most: Duration::from_secs(60) };
 
-/// The transforms of a topic or subscription, in order.
-#[derive(Clone, Debug)]
-pub struct Transforms(Arc<[Transform]>);
-
+/// The transforms of a topic or subscription.
 #[derive(Debug)]
-struct Transform {
-    function: String,
-    program: Program,
-}
-
-/// What became of a message.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Verdict {
-    Passed(pb::PubsubMessage),
-    /// Nobody is to see it.
-    Filtered,
-    /// In words.
-    Failed(String),
+pub struct Transforms {
+    given: Vec<pb::MessageTransform>,
+    /// What they compile to, once somebody has done it. Code that does not compile is tried again.
+    program: OnceLock<Program>,
 }
 
 impl Transforms {
-    /// Checks and compiles; none where nothing is to be done.
-    pub fn compile(given: &[pb::MessageTransform]) -> Result<Option<Transforms>, Error> {
+    /// Of transforms that were checked; none where there is nothing to do.
+    fn new(given: &[pb::MessageTransform]) -> Option<Arc<Transforms>> {
+        let enabled = given.iter().any(|transform| !transform.disabled);
+        enabled.then(|| Arc::new(Transforms { given: given.to_vec(), program: OnceLock::new() }))
+    }
+
+    /// The same, compiled. Not to be called under a lock: it runs code.
+    pub fn compiled(given: &[pb::MessageTransform]) -> Result<Option<Arc<Transforms>>, Error> {
+        Transforms::check(given)?;
+        let program = Program::compile(given)?;
+        let transforms = Transforms::new(given);
+        if let Some(transforms) = &transforms {
+            let _ = transforms.program.set(program);
+        }
+        Ok(transforms)
+    }
+
+    /// The compiled code. Not to be called under a lock: the first time it may run code.
+    pub fn program(&self) -> Result<&Program, Error> {
+        if let Some(program) = self.program.get() {
+            return Ok(program);
+        }
+        let program = Program::compile(&self.given)?;
+        Ok(self.program.get_or_init(|| program))
+    }
+
+    /// Checks what can be said of transforms without running them.
+    pub fn check(given: &[pb::MessageTransform]) -> Result<(), Error> {
         if given.len() > limits::TRANSFORMS {
             let (given, most) = (given.len().to_string(), limits::TRANSFORMS.to_string());
             return Err(Error::TooLarge { what: "message_transforms_count", given, most });
         }
         let mut seen: Vec<&str> = Vec::new();
-        let mut enabled = Vec::new();
         for transform in given {
             let udf = match &transform.transform {
-                Some(Kind::JavascriptUdf(udf)) => udf,
-                Some(Kind::AiInference(_)) => {
+                Some(Transform::JavascriptUdf(udf)) => udf,
+                Some(Transform::AiInference(_)) => {
                     return Err(Error::Unimplemented("AI inference (message_transforms.ai_inference)"));
                 }
                 None => return Err(Error::BadTransform("a transform has no javascript_udf".to_owned())),
             };
-            if seen.contains(&udf.function_name.as_str()) {
-                return Err(Error::BadTransform(format!("the function {} is there twice", udf.function_name)));
+            let name = udf.function_name.as_str();
+            if seen.contains(&name) {
+                return Err(Error::BadTransform(format!("the function {name} is there twice")));
             }
-            seen.push(&udf.function_name);
-            let compiled = compile(udf)?;
-            if !transform.disabled {
-                enabled.push(compiled);
+            seen.push(name);
+            let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+            if !is_name {
+                return Err(Error::BadTransform(format!("{name:?} is not the name of a function")));
             }
-        }
-        Ok(if enabled.is_empty() { None } else { Some(Transforms(enabled.into())) })
-    }
-
-    /// Runs a message through all transforms. Takes up to half a second for each of them.
-    pub fn apply(&self, message: pb::PubsubMessage) -> Verdict {
-        let mut message = message;
-        for transform in self.0.iter() {
-            let Ok(data) = std::str::from_utf8(&message.data) else {
-                return Verdict::Failed("the data is not UTF-8".to_owned());
-            };
-            let arguments = [argument(data, &message.attributes), metadata(&message)];
-            match transform.program.call(&transform.function, &arguments) {
-                Ok(Js::Null | Js::Undefined) => return Verdict::Filtered,
-                Ok(result) => match take(result) {
-                    Ok((data, attributes)) => {
-                        message.data = Bytes::from(data);
-                        if let Some(attributes) = attributes {
-                            message.attributes = attributes;
-                        }
-                    }
-                    Err(why) => return Verdict::Failed(format!("{}: {why}", transform.function)),
-                },
-                Err(error) => return Verdict::Failed(format!("{}: {error}", transform.function)),
+            if udf.code.len() > limits::TRANSFORM_CODE_BYTES {
+                let (given, most) = (udf.code.len().to_string(), limits::TRANSFORM_CODE_BYTES.to_string());
+                return Err(Error::TooLarge { what: "javascript_udf_code_size", given, most });
             }
-        }
-        Verdict::Passed(message)
-    }
-}
-
-/// Compiled transforms by topic and subscription, made when first needed.
-pub type Programs = HashMap<u64, (Vec<pb::MessageTransform>, Option<Transforms>)>;
-
-impl Engine {
-    /// What is done to messages that are published to a topic.
-    pub fn topic_transforms(&mut self, name: &str) -> Option<Transforms> {
-        let id = *self.topic_names.get(name)?;
-        let given = &self.topics.get(&id)?.config.message_transforms;
-        if given.is_empty() {
-            return None;
-        }
-        let given = given.clone();
-        self.compiled(id, given)
-    }
-
-    /// What is done to messages that a subscription delivers.
-    pub fn subscription_transforms(&mut self, id: SubId) -> Option<Transforms> {
-        let given = &self.subs.get(&id)?.config.message_transforms;
-        if given.is_empty() {
-            return None;
-        }
-        let given = given.clone();
-        self.compiled(id, given)
-    }
-
-    /// Topics and subscriptions have ids of one sequence.
-    fn compiled(&mut self, id: u64, given: Vec<pb::MessageTransform>) -> Option<Transforms> {
-        if let Some((of, transforms)) = self.programs.get(&id)
-            && *of == given
-        {
-            return transforms.clone();
-        }
-        // It compiled when the topic or subscription was made.
-        let transforms = Transforms::compile(&given).ok().flatten();
-        let (topics, subs) = (&self.topics, &self.subs);
-        self.programs.retain(|id, _| topics.contains_key(id) || subs.contains_key(id));
-        self.programs.insert(id, (given, transforms.clone()));
-        transforms
-    }
-}
-
-/// A delivery that a transform has decided about: its message is done with, or to come again.
-#[derive(Debug)]
-pub struct Settle {
-    pub ack: AckId,
-    pub accepted: bool,
-}
-
-impl Command for Settle {
-    type Outcome = ();
-    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<(), Error> {
-        let AckId { sub, seq, .. } = self.ack;
-        let Some(subscription) = engine.subs.get_mut(&sub) else { return Ok(()) };
-        if !subscription.backlog.holds(self.ack) {
-            return Ok(());
-        }
-        if self.accepted {
-            subscription.active = now;
-            subscription.backlog.ack(&mut engine.timers, self.ack, AckRules { exactly_once: false });
-            engine.records.acked(sub, now, seq);
-            engine.touch(sub);
-            return Ok(());
-        }
-        let deliveries = subscription.backlog.deliveries(seq).map_or(1, |(deliveries, _)| deliveries);
-        let last = subscription.settings.dead_letter.as_ref().is_some_and(|policy| deliveries >= policy.attempts);
-        if subscription.settings.retry.is_none() && !last {
-            // Code that fails on a message fails at once the next time too.
-            let retry = Some(now + REST.delay(deliveries));
-            subscription.backlog.fail(&mut engine.timers, seq, retry);
-            engine.records.failed(sub, seq, retry);
-            engine.touch(sub);
-        } else {
-            engine.fail_delivery(now, sub, seq);
         }
         Ok(())
     }
 }
 
-fn compile(udf: &pb::JavaScriptUdf) -> Result<Transform, Error> {
-    let name = udf.function_name.as_str();
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$');
-    if !is_name {
-        return Err(Error::BadTransform(format!("{name:?} is not the name of a function")));
-    }
-    if udf.code.len() > limits::TRANSFORM_CODE_BYTES {
-        let (given, most) = (udf.code.len().to_string(), limits::TRANSFORM_CODE_BYTES.to_string());
-        return Err(Error::TooLarge { what: "javascript_udf_code_size", given, most });
-    }
-    let allowed = Limits { time: limits::TRANSFORM_TIME, ..Limits::default() };
-    let there = format!("if (typeof {name} !== 'function') {{ throw new Error('{name} is not a function'); }}");
-    let program = Program::compile(vec![Script::new(udf.code.as_str()), Script::new(there)], allowed);
-    let program = program.map_err(|error| match error.kind {
-        ErrorKind::Syntax => Error::BadTransform(format!("the code does not compile: {error}")),
-        _ => Error::BadTransform(error.to_string()),
-    })?;
-    Ok(Transform { function: name.to_owned(), program })
+/// A command, and the compiled transforms of the topic or subscription that it makes or changes.
+#[derive(Debug)]
+pub struct With<C> {
+    pub command: C,
+    pub transforms: Option<Arc<Transforms>>,
 }
 
-fn argument(data: &str, attributes: &HashMap<String, String>) -> Js {
-    // Sorted, so that code that walks over them does the same every time.
-    let sorted: BTreeMap<&String, &String> = attributes.iter().collect();
-    let attributes = sorted.into_iter().map(|(key, value)| (key.clone(), Js::String(value.clone()))).collect();
-    Js::Object(vec![
-        ("data".to_owned(), Js::String(data.to_owned())),
-        ("attributes".to_owned(), Js::Object(attributes)),
-    ])
+impl<C: Command> Command for With<C> {
+    type Outcome = C::Outcome;
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<C::Outcome, Error> {
+        engine.offered = self.transforms;
+        let outcome = self.command.run(engine, now);
+        engine.offered = None;
+        outcome
+    }
 }
 
-/// What is known of the message: before it is published, only its key.
-fn metadata(message: &pb::PubsubMessage) -> Js {
-    let mut fields = Vec::new();
-    if !message.message_id.is_empty() {
-        fields.push(("message_id".to_owned(), Js::String(message.message_id.clone())));
+impl Engine {
+    /// What is done to messages that are published to a topic.
+    pub fn topic_transforms(&self, name: &str) -> Option<Arc<Transforms>> {
+        self.topics.get(self.topic_names.get(name)?)?.transforms.clone()
     }
-    if let Some(at) = &message.publish_time {
-        // Whole seconds, as documented.
-        let at = Timestamp::from_parts(at.seconds, 0);
-        fields.push(("publish_time".to_owned(), Js::String(at.to_string())));
+
+    /// What is done to messages that a subscription delivers.
+    pub fn subscription_transforms(&self, id: SubId) -> Option<Arc<Transforms>> {
+        self.subs.get(&id)?.transforms.clone()
     }
-    if !message.ordering_key.is_empty() {
-        fields.push(("ordering_key".to_owned(), Js::String(message.ordering_key.clone())));
+
+    /// The transforms of a topic or subscription that had others so far: compiled already, if it can be.
+    pub(super) fn transforms(
+        &self,
+        given: &[pb::MessageTransform],
+        before: Option<&Arc<Transforms>>,
+    ) -> Option<Arc<Transforms>> {
+        let known = before.into_iter().chain(&self.offered).find(|known| known.given == given);
+        known.cloned().or_else(|| Transforms::new(given))
     }
-    Js::Object(fields)
 }
 
-type Rewritten = (String, Option<HashMap<String, String>>);
+/// What a transform, or its want, made of a delivery.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Filtered: the message is done with.
+    Filtered,
+    /// The message is to come again, or goes to the dead-letter topic.
+    Failed,
+    /// Nobody has seen it: it is ready again, as if it had never been taken.
+    Untouched,
+}
 
-fn take(result: Js) -> Result<Rewritten, String> {
-    let Js::Object(fields) = result else { return Err("the result is neither an object nor null".to_owned()) };
-    let (mut data, mut attributes) = (None, None);
-    for (name, value) in fields {
-        match (name.as_str(), value) {
-            ("data", Js::String(text)) => data = Some(text),
-            ("data", _) => return Err("the result's data is not a string".to_owned()),
-            ("attributes", Js::Object(given)) => {
-                let mut taken = HashMap::new();
-                for (key, value) in given {
-                    let Js::String(value) = value else { return Err(format!("the attribute {key} is not a string")) };
-                    taken.insert(key, value);
-                }
-                attributes = Some(taken);
-            }
-            ("attributes", Js::Null | Js::Undefined) => {}
-            ("attributes", _) => return Err("the result's attributes are not an object".to_owned()),
-            _ => {}
+/// Deliveries that will not go out.
+#[derive(Debug)]
+pub struct Settle(pub Vec<(AckId, Fate)>);
+
+impl Command for Settle {
+    type Outcome = ();
+    fn run(self, engine: &mut Engine, now: Timestamp) -> Result<(), Error> {
+        for (ack, fate) in self.0 {
+            engine.settle(now, ack, fate);
         }
+        Ok(())
     }
-    Ok((data.ok_or("the result has no data")?, attributes))
+}
+
+impl Engine {
+    fn settle(&mut self, now: Timestamp, ack: AckId, fate: Fate) {
+        let AckId { sub, seq, .. } = ack;
+        let Some(subscription) = self.subs.get_mut(&sub) else { return };
+        if !subscription.backlog.holds(ack) {
+            return;
+        }
+        match fate {
+            Fate::Filtered => {
+                subscription.active = now;
+                subscription.backlog.ack(&mut self.timers, ack, AckRules { exactly_once: false });
+                self.records.acked(sub, now, seq);
+            }
+            Fate::Untouched => {
+                subscription.backlog.untake(&mut self.timers, seq);
+                self.records.returned(sub, seq);
+            }
+            Fate::Failed => {
+                let deliveries = subscription.backlog.deliveries(seq).map_or(1, |(deliveries, _)| deliveries);
+                let dead_letter = subscription.settings.dead_letter.as_ref();
+                let last = dead_letter.is_some_and(|policy| deliveries >= policy.attempts);
+                if subscription.settings.retry.is_some() || last {
+                    self.fail_delivery(now, sub, seq);
+                } else {
+                    // Code that fails on a message fails at once the next time too.
+                    let retry = Some(now + REST.delay(deliveries));
+                    subscription.backlog.fail(&mut self.timers, seq, retry);
+                    self.records.failed(sub, seq, retry);
+                }
+            }
+        }
+        self.touch(sub);
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn udf(name: &str, code: &str) -> pb::MessageTransform {
+    pub(crate) fn udf(name: &str, code: &str) -> pb::MessageTransform {
         let udf = pb::JavaScriptUdf { function_name: name.to_owned(), code: code.to_owned() };
-        pb::MessageTransform { transform: Some(Kind::JavascriptUdf(udf)), ..Default::default() }
-    }
-
-    fn message(data: &str) -> pb::PubsubMessage {
-        pb::PubsubMessage {
-            data: data.to_owned().into(),
-            attributes: [("k".to_owned(), "v".to_owned())].into(),
-            ordering_key: "key".to_owned(),
-            ..Default::default()
-        }
-    }
-
-    fn run(code: &str, data: &str) -> Verdict {
-        let transforms = Transforms::compile(&[udf("f", code)]).expect("it compiles").expect("it does something");
-        transforms.apply(message(data))
+        pb::MessageTransform { transform: Some(Transform::JavascriptUdf(udf)), ..Default::default() }
     }
 
     #[test]
-    fn code_passes_filters_rewrites_and_fails() {
-        assert_eq!(run("function f(m) { return m; }", "x"), Verdict::Passed(message("x")));
-        for nothing in ["null", "undefined"] {
-            assert_eq!(run(&format!("function f(m) {{ return {nothing}; }}"), "x"), Verdict::Filtered);
+    fn transforms_that_cannot_be_are_refused_without_running_them() {
+        let fine = "while (true) {}";
+        Transforms::check(&[udf("f", fine)]).expect("nothing is run");
+        for bad in [udf("f g", fine), udf("", fine), udf("f", &" ".repeat(20_001))] {
+            assert!(Transforms::check(&[bad]).is_err());
         }
-        let code =
-            "function f(m, meta) { return {data: m.data + m.attributes.k + meta.ordering_key, attributes: {}}; }";
-        let rewritten = pb::PubsubMessage { attributes: HashMap::new(), ..message("xvkey") };
-        assert_eq!(run(code, "x"), Verdict::Passed(rewritten));
-        assert_eq!(run("const f = (m) => ({data: 'y'})", "x"), Verdict::Passed(message("y")));
-        for bad in [
-            "function f() { throw new Error('no'); }",
-            "function f() { return 'text'; }",
-            "function f() { return {attributes: {}}; }",
-            "function f() { return {data: 1}; }",
-            "function f() { return {data: '', attributes: {a: 1}}; }",
-            "function f() { while (true) {} }",
-        ] {
-            assert!(matches!(run(bad, "x"), Verdict::Failed(_)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn transforms_follow_each_other_unless_disabled() {
-        let first = udf("one", "function one(m) { m.data += '1'; return m; }");
-        let mut second = udf("two", "function two(m) { m.data += '2'; return m; }");
-        let both = Transforms::compile(&[first.clone(), second.clone()]).expect("good").expect("some");
-        assert_eq!(both.apply(message("x")), Verdict::Passed(message("x12")));
-        second.disabled = true;
-        let one = Transforms::compile(&[first, second.clone()]).expect("good").expect("some");
-        assert_eq!(one.apply(message("x")), Verdict::Passed(message("x1")));
-        assert!(Transforms::compile(&[second]).expect("good").is_none());
-    }
-
-    #[test]
-    fn code_that_cannot_work_is_refused() {
-        let fine = "function f(m) { return m; }";
-        for bad in
-            [udf("f", "function f("), udf("g", fine), udf("f g", fine), udf("", fine), udf("f", &" ".repeat(20_001))]
-        {
-            assert!(Transforms::compile(&[bad]).is_err());
-        }
-        assert!(Transforms::compile(&[udf("f", fine), udf("f", fine)]).is_err(), "twice");
-        assert!(Transforms::compile(&[pb::MessageTransform::default()]).is_err(), "empty");
+        assert!(Transforms::check(&[udf("f", fine), udf("f", fine)]).is_err(), "twice");
+        assert!(Transforms::check(&[pb::MessageTransform::default()]).is_err(), "empty");
+        let six: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(|name| udf(name, fine)).into();
+        assert!(Transforms::check(&six).is_err(), "too many");
     }
 }

@@ -4,6 +4,7 @@ use scrimmage_core::Status;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
 use super::PubSub;
+use crate::engine::transforms::{Transforms, With};
 use crate::engine::{schemas, settings, subscriptions, topics};
 use crate::texts::Error;
 
@@ -46,9 +47,14 @@ impl PubSub {
                 let request = pb::CreateSchemaRequest { parent, schema_id, schema: Some(schema) };
                 self.shell.apply(schemas::CreateSchema(request)).map(|_| ())
             }
-            Resource::Topic(topic) => self.shell.apply(topics::CreateTopic(topic)).map(|_| ()),
+            Resource::Topic(topic) => {
+                let transforms = Transforms::compiled(&topic.message_transforms)?;
+                self.shell.apply(With { command: topics::CreateTopic(topic), transforms }).map(|_| ())
+            }
             Resource::Subscription(subscription) => {
-                self.shell.apply(subscriptions::CreateSubscription(subscription)).map(|_| ())
+                let transforms = Transforms::compiled(&subscription.message_transforms)?;
+                let command = subscriptions::CreateSubscription(subscription);
+                self.shell.apply(With { command, transforms }).map(|_| ())
             }
         };
         match created {

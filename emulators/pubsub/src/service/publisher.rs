@@ -28,11 +28,14 @@ impl Publisher for PublisherService {
         {
             notes.warn("kms_key_name is kept and shown, messages are not encrypted");
         }
-        Ok(Response::new(self.shell.apply(topics::CreateTopic(topic))?))
+        let given = topic.message_transforms.clone();
+        Ok(Response::new(transforming::apply_with(&self.shell, &given, topics::CreateTopic(topic)).await?))
     }
 
     async fn update_topic(&self, request: Request<pb::UpdateTopicRequest>) -> Result<Response<pb::Topic>, Status> {
-        Ok(Response::new(self.shell.apply(topics::UpdateTopic(request.into_inner()))?))
+        let request = request.into_inner();
+        let given = request.topic.as_ref().map(|topic| topic.message_transforms.clone()).unwrap_or_default();
+        Ok(Response::new(transforming::apply_with(&self.shell, &given, topics::UpdateTopic(request)).await?))
     }
 
     async fn publish(&self, request: Request<pb::PublishRequest>) -> Result<Response<pb::PublishResponse>, Status> {

@@ -10,6 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::subscriber::check_size;
+use super::transforming::{Begun, Work};
 use super::{Consumer, Shell, transforming};
 use crate::engine::acks::{Confirmed, StreamAcks};
 use crate::engine::consumers::FlowControl;
@@ -70,18 +71,20 @@ async fn run(
     // The first answer tells the properties, so that the client knows them before any message.
     let mut taken = shell.apply(TakeForStream(consumer.token))?;
     let mut awake = !taken.messages.is_empty();
-    taken.messages = transforming::deliver(shell, &stream.subscription, taken.messages).await;
-    send(answers, response(taken)).await;
+    let mut work = stream.begin(&mut taken)?;
+    let messages = std::mem::take(&mut taken.messages);
+    send(answers, response(&taken, messages)).await;
     stream.settle(first, answers).await?;
     loop {
-        while awake {
+        while awake && work.is_none() {
             match answers.try_reserve() {
                 Ok(place) => {
-                    let mut taken = shell.apply(TakeForStream(consumer.token))?;
+                    taken = shell.apply(TakeForStream(consumer.token))?;
                     awake = !taken.messages.is_empty();
-                    taken.messages = transforming::deliver(shell, &stream.subscription, taken.messages).await;
+                    work = stream.begin(&mut taken)?;
                     if !taken.messages.is_empty() {
-                        place.send(Ok(response(taken)));
+                        let messages = std::mem::take(&mut taken.messages);
+                        place.send(Ok(response(&taken, messages)));
                     }
                 }
                 Err(TrySendError::Closed(())) => return Ok(()),
@@ -97,12 +100,28 @@ async fn run(
                 None => return Ok(()),
             },
             () = consumer.bell.notified() => awake = true,
-            place = answers.reserve(), if awake => {
+            messages = done(&mut work) => {
+                work = None;
+                // There may be more than one slice's worth.
+                awake = true;
+                if !messages.is_empty() {
+                    send(answers, response(&taken, messages)).await;
+                }
+            }
+            place = answers.reserve(), if awake && work.is_none() => {
                 if place.is_err() {
                     return Ok(());
                 }
             }
         }
+    }
+}
+
+/// What transforms have passed on, or never where none are at work.
+async fn done(work: &mut Option<Work>) -> Vec<Delivery> {
+    match work {
+        Some(work) => work.done().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -115,6 +134,21 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
+    /// Hands what was taken to the subscription's transforms; where it has none, the messages stay where they are.
+    fn begin(&self, taken: &mut Taken) -> Result<Option<Work>, Error> {
+        match transforming::begin(self.shell, &self.subscription, std::mem::take(&mut taken.messages)) {
+            Begun::Done(messages) => {
+                taken.messages = messages;
+                Ok(None)
+            }
+            Begun::UnderWay(work) => {
+                // Others are to take what comes meanwhile.
+                self.shell.apply(StreamBusy(self.consumer.token))?;
+                Ok(Some(work))
+            }
+        }
+    }
+
     /// A later request: what may not change does not, the rest is done.
     async fn obey(&self, request: pb::StreamingPullRequest, answers: &mpsc::Sender<Answer>) -> Result<(), Status> {
         for (field, set) in [
@@ -169,9 +203,9 @@ fn properties(exactly_once: bool, ordered: bool) -> Option<parts::SubscriptionPr
     })
 }
 
-fn response(taken: Taken) -> pb::StreamingPullResponse {
+fn response(taken: &Taken, messages: Vec<Delivery>) -> pb::StreamingPullResponse {
     pb::StreamingPullResponse {
-        received_messages: taken.messages.into_iter().map(Delivery::into_received).collect(),
+        received_messages: messages.into_iter().map(Delivery::into_received).collect(),
         subscription_properties: properties(taken.exactly_once, taken.ordered),
         ..Default::default()
     }

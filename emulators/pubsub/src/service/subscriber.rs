@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::transforming::Begun;
 use super::{Consumer, Shell, sink, streaming, transforming};
 use crate::engine::delivery::{Pull, Pulled, Resume};
 use crate::engine::message::Delivery;
@@ -39,7 +40,9 @@ impl Subscriber for SubscriberService {
     ) -> Result<Response<pb::Subscription>, Status> {
         let subscription = request.into_inner();
         self.check_table(&subscription)?;
-        Ok(Response::new(self.shell.apply(subscriptions::CreateSubscription(subscription))?))
+        let given = subscription.message_transforms.clone();
+        let command = subscriptions::CreateSubscription(subscription);
+        Ok(Response::new(transforming::apply_with(&self.shell, &given, command).await?))
     }
 
     async fn get_subscription(
@@ -59,7 +62,9 @@ impl Subscriber for SubscriberService {
         {
             self.check_table(subscription)?;
         }
-        Ok(Response::new(self.shell.apply(subscriptions::UpdateSubscription(request))?))
+        let given = request.subscription.as_ref().map(|given| given.message_transforms.clone()).unwrap_or_default();
+        let command = subscriptions::UpdateSubscription(request);
+        Ok(Response::new(transforming::apply_with(&self.shell, &given, command).await?))
     }
 
     async fn list_subscriptions(
@@ -132,7 +137,13 @@ impl Subscriber for SubscriberService {
                     }
                 }
             };
-            let messages = transforming::deliver(&self.shell, subscription, messages).await;
+            let messages = match transforming::begin(&self.shell, subscription, messages) {
+                Begun::Done(messages) => messages,
+                Begun::UnderWay(mut work) => tokio::select! {
+                    messages = work.done() => messages,
+                    () = &mut give_up => return Ok(answer(Vec::new())),
+                },
+            };
             if !messages.is_empty() {
                 return Ok(answer(messages));
             }
