@@ -51,6 +51,8 @@ fn the_stock_clients_do_what_the_readme_claims(
         "clients.py",
         "firestore_clients.py",
         "pubsub_clients.py",
+        "pubsub_texts.py",
+        "pubsub_push.py",
         "bigquery_clients.py",
         "firestore_differential.py"
     )]

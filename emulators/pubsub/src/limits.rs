@@ -98,6 +98,8 @@ pub const PUSH_FAST: Duration = Duration::from_secs(1);
 /// Backoff of the whole subscription after failed pushes: 100 ms, doubling, to 60 s.
 pub const PUSH_BACKOFF_MIN: Duration = Duration::from_millis(100);
 pub const PUSH_BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Bytes of an endpoint's answer that are read, to use its connection again. Ours.
+pub const PUSH_ANSWER_BYTES: usize = 1 << 20;
 /// How old a push's token may be. Ours: production says up to an hour.
 pub const PUSH_TOKEN_AGE: Duration = Duration::from_secs(5 * MINUTE);
 /// Messages and bytes of one write to a BigQuery subscription's table. Ours.

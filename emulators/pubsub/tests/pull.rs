@@ -196,7 +196,7 @@ async fn a_stream_ends_with_its_subscription_and_with_a_reset() {
     assert_eq!(stream.next().await.expect_err("the end").code(), Code::NotFound);
     stage.subscribe(|_| ()).await;
     let mut stream = Opened::start(&stage, |_| ()).await;
-    stage.pubsub.reset();
+    stage.pubsub.reset().expect("nothing is kept");
     assert_eq!(stream.next().await.expect_err("the end").code(), Code::Unavailable);
     let gone = stage.publisher.get_topic(pb::GetTopicRequest { topic: TOPIC.into() }).await.expect_err("reset");
     assert_eq!(gone.message(), "Resource not found (resource=requests).");

@@ -16,6 +16,29 @@ fn to(endpoint: &Endpoint) -> impl FnOnce(&mut pb::Subscription) + use<> {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_says_too_much_has_said_enough() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let push_endpoint = format!("http://{}/", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                // The envelope is small: it comes at once.
+                let _ = socket.read(&mut [0; 4_096]).await;
+                let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await;
+                while socket.write_all(&[b'x'; 65_536]).await.is_ok() {}
+            });
+        }
+    });
+    let mut stage = Stage::start().await;
+    let mut events = stage.events();
+    stage.subscribe(|config| config.push_config = Some(pb::PushConfig { push_endpoint, ..Default::default() })).await;
+    stage.publish("x").await;
+    let event = events.next("push").await;
+    assert!(event.text.ends_with(": 200"), "{}", event.text);
+}
+
+#[tokio::test]
 async fn a_message_arrives_in_its_envelope() {
     let mut stage = Stage::start().await;
     let mut endpoint = Endpoint::start(&[]).await;

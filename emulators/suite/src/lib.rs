@@ -197,11 +197,14 @@ impl Builder {
                 let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());
                 move || {
                     firestore.reset();
-                    pubsub.reset();
+                    let pubsub_reset = pubsub.reset();
                     bigquery.reset();
                     // They were good at the start, and nothing is there that could differ.
                     if let Err(error) = declarations::pubsub::apply(&declarations, &pubsub) {
                         journal.event("suite", "declaration", "", error.to_string());
+                    }
+                    if let Err(error) = pubsub_reset {
+                        journal.event("suite", "reset", "", error.to_string());
                     }
                 }
             })

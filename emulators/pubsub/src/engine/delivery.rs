@@ -76,6 +76,12 @@ pub struct StreamBusy(pub Token);
 
 impl Command for Pull {
     type Outcome = Pulled;
+    fn token(outcome: &Pulled) -> Option<Token> {
+        match outcome {
+            Pulled::Waiting(token) => Some(*token),
+            Pulled::Messages(_) => None,
+        }
+    }
     fn run(self, engine: &mut Engine, now: Timestamp) -> Result<Pulled, Error> {
         let id = engine.sub(&self.subscription)?;
         let most = max_messages(self.max_messages)?;
@@ -114,6 +120,7 @@ impl Command for Resume {
 
 impl Command for Leave {
     type Outcome = ();
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         engine.ended.remove(&self.0);
         engine.dismiss(self.0);
@@ -123,6 +130,9 @@ impl Command for Leave {
 
 impl Command for OpenStream {
     type Outcome = Token;
+    fn token(outcome: &Token) -> Option<Token> {
+        Some(*outcome)
+    }
     fn run(self, engine: &mut Engine, now: Timestamp) -> Result<Token, Error> {
         let id = engine.sub(&self.subscription)?;
         let deadline = settings::lease_deadline(self.deadline)?;
@@ -147,6 +157,7 @@ impl Command for OpenStream {
 
 impl Command for SetStreamDeadline {
     type Outcome = ();
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         let deadline = settings::lease_deadline(self.deadline)?;
         let id = engine.consumer(self.token)?;
@@ -180,6 +191,7 @@ impl Command for TakeForStream {
 
 impl Command for StreamBusy {
     type Outcome = ();
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         let id = engine.consumer(self.0)?;
         if let Some(subscription) = engine.subs.get_mut(&id) {

@@ -78,6 +78,14 @@ pub enum Wake {
 /// What the engine can be told. The outcome's type goes with the command's.
 pub trait Command {
     type Outcome;
+    /// Whether it can change what is kept; one that cannot may be run [alone](Engine::alone).
+    const CHANGES: bool = true;
+
+    /// The consumer that an outcome has made.
+    fn token(_outcome: &Self::Outcome) -> Option<Token> {
+        None
+    }
+
     fn run(self, engine: &mut Engine, now: Timestamp) -> Result<Self::Outcome, Error>;
 }
 
@@ -143,18 +151,26 @@ impl Engine {
         self.push_window = window.max(1);
     }
 
-    /// Forgets everything. Ids go on, so that nothing from before is taken for something new.
-    pub fn reset(&mut self) {
+    /// An engine like this one before anything was made. Ids go on, so that nothing from before is taken for
+    /// something new.
+    pub fn fresh(&self) -> Engine {
         let mut fresh = Engine::new(self.first_message);
         if self.records.is_on() {
             fresh.records.start();
         }
-        *self = Engine { ids: self.ids, seq: self.seq, push_window: self.push_window, ..fresh };
+        Engine { ids: self.ids, seq: self.seq, push_window: self.push_window, ..fresh }
     }
 
     /// Runs what is due at `now`, then the command.
     pub fn apply<C: Command>(&mut self, now: Timestamp, command: C) -> Result<C::Outcome, Error> {
         self.fire(now);
+        let outcome = command.run(self, now);
+        self.serve();
+        outcome
+    }
+
+    /// Runs a command that changes nothing that is kept, and nothing else: what is due waits, and so do wakes.
+    pub fn alone<C: Command>(&mut self, now: Timestamp, command: C) -> Result<C::Outcome, Error> {
         let outcome = command.run(self, now);
         self.serve();
         outcome

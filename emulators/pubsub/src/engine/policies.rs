@@ -97,6 +97,7 @@ impl Command for SetIamPolicy {
 
 impl Command for GetIamPolicy {
     type Outcome = iam::Policy;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<iam::Policy, Error> {
         engine.policy_holder(&self.0.resource)?;
         let version = self.0.options.map_or(0, |options| options.requested_policy_version);
@@ -122,6 +123,7 @@ impl Command for GetIamPolicy {
 
 impl Command for TestIamPermissions {
     type Outcome = Vec<String>;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Vec<String>, Error> {
         let kind = kind(&self.0.resource)?;
         for permission in &self.0.permissions {

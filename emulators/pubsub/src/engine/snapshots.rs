@@ -81,6 +81,7 @@ impl Command for CreateSnapshot {
 
 impl Command for GetSnapshot {
     type Outcome = pb::Snapshot;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Snapshot, Error> {
         let id = engine.snapshot(&self.0)?;
         engine.snapshots.get(&id).map(|snapshot| snapshot.config.clone()).ok_or_else(|| Error::not_found(&self.0))
@@ -107,6 +108,7 @@ impl Command for UpdateSnapshot {
 
 impl Command for ListSnapshots {
     type Outcome = pb::ListSnapshotsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         names::check_project(&self.0.project)?;
         let prefix = format!("{}/", self.0.project);
@@ -123,6 +125,7 @@ impl Command for ListSnapshots {
 
 impl Command for ListTopicSnapshots {
     type Outcome = pb::ListTopicSnapshotsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         let topic = engine.topic(&self.0.topic)?;
         let members = engine.topics.get(&topic).map(|topic| topic.snapshots.as_slice()).unwrap_or_default();

@@ -146,6 +146,7 @@ impl Command for CreateSubscription {
 
 impl Command for GetSubscription {
     type Outcome = pb::Subscription;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Subscription, Error> {
         let id = engine.sub(&self.0)?;
         engine.shown(id).ok_or_else(|| Error::not_found(&self.0))
@@ -176,6 +177,7 @@ impl Command for ModifyPushConfig {
 
 impl Command for ListSubscriptions {
     type Outcome = pb::ListSubscriptionsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         names::check_project(&self.0.project)?;
         let prefix = format!("{}/", self.0.project);

@@ -130,6 +130,35 @@ impl Bench {
     }
 }
 
+#[test]
+fn what_is_given_back_untouched_was_never_taken() {
+    use super::transforms::{Fate, Settle};
+    let dead = |config: &mut pb::Subscription| {
+        config.enable_message_ordering = true;
+        let policy = pb::DeadLetterPolicy { dead_letter_topic: TOPIC.to_owned(), max_delivery_attempts: 5 };
+        config.dead_letter_policy = Some(policy);
+    };
+    let mut bench = Bench::with(dead);
+    for (text, key) in [("a", "k"), ("b", "k"), ("c", "k"), ("d", "")] {
+        bench.publish(text, key);
+    }
+    for round in 0..10 {
+        let taken = bench.pull(10);
+        assert_eq!(data(&taken), ["a", "b", "c", "d"]);
+        assert!(taken.iter().all(|delivery| delivery.attempt == Some(1)), "round {round}: {taken:?}");
+        let fates = taken.iter().map(|delivery| (delivery.ack, Fate::Untouched)).collect();
+        bench.run(Settle(fates)).expect("settled");
+        bench.restart(round % 2 == 0);
+    }
+    let taken = bench.pull(10);
+    let settle = Settle(vec![(taken[1].ack, Fate::Untouched), (taken[3].ack, Fate::Filtered)]);
+    bench.run(settle).expect("settled");
+    assert!(bench.engine.holds(taken[0].ack), "what comes before it is out");
+    assert!(!bench.engine.holds(taken[2].ack), "what comes behind it went back with it");
+    bench.ack(&taken[0]).expect("it counts");
+    assert_eq!(data(&bench.pull(10)), ["b", "c"]);
+}
+
 pub fn data(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(|delivery| text(&delivery.message.content)).collect()
 }

@@ -72,6 +72,7 @@ impl Command for UpdateTopic {
 
 impl Command for GetTopic {
     type Outcome = pb::Topic;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Topic, Error> {
         let id = engine.topic(&self.0)?;
         engine.topics.get(&id).map(|topic| topic.config.clone()).ok_or_else(|| Error::not_found(&self.0))
@@ -80,6 +81,7 @@ impl Command for GetTopic {
 
 impl Command for ListTopics {
     type Outcome = pb::ListTopicsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::ListTopicsResponse, Error> {
         names::check_project(&self.0.project)?;
         let prefix = format!("{}/", self.0.project);
@@ -97,6 +99,7 @@ impl Command for ListTopics {
 
 impl Command for ListTopicSubscriptions {
     type Outcome = pb::ListTopicSubscriptionsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         let id = engine.topic(&self.0.topic)?;
         let members = engine.topics.get(&id).map(|topic| topic.subs.as_slice()).unwrap_or_default();

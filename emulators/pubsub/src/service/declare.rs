@@ -3,7 +3,7 @@
 use scrimmage_core::Status;
 use scrimmage_protos::google::pubsub::v1 as pb;
 
-use super::PubSub;
+use super::{PubSub, sink};
 use crate::engine::transforms::{Transforms, With};
 use crate::engine::{schemas, settings, subscriptions, topics};
 use crate::texts::Error;
@@ -29,17 +29,16 @@ impl Resource {
 /// What became of a declaration.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Outcome {
-    Created,
+    /// With what is to be said of it, if anything.
+    Created(Option<String>),
     /// There is one of that name, which stays as it is; both with all defaults filled in.
-    Exists {
-        declared: Box<Resource>,
-        found: Box<Resource>,
-    },
+    Exists { declared: Box<Resource>, found: Box<Resource> },
 }
 
 impl PubSub {
     /// Makes a resource that is missing. Errors are those of the call that creates it.
     pub fn declare(&self, resource: Resource) -> Result<Outcome, Status> {
+        let mut note = None;
         let created = match resource.clone() {
             Resource::Schema(schema) => {
                 let (parent, id) = schema.name.split_once("/schemas/").unwrap_or_default();
@@ -53,12 +52,13 @@ impl PubSub {
             }
             Resource::Subscription(subscription) => {
                 let transforms = Transforms::compiled(&subscription.message_transforms)?;
+                note = self.missing_table(&subscription)?;
                 let command = subscriptions::CreateSubscription(subscription);
                 self.shell.apply(With { command, transforms }).map(|_| ())
             }
         };
         match created {
-            Ok(()) => return Ok(Outcome::Created),
+            Ok(()) => return Ok(Outcome::Created(note)),
             Err(Error::AlreadyExists(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -88,5 +88,18 @@ impl PubSub {
             }
         };
         Ok(Outcome::Exists { declared: Box::new(declared), found: Box::new(found) })
+    }
+
+    /// Checks the table that a subscription is to write to, as the call that creates one does, but for one that is
+    /// not there: it may be made before the first message comes.
+    fn missing_table(&self, subscription: &pb::Subscription) -> Result<Option<String>, Error> {
+        let Some(config) = subscription.bigquery_config.as_ref().filter(|config| !config.table.is_empty()) else {
+            return Ok(None);
+        };
+        match sink::check(self.shell.sink().as_ref(), config) {
+            Ok(()) => Ok(None),
+            Err(error @ Error::NoTable(_)) => Ok(Some(format!("{}: {error}", subscription.name))),
+            Err(error) => Err(error),
+        }
     }
 }

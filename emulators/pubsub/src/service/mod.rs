@@ -17,25 +17,28 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use scrimmage_core::{Clock, Context, DataError, Timestamp};
+use scrimmage_core::{Clock, Context, DataError, Keeper, Timestamp};
 use scrimmage_protos::google::iam::v1::iam_policy_server::IamPolicyServer;
 use scrimmage_protos::google::pubsub::v1::publisher_server::PublisherServer;
 use scrimmage_protos::google::pubsub::v1::schema_service_server::SchemaServiceServer;
 use scrimmage_protos::google::pubsub::v1::subscriber_server::SubscriberServer;
 use tokio::sync::{Notify, watch};
 
+use crate::engine::delivery::Leave;
 use crate::engine::push::{PushJob, TakeForPush};
 use crate::engine::sink::{SinkJob, TakeForSink};
 use crate::engine::{Command, Engine, Token, Wake};
 use crate::limits;
 use crate::texts::Error;
-use keeper::Keeper;
 use sink::TableSink;
 
 pub use iam::IamPolicies;
 pub use publisher::PublisherService;
 pub use schemas::Schemas;
 pub use subscriber::SubscriberService;
+
+/// How long timers rest where the folder cannot be written.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// One suite's Pub/Sub. Clones share it; when the last is gone, its tasks end.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ impl PubSub {
     pub fn open(ctx: Context) -> Result<PubSub, DataError> {
         let first_message = first_message(&ctx);
         let Some(data) = &ctx.data else { return Ok(PubSub::new(ctx)) };
-        let (engine, keeper) = Keeper::open(data, first_message)?;
+        let (engine, keeper) = keeper::open(data, first_message, &ctx.journal)?;
         Ok(PubSub::with(ctx, engine, Some(keeper)))
     }
 
@@ -113,20 +116,23 @@ impl PubSub {
     }
 
     /// Forgets every schema, topic, subscription, snapshot and message. Waiting pulls and streams end with
-    /// UNAVAILABLE; pushes under way are broken off.
-    pub fn reset(&self) {
+    /// UNAVAILABLE; pushes under way are broken off. Where the context's folder cannot be written, nothing
+    /// happens.
+    pub fn reset(&self) -> Result<(), DataError> {
         let mut state = self.shell.state();
-        state.engine.reset();
-        state.duplicates.clear();
-        if let Err(error) = state.compact() {
-            self.shell.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
+        let fresh = state.engine.fresh();
+        if let Some(keeper) = &mut state.keeper {
+            keeper.replace(fresh.export())?;
         }
+        state.engine = fresh;
+        state.duplicates.clear();
         for waiter in state.waiters.values() {
             waiter.notify_one();
         }
         drop(state);
         self.shell.resets.send_replace(());
         self.shell.timer.notify_one();
+        Ok(())
     }
 
     /// Pushes the next `count` messages of the subscriptions that match `pattern` twice: once more,
@@ -176,11 +182,13 @@ struct State {
 impl State {
     /// Keeps what the engine has done, where it is kept.
     fn keep(&mut self) -> Result<(), DataError> {
-        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.keep(&mut self.engine))
+        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper::keep(keeper, &mut self.engine))
     }
 
-    fn compact(&mut self) -> Result<(), DataError> {
-        self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.compact(&self.engine))
+    /// Whether all that was done so far is kept; tries once more where it is not. Until it is, nothing else may be
+    /// done: a single change is in doubt after a disk has failed, and nobody sees it before it is kept.
+    fn caught_up(&mut self) -> Result<(), DataError> {
+        self.keeper.as_mut().map_or(Ok(()), Keeper::catch_up)
     }
 }
 
@@ -195,16 +203,43 @@ impl Shell {
     }
 
     /// Runs a command and everything that follows from it: wakes, pushes, events, the timer.
+    ///
+    /// A change that cannot be kept is an error, as are all others until it is; see [`State::caught_up`].
     pub fn apply<C: Command>(self: &Arc<Self>, command: C) -> Result<C::Outcome, Error> {
         let mut state = self.state();
-        let outcome = state.engine.apply(self.ctx.clock.now(), command);
-        self.follow_up(state)?;
-        outcome
+        let now = self.ctx.clock.now();
+        if let Err(error) = state.caught_up() {
+            if C::CHANGES {
+                return Err(Error::NotKept(error.to_string()));
+            }
+            return state.engine.alone(now, command);
+        }
+        let outcome = state.engine.apply(now, command);
+        let kept = self.follow_up(state);
+        if kept.is_err()
+            && let Some(token) = outcome.as_ref().ok().and_then(C::token)
+        {
+            // The answer is lost, and with it whoever would have left.
+            self.leave(token);
+        }
+        kept.and(outcome)
+    }
+
+    /// Ends a consumer.
+    fn leave(self: &Arc<Self>, token: Token) {
+        // Leaving cannot fail.
+        let _ = self.apply(Leave(token));
+        self.state().waiters.remove(&token);
     }
 
     fn tick(self: &Arc<Self>) -> Option<Timestamp> {
         let mut state = self.state();
-        state.engine.tick(self.ctx.clock.now());
+        let now = self.ctx.clock.now();
+        if state.caught_up().is_err() {
+            state.due = Some(now + DISK_PAUSE);
+            return state.due;
+        }
+        state.engine.tick(now);
         state.due = state.engine.due();
         let due = state.due;
         // The journal has it; nobody waits for an answer.
@@ -254,6 +289,11 @@ impl Shell {
         if earlier {
             self.timer.notify_one();
         }
+        if let Err(error) = kept {
+            // What was taken to be sent comes again after its lease.
+            self.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
+            return Err(Error::NotKept(error.to_string()));
+        }
         for event in events {
             self.ctx.journal.event("pubsub", event.kind, event.resource, event.text);
         }
@@ -263,10 +303,7 @@ impl Shell {
         for batch in batches {
             sink::start(self, batch);
         }
-        kept.map_err(|error| {
-            self.ctx.journal.event("pubsub", "not_kept", "", error.to_string());
-            Error::NotKept(error.to_string())
-        })
+        Ok(())
     }
 
     pub(super) fn stream_lifetime(&self) -> Duration {
@@ -315,9 +352,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // Leaving cannot fail.
-        let _ = self.shell.apply(crate::engine::delivery::Leave(self.token));
-        self.shell.state().waiters.remove(&self.token);
+        self.shell.leave(self.token);
     }
 }
 

@@ -50,8 +50,16 @@ impl Client {
         match response {
             Ok(response) => {
                 let status = response.status().as_u16();
-                // Read to the end, so that the connection can be used again; what it says is not looked at.
-                let _ = response.into_body().collect().await;
+                // Read to the end, so that the connection can be used again; what it says is not looked at. One
+                // that says too much loses its connection.
+                let mut body = response.into_body();
+                let mut left = limits::PUSH_ANSWER_BYTES;
+                while let Some(Ok(frame)) = body.frame().await {
+                    match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                        Some(rest) => left = rest,
+                        None => break,
+                    }
+                }
                 Ok(status)
             }
             Err(error) => {

@@ -44,8 +44,18 @@ pub struct Stage {
 impl Stage {
     /// On a virtual clock, with the topic [`TOPIC`].
     pub async fn start() -> Stage {
-        let ctx = Context::new(Clock::virtual_at(Timestamp::from_micros(1_767_225_600_000_000)));
-        let pubsub = PubSub::new(ctx.clone());
+        let mut stage = Stage::open(Stage::context()).await;
+        stage.publisher.create_topic(pb::Topic { name: TOPIC.into(), ..Default::default() }).await.expect("a topic");
+        stage
+    }
+
+    pub fn context() -> Context {
+        Context::new(Clock::virtual_at(Timestamp::from_micros(1_767_225_600_000_000)))
+    }
+
+    /// With what the context's folder keeps, if it has one.
+    pub async fn open(ctx: Context) -> Stage {
+        let pubsub = PubSub::open(ctx.clone()).expect("the folder is good");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let routes = tonic::service::Routes::new(pubsub.publisher())
@@ -57,16 +67,14 @@ impl Stage {
         let channel =
             Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a connection");
         let limit = 64 << 20;
-        let mut stage = Stage {
+        Stage {
             ctx,
             pubsub,
             publisher: PublisherClient::new(channel.clone()).max_encoding_message_size(limit),
             schemas: SchemaServiceClient::new(channel.clone()),
             iam: IamPolicyClient::new(channel.clone()),
             subscriber: SubscriberClient::new(channel).max_decoding_message_size(limit),
-        };
-        stage.publisher.create_topic(pb::Topic { name: TOPIC.into(), ..Default::default() }).await.expect("a topic");
-        stage
+        }
     }
 
     pub async fn subscribe(&mut self, change: impl FnOnce(&mut pb::Subscription)) -> pb::Subscription {

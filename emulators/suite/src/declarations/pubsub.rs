@@ -115,7 +115,8 @@ pub(crate) fn apply(declarations: &Declarations, pubsub: &PubSub) -> Result<Vec<
     let mut notes = Vec::new();
     for (line, resource) in schemas.chain(topics).chain(subscriptions) {
         match pubsub.declare(resource) {
-            Ok(Outcome::Created) => {}
+            Ok(Outcome::Created(None)) => {}
+            Ok(Outcome::Created(Some(note))) => notes.push(declarations.note(line, note)),
             Ok(Outcome::Exists { declared, found }) => {
                 if let Some(differences) = differences(&declared, &found) {
                     notes.push(declarations.note(line, format!("{} differs and stays: {differences}", found.name())));

@@ -125,6 +125,7 @@ impl Command for CreateSchema {
 
 impl Command for GetSchema {
     type Outcome = pb::Schema;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<pb::Schema, Error> {
         let (name, revision) = engine.schema_revision(&self.0.name)?;
         let mut shown = revision.shown(self.0.view());
@@ -135,6 +136,7 @@ impl Command for GetSchema {
 
 impl Command for ListSchemas {
     type Outcome = pb::ListSchemasResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         names::check_project(&self.0.parent)?;
         let prefix = format!("{}/", self.0.parent);
@@ -148,6 +150,7 @@ impl Command for ListSchemas {
 
 impl Command for ListSchemaRevisions {
     type Outcome = pb::ListSchemaRevisionsResponse;
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<Self::Outcome, Error> {
         let schema = engine.schema(&self.0.name)?;
         // Newest first: the key counts down.
@@ -238,6 +241,7 @@ impl Command for DeleteSchema {
 
 impl Command for ValidateSchema {
     type Outcome = ();
+    const CHANGES: bool = false;
     fn run(self, _engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         names::check_project(&self.0.parent)?;
         let schema = self.0.schema.unwrap_or_default();
@@ -247,6 +251,7 @@ impl Command for ValidateSchema {
 
 impl Command for ValidateMessage {
     type Outcome = ();
+    const CHANGES: bool = false;
     fn run(self, engine: &mut Engine, _now: Timestamp) -> Result<(), Error> {
         names::check_project(&self.0.parent)?;
         let encoding = self.0.encoding();
