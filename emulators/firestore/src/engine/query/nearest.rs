@@ -29,7 +29,7 @@ pub struct Nearest {
 impl Nearest {
     /// The nearest documents, nearest first, and their distances.
     pub fn search(&self, documents: Vec<Arc<Document>>) -> (Vec<Arc<Document>>, Vec<f64>) {
-        let farther = self.measure != Measure::DotProduct;
+        let farther = self.nearer_is_less();
         let mut found: Vec<(f64, Arc<Document>)> = documents
             .into_iter()
             .filter_map(|document| Some((self.distance(self.field.get(&document.fields)?)?, document)))
@@ -44,8 +44,13 @@ impl Nearest {
         found.into_iter().map(|(distance, document)| (document, distance)).unzip()
     }
 
+    /// Whether a smaller number means nearer.
+    pub fn nearer_is_less(&self) -> bool {
+        self.measure != Measure::DotProduct
+    }
+
     /// `None` for what is no vector of the same length.
-    fn distance(&self, value: &Value) -> Option<f64> {
+    pub fn distance(&self, value: &Value) -> Option<f64> {
         let numbers = numbers(value)?;
         if numbers.len() != self.vector.len() {
             return None;
