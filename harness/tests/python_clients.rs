@@ -50,6 +50,7 @@ fn the_stock_clients_do_what_the_readme_claims(
     #[values(
         "clients.py",
         "firestore_clients.py",
+        "firestore_pipelines.py",
         "pubsub_clients.py",
         "pubsub_texts.py",
         "pubsub_push.py",

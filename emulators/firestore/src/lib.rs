@@ -8,6 +8,7 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod path;
+mod pipeline;
 mod service;
 pub mod texts;
 pub mod value;

@@ -110,6 +110,19 @@ pub const VECTOR_WITHOUT_VALUE: &str = "Vector map is missing key 'value'.";
 pub const NEAREST_LIMIT: &str = "FindNearest.limit must be a positive integer of no more than 1000";
 /// Service: the part that client test suites quote.
 pub const PIPELINE_ON_STANDARD: &str = "Pipeline queries are only allowed on ENTERPRISE mode databases.";
+/// Ours.
+pub const NO_PIPELINE: &str = "A structured pipeline is required.";
+
+/// Ours: the explain mode that is missing.
+pub fn explain_mode(mode: &str) -> String {
+    format!("Scrimmage does not have explain mode \"{mode}\" for pipelines, only \"analyze\".")
+}
+
+/// Ours.
+pub fn pipeline_option(name: &str) -> String {
+    format!("Unknown pipeline option \"{name}\".")
+}
+
 /// Service: client tools look for this text.
 pub const INDEX_EXISTS: &str = "index already exists";
 /// Service.

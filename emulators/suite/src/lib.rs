@@ -176,6 +176,7 @@ impl Builder {
                 .map_err(|source| SuiteError::IndexFile { path: path.clone(), source })?;
             firestore.declare_indexes(&text).map_err(|source| SuiteError::Indexes { path, source })?;
         }
+        declarations::firestore::apply(&declarations, &firestore)?;
         let pubsub = PubSub::open(context.clone())?;
         let bigquery = BigQuery::open(context.clone())?;
         pubsub.write_to(Arc::new(sink::Sink(bigquery.clone())));

@@ -1,5 +1,6 @@
 // Firestore through @google-cloud/firestore and firebase-admin: what the README's table claims.
 import { AggregateField, FieldPath, FieldValue, Filter, Firestore, GeoPoint, Timestamp } from '@google-cloud/firestore';
+import { and, constant, countAll, field } from '@google-cloud/firestore/pipelines';
 import { initializeApp } from 'firebase-admin/app';
 import { getFirestore } from 'firebase-admin/firestore';
 import { assert, check, refused, runChecks } from './check.mjs';
@@ -139,6 +140,30 @@ check('another database, and REST', async () => {
   const rest = new Firestore({ projectId, preferRest: true });
   await rest.doc('x/2').set({ a: 2 });
   assert.deepEqual((await rest.doc('x/2').get()).data(), { a: 2 });
+});
+
+check('pipelines of an Enterprise database', async () => {
+  const address = `http://${process.env.FIRESTORE_EMULATOR_HOST}/v1/projects/${projectId}/databases?databaseId=rehearsal`;
+  const body = JSON.stringify({ databaseEdition: 'ENTERPRISE' });
+  const headers = { 'content-type': 'application/json' };
+  assert.equal((await fetch(address, { method: 'POST', headers, body })).status, 200);
+  const enterprise = new Firestore({ projectId, databaseId: 'rehearsal' });
+  await enterprise.doc('games/a').set({ home: 'LAL', score: 101, tags: ['x', 'y'] });
+  await enterprise.doc('games/b').set({ home: 'BOS', score: 99, tags: ['y'] });
+  const games = enterprise.pipeline().collection('games');
+  const good = await games
+    .where(and(field('score').greaterThan(100), field('tags').arrayContains('x')))
+    .addFields(field('score').divide(2).as('half'), constant('won').as('how'))
+    .removeFields('tags')
+    .execute();
+  assert.deepEqual(good.results.map((row) => [row.id, row.data()]), [['a', { home: 'LAL', score: 101, half: 50, how: 'won' }]]);
+  const counted = await games.unnest(field('tags').as('tag'), 'at')
+    .aggregate({ accumulators: [countAll().as('n'), field('score').maximum().as('most')], groups: ['tag'] })
+    .sort(field('tag').ascending())
+    .execute();
+  assert.deepEqual(counted.results.map((row) => row.data()), [{ tag: 'x', n: 1, most: 101 }, { tag: 'y', n: 2, most: 101 }]);
+  const refusal = await refused(db.pipeline().collection('games').execute());
+  assert.match(refusal.message, /only allowed on ENTERPRISE mode/);
 });
 
 check('recursive deletion', async () => {

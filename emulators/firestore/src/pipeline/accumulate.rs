@@ -33,8 +33,14 @@ pub enum Accumulator {
     CountIf(i64),
     Distinct(Vec<Value>, Kind),
     Sum(Option<Value>),
-    Average { sum: f64, count: i64 },
-    Extreme { best: Option<Value>, wanted: Ordering },
+    Average {
+        sum: f64,
+        count: i64,
+    },
+    Extreme {
+        best: Option<Value>,
+        wanted: Ordering,
+    },
     First(Option<Value>),
     Last(Option<Value>),
     All(Vec<Value>),
@@ -119,7 +125,9 @@ impl Accumulator {
 
     pub fn result(self) -> Value {
         match self {
-            Accumulator::Count(count) | Accumulator::CountValues(count) | Accumulator::CountIf(count) => Value::Int(count),
+            Accumulator::Count(count) | Accumulator::CountValues(count) | Accumulator::CountIf(count) => {
+                Value::Int(count)
+            }
             Accumulator::Distinct(seen, Kind::Count) => Value::Int(i64::try_from(seen.len()).unwrap_or(i64::MAX)),
             Accumulator::Distinct(seen, Kind::Array) | Accumulator::All(seen) => Value::array(seen),
             Accumulator::Sum(sum) => sum.unwrap_or(Value::Int(0)),

@@ -93,8 +93,12 @@ pub fn field(run: &Run<'_>, row: &Row, path: &FieldPath) -> Option<Value> {
             let document = row.document.as_ref()?;
             Some(Value::Reference(Arc::from(run.database.resource(document.name.path()))))
         }
-        [only] if &**only == "__create_time__" => row.document.as_ref().map(|document| Value::Timestamp(document.create_time)),
-        [only] if &**only == "__update_time__" => row.document.as_ref().map(|document| Value::Timestamp(document.update_time)),
+        [only] if &**only == "__create_time__" => {
+            row.document.as_ref().map(|document| Value::Timestamp(document.create_time))
+        }
+        [only] if &**only == "__update_time__" => {
+            row.document.as_ref().map(|document| Value::Timestamp(document.update_time))
+        }
         _ => path.get(&row.fields).cloned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Pipelines of Enterprise databases: stages over rows, and the expressions in them.
 //!
-//! A pipeline is decoded once ([`decode`]); what it reads is then known ([`sources`]), is read
+//! What a pipeline reads is known beforehand ([`sources`]) and is read
 //! through the engine like any query, and all else happens here, on values: [`stages`] runs the
 //! stages, [`eval`] the expressions, [`functions`] has one table of functions by name.
 //!
@@ -8,7 +8,6 @@
 //! documentation and of what the Python and Node clients send.
 
 pub mod accumulate;
-pub mod decode;
 pub mod eval;
 pub mod functions;
 pub mod sources;
@@ -69,9 +68,15 @@ pub enum Expression {
     Constant(Value),
     Field(FieldPath),
     Variable(Arc<str>),
-    Function { name: Arc<str>, arguments: Vec<Expression> },
+    Function {
+        name: Arc<str>,
+        arguments: Vec<Expression>,
+    },
     /// A pipeline within one: `array` gives all its rows, `scalar` its only one.
-    Subquery { pipeline: Pipeline, scalar: bool },
+    Subquery {
+        pipeline: Pipeline,
+        scalar: bool,
+    },
 }
 
 /// An expression and where its result goes.
@@ -115,12 +120,25 @@ pub enum Stage {
     Offset(usize),
     Limit(usize),
     Distinct(Vec<Named>),
-    Aggregate { accumulators: Vec<Named>, groups: Vec<Named> },
-    FindNearest { field: Expression, vector: Vec<f64>, measure: Measure, limit: Option<usize>, distance: Option<FieldPath> },
+    Aggregate {
+        accumulators: Vec<Named>,
+        groups: Vec<Named>,
+    },
+    FindNearest {
+        field: Expression,
+        vector: Vec<f64>,
+        measure: Measure,
+        limit: Option<usize>,
+        distance: Option<FieldPath>,
+    },
     ReplaceWith(Expression),
     Sample(Sample),
     Union(Pipeline),
-    Unnest { array: Expression, alias: FieldPath, index: Option<FieldPath> },
+    Unnest {
+        array: Expression,
+        alias: FieldPath,
+        index: Option<FieldPath>,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]

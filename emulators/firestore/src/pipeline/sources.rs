@@ -16,6 +16,11 @@ pub fn scopes(pipeline: &Pipeline) -> Vec<Scope> {
     if found.contains(&everything) { vec![everything] } else { found }
 }
 
+/// A scope in which nothing can be: its collection's id is reserved.
+pub fn nothing() -> Scope {
+    single("__nothing__")
+}
+
 fn add(found: &mut Vec<Scope>, scope: Scope) {
     if !found.contains(&scope) {
         found.push(scope);

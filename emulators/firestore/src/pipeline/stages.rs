@@ -31,7 +31,12 @@ impl Row {
 }
 
 /// Runs a pipeline. `outer` is the row of the pipeline around it, where there is one.
-pub fn run(run: &mut Run<'_>, pipeline: &Pipeline, outer: &Variables, around: Option<&Row>) -> Result<Vec<Row>, Failure> {
+pub fn run(
+    run: &mut Run<'_>,
+    pipeline: &Pipeline,
+    outer: &Variables,
+    around: Option<&Row>,
+) -> Result<Vec<Row>, Failure> {
     let mut variables = outer.clone();
     let mut own: Vec<Variables> = Vec::new();
     let mut rows = Vec::new();
@@ -47,7 +52,8 @@ pub fn run(run: &mut Run<'_>, pipeline: &Pipeline, outer: &Variables, around: Op
             own = define(run, list, &rows, &own, &variables)?;
             continue;
         }
-        let (kept, kept_own) = apply(run, stage, std::mem::take(&mut rows), std::mem::take(&mut own), &variables, around)?;
+        let (kept, kept_own) =
+            apply(run, stage, std::mem::take(&mut rows), std::mem::take(&mut own), &variables, around)?;
         rows = kept;
         own = kept_own;
     }
@@ -100,7 +106,9 @@ fn apply(
             made(run.snapshot.collection(&path).into_iter().map(Row::of).collect())
         }
         Stage::Database => made(run.snapshot.everything().into_iter().map(Row::of).collect()),
-        Stage::Documents(names) => made(names.iter().filter_map(|name| run.snapshot.document(name)).map(Row::of).collect()),
+        Stage::Documents(names) => {
+            made(names.iter().filter_map(|name| run.snapshot.document(name)).map(Row::of).collect())
+        }
         Stage::Literals(list) => {
             let mut rows = Vec::with_capacity(list.len());
             for literal in list {
@@ -170,7 +178,10 @@ fn apply(
             let mut keyed = Vec::with_capacity(rows.len());
             for (at, row) in rows.into_iter().enumerate() {
                 let scope = Scope { row: &row, variables: of(at) };
-                let keys = orders.iter().map(|order| evaluate(run, scope, &order.expression)).collect::<Result<Vec<_>, _>>()?;
+                let keys = orders
+                    .iter()
+                    .map(|order| evaluate(run, scope, &order.expression))
+                    .collect::<Result<Vec<_>, _>>()?;
                 keyed.push((keys, row, own.get(at).cloned()));
             }
             keyed.sort_by(|(a, ..), (b, ..)| {

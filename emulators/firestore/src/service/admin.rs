@@ -352,15 +352,37 @@ impl Firestore {
 
     fn do_get_database(&self, name: &str) -> Result<pb::Database, Error> {
         let database = DatabaseName::parse(name)?;
-        Ok(pb::Database {
+        Ok(self.described(&database))
+    }
+
+    /// Databases come into being when they are named; what creating one changes is its edition.
+    fn do_create_database(&self, request: pb::CreateDatabaseRequest) -> Result<Operation, Error> {
+        let name = format!("{}/databases/{}", request.parent, request.database_id);
+        let database = DatabaseName::parse(&name)?;
+        let wanted = request.database.unwrap_or_default();
+        if wanted.database_edition() == pb::database::DatabaseEdition::Enterprise {
+            self.editions.declare(&database);
+        }
+        let metadata = any("CreateDatabaseMetadata", &pb::CreateDatabaseMetadata::default());
+        let response = any("Database", &self.described(&database));
+        Ok(done(&database, "create", metadata, response))
+    }
+
+    fn described(&self, database: &DatabaseName) -> pb::Database {
+        let (edition, concurrency) = if self.editions.is_enterprise(database) {
+            (pb::database::DatabaseEdition::Enterprise, pb::database::ConcurrencyMode::Optimistic)
+        } else {
+            (pb::database::DatabaseEdition::Standard, pb::database::ConcurrencyMode::Pessimistic)
+        };
+        pb::Database {
             name: database.to_string(),
             location_id: "nam5".to_owned(),
             r#type: pb::database::DatabaseType::FirestoreNative.into(),
-            concurrency_mode: pb::database::ConcurrencyMode::Pessimistic.into(),
+            concurrency_mode: concurrency.into(),
             version_retention_period: prost_types::Duration::try_from(limits::VERSION_RETENTION).ok(),
-            database_edition: pb::database::DatabaseEdition::Standard.into(),
+            database_edition: edition.into(),
             ..pb::Database::default()
-        })
+        }
     }
 }
 
@@ -419,11 +441,14 @@ impl FirestoreAdmin for Admin {
         answer(self.0.do_get_database(&request.get_ref().name))
     }
 
+    async fn create_database(&self, request: Request<pb::CreateDatabaseRequest>) -> Answer<Operation> {
+        answer(self.0.do_create_database(request.into_inner()))
+    }
+
     missing! {
         export_documents(ExportDocumentsRequest) -> Operation,
         import_documents(ImportDocumentsRequest) -> Operation,
         bulk_delete_documents(BulkDeleteDocumentsRequest) -> Operation,
-        create_database(CreateDatabaseRequest) -> Operation,
         list_databases(ListDatabasesRequest) -> pb::ListDatabasesResponse,
         update_database(UpdateDatabaseRequest) -> Operation,
         delete_database(DeleteDatabaseRequest) -> Operation,

@@ -41,7 +41,8 @@ fn masked(fields: &Fields, mask: &[FieldPath]) -> Fields {
     kept
 }
 
-fn fields(fields: &Fields) -> std::collections::HashMap<String, pb::Value> {
+/// Named values: a document's, a map's, a pipeline's result.
+pub fn fields(fields: &Fields) -> std::collections::HashMap<String, pb::Value> {
     fields.iter().map(|(name, inner)| (name.to_string(), value(inner))).collect()
 }
 

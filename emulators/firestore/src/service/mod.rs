@@ -5,6 +5,7 @@ mod batch_write;
 mod bloom;
 mod decode;
 mod documents;
+mod editions;
 mod encode;
 mod explain;
 mod http;
@@ -12,6 +13,7 @@ mod index_routes;
 mod indexes;
 mod keep;
 mod listen;
+mod pipelines;
 mod queries;
 mod rpc;
 mod shell;
@@ -57,6 +59,7 @@ pub struct Firestore {
     /// Whose default database a call without one means.
     project: Arc<str>,
     writes: Arc<std::sync::Mutex<write_stream::WriteStreams>>,
+    editions: Arc<editions::Editions>,
     /// Where automatic ids come from.
     ids: Arc<std::sync::Mutex<scrimmage_core::Rng>>,
 }
@@ -87,6 +90,7 @@ impl Firestore {
             clock: ctx.clock.clone(),
             project: Arc::clone(&ctx.project),
             writes: Arc::default(),
+            editions: Arc::default(),
             ids: Arc::new(std::sync::Mutex::new(ids)),
         }
     }
@@ -122,6 +126,17 @@ impl Firestore {
                 self.shell.set_ttl(database, group, Some(policy))?;
             }
         }
+        Ok(())
+    }
+
+    /// Makes a database one of the Enterprise edition, on which pipelines run: its id in the suite's
+    /// project, or a full name. All others are of the Standard edition.
+    pub fn declare_enterprise(&self, database: &str) -> Result<(), Error> {
+        let name = match database.contains('/') {
+            true => DatabaseName::parse(database)?,
+            false => DatabaseName::parse(&format!("projects/{}/databases/{database}", self.project))?,
+        };
+        self.editions.declare(&name);
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Firestore;
 use crate::error::Error;
 use crate::limits;
-use crate::texts;
 
 /// A stream of answers.
 pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -137,10 +136,9 @@ impl Api for Firestore {
 
     async fn execute_pipeline(
         &self,
-        _request: Request<pb::ExecutePipelineRequest>,
+        request: Request<pb::ExecutePipelineRequest>,
     ) -> Result<Response<Self::ExecutePipelineStream>, Status> {
-        // Every database here is a Standard one, and production refuses pipelines on those.
-        Err(Status::failed_precondition(texts::PIPELINE_ON_STANDARD))
+        unary!(self, request, do_execute_pipeline)
     }
 
     async fn write(

@@ -4,6 +4,7 @@
 //! their place in the file, and messages of the API filled from tables. A new section is one more
 //! field of [`Declarations`] and one more arm of the match in [`Declarations::parse`].
 
+pub mod firestore;
 pub mod pubsub;
 pub mod read;
 
@@ -32,6 +33,7 @@ pub struct DeclarationError {
 #[derive(Clone, Default, Debug)]
 pub struct Declarations {
     file: String,
+    pub(crate) firestore: firestore::Section,
     pub(crate) pubsub: pubsub::Section,
 }
 
@@ -66,9 +68,10 @@ impl Declarations {
         let mut declarations = Declarations { file: file.to_owned(), ..Declarations::default() };
         for (key, value) in table.get_ref() {
             match key.get_ref().as_ref() {
+                "firestore" => declarations.firestore = firestore::section(&scope, value).map_err(failed)?,
                 "pubsub" => declarations.pubsub = pubsub::section(&scope, value).map_err(failed)?,
                 other => {
-                    return Err(failed(Problem::unknown(key, "a section", other, &["pubsub"])));
+                    return Err(failed(Problem::unknown(key, "a section", other, &["firestore", "pubsub"])));
                 }
             }
         }

@@ -49,11 +49,7 @@ fn overflow(call: &Call<'_>) -> Failure {
     call.failed("integer overflow")
 }
 
-fn binary(
-    call: &Call<'_>,
-    ints: fn(i64, i64) -> Option<i64>,
-    doubles: fn(f64, f64) -> f64,
-) -> Result<Value, Failure> {
+fn binary(call: &Call<'_>, ints: fn(i64, i64) -> Option<i64>, doubles: fn(f64, f64) -> f64) -> Result<Value, Failure> {
     match (call.get(0)?, call.get(1)?) {
         (Value::Int(a), Value::Int(b)) => ints(*a, *b).map(Value::Int).ok_or_else(|| overflow(call)),
         _ => Ok(Value::Double(doubles(call.double(0)?, call.double(1)?))),
@@ -135,7 +131,13 @@ fn places(call: &Call<'_>, doubles: fn(f64) -> f64, ints: fn(i128, i128) -> i128
             let unit = 10_f64.powi(i32::try_from(places).unwrap_or(i32::MIN));
             let scaled = number * unit;
             // A number too large to have such places is what it is.
-            Ok(Value::Double(if !scaled.is_finite() { number } else if unit == 0.0 { 0.0 } else { doubles(scaled) / unit }))
+            Ok(Value::Double(if !scaled.is_finite() {
+                number
+            } else if unit == 0.0 {
+                0.0
+            } else {
+                doubles(scaled) / unit
+            }))
         }
     }
 }

@@ -62,7 +62,9 @@ fn each(run: &mut Run<'_>, scope: Scope<'_>, name: &str, arguments: &[Expression
     for alias in aliases {
         match evaluate(run, scope, alias)? {
             Some(Value::String(alias)) => names.push(alias),
-            _ => return Err(Failure::invalid(format!("Function \"{name}\" takes the name of a variable as a string."))),
+            _ => {
+                return Err(Failure::invalid(format!("Function \"{name}\" takes the name of a variable as a string.")));
+            }
         }
     }
     let values = match evaluate(run, scope, array)? {

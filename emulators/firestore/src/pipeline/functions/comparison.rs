@@ -32,7 +32,9 @@ pub(super) fn special(name: &str, values: &[Option<Value>]) -> Evaluated {
             Some(Value::Bool(found)) => Some(Value::Bool(!found)),
             other => other,
         }),
-        "array_contains" => Ok(within(name, first)?.map(|values| Value::Bool(has(values, second))).or(Some(Value::Null))),
+        "array_contains" => {
+            Ok(within(name, first)?.map(|values| Value::Bool(has(values, second))).or(Some(Value::Null)))
+        }
         "array_contains_all" | "array_contains_any" => {
             let (Some(values), Some(wanted)) = (within(name, first)?, within(name, second)?) else {
                 return Ok(Some(Value::Null));
@@ -100,8 +102,26 @@ fn extreme(_name: &str, values: &[Option<Value>], wanted: Ordering) -> Value {
 
 fn is_type(value: Option<&Value>, kind: Option<&Value>) -> Evaluated {
     const KINDS: [&str; 20] = [
-        "null", "array", "boolean", "bytes", "timestamp", "geo_point", "number", "int32", "int64", "float64", "decimal128",
-        "map", "reference", "string", "vector", "max_key", "min_key", "object_id", "regex", "request_timestamp",
+        "null",
+        "array",
+        "boolean",
+        "bytes",
+        "timestamp",
+        "geo_point",
+        "number",
+        "int32",
+        "int64",
+        "float64",
+        "decimal128",
+        "map",
+        "reference",
+        "string",
+        "vector",
+        "max_key",
+        "min_key",
+        "object_id",
+        "regex",
+        "request_timestamp",
     ];
     let Some(Value::String(kind)) = kind else {
         return Err(Failure::invalid("Function \"is_type\" takes the name of a type as its second argument."));

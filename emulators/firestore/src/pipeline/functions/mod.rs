@@ -162,16 +162,21 @@ pub(super) fn call(run: &mut Run<'_>, scope: Scope<'_>, name: &str, arguments: &
             "rand" => Ok(Some(Value::Double(run.rng.unit()))),
             "array" | "array_filter" | "array_transform" | "offset" => arrays::special(run, scope, name, arguments),
             "map" | "map_set" | "map_get" | "get_field" => maps::special(run, scope, name, arguments),
-            "and" | "or" | "xor" | "nor" | "not" | "conditional" | "switch_on" | "exists" | "is_absent" | "if_absent"
-            | "is_error" | "if_error" | "if_null" | "coalesce" => logic::special(run, scope, name, arguments),
+            "and" | "or" | "xor" | "nor" | "not" | "conditional" | "switch_on" | "exists" | "is_absent"
+            | "if_absent" | "is_error" | "if_error" | "if_null" | "coalesce" => {
+                logic::special(run, scope, name, arguments)
+            }
             _ => {
-                let values = arguments.iter().map(|argument| evaluate(run, scope, argument)).collect::<Result<Vec<_>, _>>()?;
+                let values =
+                    arguments.iter().map(|argument| evaluate(run, scope, argument)).collect::<Result<Vec<_>, _>>()?;
                 comparison::special(name, &values)
             }
         };
     }
     let Some((function, count)) = plain(name) else {
-        return Err(Failure::invalid(format!("\"{name}\" is an accumulator and has its place in the stage aggregate.")));
+        return Err(Failure::invalid(format!(
+            "\"{name}\" is an accumulator and has its place in the stage aggregate."
+        )));
     };
     check_count(name, arguments.len(), &count)?;
     let mut values = Vec::with_capacity(arguments.len());

@@ -92,7 +92,8 @@ fn zoned(call: &Call<'_>) -> Result<Zoned, Failure> {
         }
         _ => TimeZone::UTC,
     };
-    let instant = Instant::from_microsecond(micros(call, 0)?).map_err(|_| call.failed("the timestamp is out of range"))?;
+    let instant =
+        Instant::from_microsecond(micros(call, 0)?).map_err(|_| call.failed("the timestamp is out of range"))?;
     Ok(instant.to_zoned(zone))
 }
 

@@ -1,5 +1,6 @@
 //! From the API's messages to the engine's types, with production's checks.
 
+pub mod pipeline;
 pub mod query;
 pub mod values;
 pub mod write;

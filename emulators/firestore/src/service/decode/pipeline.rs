@@ -6,11 +6,13 @@ use std::sync::Arc;
 use scrimmage_protos::google::firestore::v1 as pb;
 use scrimmage_protos::google::firestore::v1::value::ValueType;
 
-use super::{Expression, Failure, MAX_DEPTH, Named, Ordering, Pipeline, Sample, Stage, functions};
+use super::{collection_id, values};
 use crate::engine::query::Measure;
 use crate::engine::query::nearest;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
-use crate::service::decode as values;
+use crate::pipeline::{
+    Expression, Failure, MAX_DEPTH, Named, Ordering, Pipeline, Sample, Stage, accumulate, functions,
+};
 use crate::value::Value;
 
 /// Decodes the pipelines of one database.
@@ -69,7 +71,7 @@ impl<'a> Decoder<'a> {
                     return Err(unimplemented("collection_group below a document"));
                 }
                 let id = arguments.text()?;
-                values::collection_id(&id)?;
+                collection_id(&id)?;
                 Stage::CollectionGroup(Arc::from(id))
             }
             "subcollection" => Stage::Subcollection(Arc::from(collection_path(&arguments.text()?)?)),
@@ -108,7 +110,7 @@ impl<'a> Decoder<'a> {
                 let groups = self.named(arguments.next()?, depth)?;
                 for Named { expression, .. } in &accumulators {
                     match expression {
-                        Expression::Function { name, .. } if super::accumulate::is_known(name) => {}
+                        Expression::Function { name, .. } if accumulate::is_known(name) => {}
                         Expression::Function { name, .. } => {
                             return Err(unimplemented(&format!("the accumulator \"{name}\"")));
                         }
@@ -164,7 +166,7 @@ impl<'a> Decoder<'a> {
         depth: usize,
     ) -> Result<Stage, Failure> {
         let field_expression = self.expression(arguments.next()?, depth)?;
-        let vector = values::values::value(arguments.next()?)?;
+        let vector = values::value(arguments.next()?)?;
         let vector = nearest::numbers(&vector).ok_or_else(|| arguments.wrong("a vector"))?;
         let measure = match arguments.text()?.as_str() {
             "euclidean" => Measure::Euclidean,
@@ -265,7 +267,7 @@ impl<'a> Decoder<'a> {
                 });
                 Ok(Expression::Constant(Value::array(elements.collect::<Result<_, Failure>>()?)))
             }
-            value_type => Ok(Expression::Constant(values::values::value(pb::Value { value_type })?)),
+            value_type => Ok(Expression::Constant(values::value(pb::Value { value_type })?)),
         }
     }
 
@@ -281,7 +283,7 @@ impl<'a> Decoder<'a> {
                 return Ok(Expression::Subquery { pipeline, scalar: name == "scalar" });
             }
         }
-        if !functions::is_known(&name) && !super::accumulate::is_known(&name) {
+        if !functions::is_known(&name) && !accumulate::is_known(&name) {
             return Err(match name.as_str() {
                 "score" | "document_matches" | "geo_distance" | "matches" => {
                     unimplemented(&format!("the pipeline function \"{name}\" (search)"))
@@ -289,16 +291,15 @@ impl<'a> Decoder<'a> {
                 _ => Failure::invalid(format!("Unknown function \"{name}\".")),
             });
         }
-        let arguments = args.into_iter().map(|value| self.expression(value, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+        let arguments =
+            args.into_iter().map(|value| self.expression(value, depth + 1)).collect::<Result<Vec<_>, _>>()?;
         Ok(Expression::Function { name: Arc::from(name), arguments })
     }
 
     /// A reference as clients write it in expressions: a full name, or a path from the root.
     fn reference(&self, name: &str) -> Result<Value, Failure> {
         if name.starts_with("projects/") {
-            return Ok(values::values::value(pb::Value {
-                value_type: Some(ValueType::ReferenceValue(name.to_owned())),
-            })?);
+            return Ok(values::value(pb::Value { value_type: Some(ValueType::ReferenceValue(name.to_owned())) })?);
         }
         let document = self.document(name)?;
         Ok(Value::Reference(Arc::from(self.database.resource(document.path()))))
@@ -364,7 +365,7 @@ fn collection_path(path: &str) -> Result<String, Failure> {
         return Err(Failure::invalid(format!("\"{path}\" is not the path of a collection.")));
     }
     for id in parts {
-        values::collection_id(id)?;
+        collection_id(id)?;
     }
     Ok(path.to_owned())
 }
