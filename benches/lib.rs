@@ -64,18 +64,10 @@ impl Service {
     }
 
     async fn load(&self, table: usize) -> Result<(), String> {
-        let mut fields = vec![
-            json!({"name": "game_id", "type": "STRING"}),
-            json!({"name": "player", "type": "STRING"}),
-            json!({"name": "system", "type": "STRING"}),
-            json!({"name": "line", "type": "FLOAT"}),
-            json!({"name": "game_date", "type": "DATE"}),
-        ];
-        fields.extend((0..EXTRA_COLUMNS).map(|column| json!({"name": format!("c{column}"), "type": kind(column).0})));
         let job = json!({"configuration": {"load": {
             "destinationTable": {"projectId": "p", "datasetId": "d", "tableId": staging(table)},
             "sourceFormat": "NEWLINE_DELIMITED_JSON",
-            "schema": {"fields": fields},
+            "schema": {"fields": staging_fields()},
         }}});
         let rows: Vec<String> = (0..ROWS).map(|row| row_json(table, row).to_string()).collect();
         let body = format!(
@@ -91,7 +83,21 @@ impl Service {
     }
 }
 
-fn staging(table: usize) -> String {
+/// The REST schema of a staging table.
+pub fn staging_fields() -> Vec<Value> {
+    let mut fields = vec![
+        json!({"name": "game_id", "type": "STRING"}),
+        json!({"name": "player", "type": "STRING"}),
+        json!({"name": "system", "type": "STRING"}),
+        json!({"name": "line", "type": "FLOAT"}),
+        json!({"name": "game_date", "type": "DATE"}),
+    ];
+    fields.extend((0..EXTRA_COLUMNS).map(|column| json!({"name": format!("c{column}"), "type": kind(column).0})));
+    fields
+}
+
+/// The name of a staging table.
+pub fn staging(table: usize) -> String {
     format!("staging_{table:03}")
 }
 
@@ -101,12 +107,14 @@ fn kind(column: usize) -> (&'static str, &'static str) {
         [column % 5]
 }
 
-fn declarations() -> String {
+/// The columns of `main`, as DDL has them.
+pub fn declarations() -> String {
     let extra: Vec<String> = (0..EXTRA_COLUMNS).map(|column| format!("c{column} {}", kind(column).1)).collect();
     format!("game_id STRING, player STRING, system STRING, line FLOAT64, game_date DATE, {}", extra.join(", "))
 }
 
-fn row_json(table: usize, row: usize) -> Value {
+/// A row of a staging table with a business key of its own.
+pub fn row_json(table: usize, row: usize) -> Value {
     let mut made = json!({
         "game_id": format!("game_{}", table % 8),
         "player": format!("player-{table}"),
@@ -139,5 +147,29 @@ pub fn consolidation(count: usize) -> String {
          WHEN MATCHED THEN UPDATE SET c0 = S.c0, c1 = S.c1
          WHEN NOT MATCHED THEN INSERT ROW",
         union.join(" UNION ALL ")
+    )
+}
+
+/// As [`consolidation`], with every column named and keys that are whole numbers before the cast: for
+/// engines that cannot tell the columns by themselves or that round halves to even.
+pub fn merge_statement(count: usize) -> String {
+    let names: Vec<String> =
+        staging_fields().iter().filter_map(|field| Some(field["name"].as_str()?.to_owned())).collect();
+    let list = names.join(", ");
+    let union: Vec<String> = (0..count).map(|table| format!("SELECT {list} FROM d.{}", staging(table))).collect();
+    let source = |name: &String| format!("S.{name}");
+    let set: Vec<String> = names.iter().skip(5).map(|name| format!("{name} = S.{name}")).collect();
+    format!(
+        "MERGE d.main AS T USING (
+           SELECT {list} FROM (
+             SELECT *, ROW_NUMBER() OVER (PARTITION BY game_id, player, system, CAST(COALESCE(line, -1) * 2 AS INT64) ORDER BY c2 DESC) AS place
+             FROM ({})) WHERE place = 1) AS S
+         ON T.game_id = S.game_id AND T.player = S.player AND T.system = S.system
+           AND COALESCE(T.line, -1) = COALESCE(S.line, -1) AND T.game_date = '2026-01-01'
+         WHEN MATCHED THEN UPDATE SET {}
+         WHEN NOT MATCHED THEN INSERT ({list}) VALUES ({})",
+        union.join(" UNION ALL "),
+        set.join(", "),
+        names.iter().map(source).collect::<Vec<_>>().join(", "),
     )
 }
