@@ -9,7 +9,7 @@ use crate::Result;
 
 const PROJECT: &str = "peers";
 /// One dataset is enough.
-pub const DATASET: &str = "d";
+const DATASET: &str = "d";
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
 
@@ -42,12 +42,12 @@ impl Client {
         self.http.request(method, format!("{}/bigquery/v2/projects/{PROJECT}{path}", self.root))
     }
 
-    /// Asks until a query is answered.
+    /// Asks until it is answered at all, then runs a query.
     pub async fn until_it_answers(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.query("SELECT 1").await {
-                Ok(_) => return Ok(()),
+            match self.call(self.request(Method::GET, "/datasets")).await {
+                Ok(_) => return self.query("SELECT 1").await.map(drop),
                 Err(reason) if Instant::now() > deadline => return Err(reason),
                 Err(_) => tokio::time::sleep(POLL).await,
             }
@@ -66,7 +66,6 @@ impl Client {
             "useLegacySql": false,
             "useQueryCache": false,
             "timeoutMs": 200_000,
-            "defaultDataset": {"projectId": PROJECT, "datasetId": DATASET},
         });
         let answer = self.call(self.request(Method::POST, "/queries").json(&body)).await?;
         match answer.get("jobComplete") {
@@ -92,7 +91,7 @@ impl Client {
             "writeDisposition": "WRITE_TRUNCATE",
         }}});
         let body = format!(
-            "--{BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{BOUNDARY}\r\nContent-Type: */*\r\n\r\n{rows}\r\n--{BOUNDARY}--\r\n"
+            "--{BOUNDARY}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{job}\r\n--{BOUNDARY}\r\nContent-Type: application/octet-stream\r\n\r\n{rows}\r\n--{BOUNDARY}--\r\n"
         );
         let url = format!("{}/upload/bigquery/v2/projects/{PROJECT}/jobs?uploadType=multipart", self.root);
         let request =

@@ -14,9 +14,9 @@ use crate::subject::Subject;
 use crate::{Result, Scale};
 
 const BATCH: Step = Step::time("40 load jobs + MERGE + 40 deletions");
-const LOADS: Step = Step::time("  the 40 load jobs of 25 rows x 63 columns");
-const MERGE: Step = Step::time("  the MERGE of 1,000 rows");
-const DELETIONS: Step = Step::time("  the 40 deletions");
+const LOADS: Step = Step::time("– the 40 load jobs of 25 rows x 63 columns");
+const MERGE: Step = Step::time("– the MERGE of 1,000 rows");
+const DELETIONS: Step = Step::time("– the 40 deletions");
 const MANY_LOADS: Step = Step::time("823 load jobs of 25 rows");
 const MANY: Step = Step::time("MERGE of 823 staging tables, 20,575 rows");
 

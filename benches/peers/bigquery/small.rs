@@ -8,9 +8,9 @@ use crate::subject::Subject;
 use crate::{Result, Scale};
 
 const ONE: Step = Step::time("`SELECT 1`, p50");
-const MADE: Step = Step::count("  queries made", "");
-const FLAT: Step = Step::count("  p50 of the last tenth to that of the first", "×");
-const GROWTH: Step = Step { unit: "kB", ..Step::memory("  memory that a query leaves") };
+const MADE: Step = Step::count("– queries made", "");
+const FLAT: Step = Step::count("– p50 of the last tenth to that of the first", "×");
+const GROWTH: Step = Step { unit: "kB", ..Step::memory("– memory that a query leaves") };
 
 /// The longest that the queries may take; who is slow makes fewer.
 const BUDGET: Duration = Duration::from_secs(60);

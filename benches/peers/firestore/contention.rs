@@ -14,18 +14,20 @@ use crate::subject::{Running, Subject};
 use crate::{Result, Scale};
 
 const PATIENT: Step = Step::time("40 contended transactions, up to 60 attempts each");
-const PATIENT_DONE: Step = Step::count("  of them committed", "of 40");
-const PATIENT_RATE: Step = Step::rate("  commits");
+const PATIENT_DONE: Step = Step::count("– of them committed", "of 40");
+const PATIENT_RATE: Step = Step::rate("– commits");
 const HASTY: Step = Step::time("40 contended transactions, 5 attempts each, no pause");
-const HASTY_DONE: Step = Step::count("  of them committed (5 attempts)", "of 40");
+const HASTY_DONE: Step = Step::count("– of them committed (5 attempts)", "of 40");
 const ATOMIC: Step = Step::rate("400 atomic updates by 40 writers of one document");
-const ATOMIC_ABORTED: Step = Step::count("  of them aborted", "of 400");
+const ATOMIC_ABORTED: Step = Step::count("– of them aborted", "of 400");
 const CROSSING: Step = Step::time("200 writers x 5 documents in crossing order");
-const CROSSING_ABORTED: Step = Step::count("  of them refused", "of 200");
+const CROSSING_ABORTED: Step = Step::count("– of them refused", "of 200");
 
 const WRITERS: usize = 40;
-/// The longest pause of a patient writer before another attempt.
-const PAUSE: Duration = Duration::from_millis(8);
+/// The longest pause of a patient writer before its second attempt; it doubles with each, up to
+/// [`LONGEST_PAUSE`]. Without growth, a peer whose locks time out together never lets anybody through.
+const PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
     let started: Result<(Running, Client)> = within_limit(async {
@@ -122,7 +124,8 @@ async fn count_up(
     let mut first = None;
     for attempt in 0..attempts {
         if let (1.., Some(rng)) = (attempt, &mut pause) {
-            tokio::time::sleep(PAUSE.mul_f64(rng.unit())).await;
+            let longest = PAUSE.saturating_mul(1 << attempt.min(16)).min(LONGEST_PAUSE);
+            tokio::time::sleep(longest.mul_f64(rng.unit())).await;
         }
         let transaction = client.begin(first.as_ref()).await?;
         first.get_or_insert_with(|| transaction.clone());

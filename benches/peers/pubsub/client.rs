@@ -87,7 +87,13 @@ impl Client {
 impl Stream {
     /// The next messages, acknowledged on the same stream before they are returned.
     pub async fn next(&mut self) -> Result<Vec<proto::PubsubMessage>> {
-        let answer = self.answers.message().await.map_err(text)?.ok_or("the stream ended")?;
+        let answer = loop {
+            let answer = self.answers.message().await.map_err(text)?.ok_or("the stream ended")?;
+            // Some answers only tell the subscription's properties.
+            if !answer.received_messages.is_empty() {
+                break answer;
+            }
+        };
         let mut messages = Vec::with_capacity(answer.received_messages.len());
         let mut ack_ids = Vec::with_capacity(answer.received_messages.len());
         for received in answer.received_messages {
