@@ -11,6 +11,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let firestore = Firestore::new(Context::new(Clock::real()));
     println!("export FIRESTORE_EMULATOR_HOST=127.0.0.1:{port}");
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    tonic::transport::Server::builder().add_service(firestore.grpc()).serve(address).await?;
+    let (admin, operations) = (firestore.admin(), firestore.operations());
+    let server = tonic::transport::Server::builder().add_service(firestore.grpc());
+    server.add_service(admin).add_service(operations).serve(address).await?;
     Ok(())
 }

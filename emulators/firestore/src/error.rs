@@ -80,6 +80,12 @@ pub enum Error {
     /// What was done could not be written to the data folder: the problem.
     #[error("{}", texts::not_kept(.0))]
     NotKept(String),
+    /// A write stream that cannot be resumed.
+    #[error("{}", texts::UNKNOWN_WRITE_STREAM)]
+    WriteStreamGone,
+    /// A listener's client reads more slowly than documents change.
+    #[error("{}", texts::SLOW_LISTENER)]
+    SlowListener,
     /// The engine answered a command with the outcome of another: a bug here.
     #[error("{0}")]
     Internal(String),
@@ -100,6 +106,8 @@ impl Error {
 
     pub fn code(&self) -> Code {
         match self {
+            // To web and mobile clients this ends the stream and not the writes that wait for one.
+            Error::WriteStreamGone => Code::Aborted,
             Error::Contention | Error::TooMuchContention => Code::Aborted,
             Error::AlreadyExists(_) | Error::IndexExists => Code::AlreadyExists,
             Error::NoDocumentToUpdate(_) | Error::NotFound(_) | Error::Missing(_) => Code::NotFound,
@@ -108,6 +116,7 @@ impl Error {
             }
             Error::Unimplemented(_) => Code::Unimplemented,
             Error::Internal(_) | Error::NotKept(_) => Code::Internal,
+            Error::SlowListener => Code::ResourceExhausted,
             Error::InvalidTransaction
             | Error::TransactionExpired
             | Error::ReadOnlyTransaction

@@ -63,3 +63,8 @@ pub const VERSION_RETENTION: Duration = Duration::from_secs(3_600);
 pub const RESUME_RETENTION: Duration = Duration::from_secs(1_800);
 /// How long an expired document that a transaction holds is left alone before the next try.
 pub const EXPIRY_RETRY: Duration = Duration::from_secs(1);
+/// Events that wait for a listener's client, besides the first states of its targets. Ours: each may
+/// hold a version of a document that is needed for nothing else.
+pub const LISTENER_BACKLOG: usize = 50_000;
+/// How long after the time in its field a document may be meant to expire, by the admin API's protos.
+pub const EXPIRATION_OFFSET: Duration = Duration::from_secs(2_147_483_647);

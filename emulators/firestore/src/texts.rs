@@ -156,6 +156,10 @@ pub const PARTITION_COUNT: &str = "partition_count must be positive.";
 pub const WRITES_IN_HANDSHAKE: &str = "The first request of a write stream must not have writes.";
 /// Ours.
 pub const RESET: &str = "All data was reset.";
+/// Ours: how far a listener may fall behind is not documented.
+pub const SLOW_LISTENER: &str = "The listener does not read its events as fast as they come.";
+/// Ours: the rule is documented, the text is not known.
+pub const BAD_EXPIRATION_OFFSET: &str = "expiration_offset.seconds must be between 0 and 2,147,483,647, without nanos.";
 /// Ours.
 pub const NO_TARGET_CHANGE: &str = "A listen request must add or remove a target.";
 /// Ours.
@@ -449,3 +453,11 @@ mod tests {
         assert_eq!(thousands(1_048_576), "1,048,576");
     }
 }
+
+/// Ours: the text is not known.
+pub fn operation_not_found(name: &str) -> String {
+    format!("Operation not found: {name}")
+}
+
+/// Ours.
+pub const NO_OPERATION_FILTER: &str = "Filters of operations are not supported here: all are listed.";

@@ -27,10 +27,7 @@ pub async fn serve(core: &Core, path: &str, request: Request<Body>) -> Response<
     let method = request.method().clone();
     let answer = match (&method, path) {
         (&Method::GET, "health") => Ok(health(core)),
-        (&Method::POST, "reset") => {
-            core.reset();
-            Ok(json!({}))
-        }
+        (&Method::POST, "reset") => core.reset().map(|()| json!({})),
         (&Method::GET, "journal") => journal(core, &query),
         (&Method::DELETE, "journal") => {
             core.context.journal.clear();

@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use http::{Request, Response};
-use scrimmage_core::Context;
+use scrimmage_core::{Context, Status};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -48,7 +48,7 @@ use methods::Methods;
 use transcode::Table;
 
 type GrpcService = BoxCloneSyncService<Request<Body>, Response<tonic::body::Body>, Infallible>;
-type Hook = Box<dyn Fn() + Send + Sync>;
+type Hook = Box<dyn Fn() -> Result<(), Status> + Send + Sync>;
 
 /// Why a gateway cannot be started.
 #[derive(Debug, Error)]
@@ -103,13 +103,17 @@ impl Core {
         names
     }
 
-    fn reset(&self) {
+    /// Resets every service, whatever comes of the others; the first problem is the answer.
+    fn reset(&self) -> Result<(), Status> {
         self.context.faults.clear();
-        for reset in &self.resets {
-            reset();
-        }
+        let failed = self.resets.iter().filter_map(|reset| reset().err());
+        let failed: Vec<Status> = failed.collect();
         self.context.journal.clear();
         self.context.journal.event("suite", "reset", "", "");
+        match failed.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
     }
 }
 
@@ -166,8 +170,8 @@ impl Builder {
         self
     }
 
-    /// Adds what `POST /admin/reset` and [`Gateway::reset`] call.
-    pub fn on_reset(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+    /// Adds what `POST /admin/reset` and [`Gateway::reset`] call; an error is their answer.
+    pub fn on_reset(mut self, hook: impl Fn() -> Result<(), Status> + Send + Sync + 'static) -> Self {
         self.core.resets.push(Box::new(hook));
         self
     }
@@ -238,9 +242,10 @@ impl Gateway {
         Ok(address)
     }
 
-    /// Empties all services and the journal and takes all faults away. The clock keeps its time.
-    pub fn reset(&self) {
-        self.core.reset();
+    /// Empties all services and the journal and takes all faults away. The clock keeps its time. After
+    /// an error, a service may still have what it had.
+    pub fn reset(&self) -> Result<(), Status> {
+        self.core.reset()
     }
 
     /// Closes the ports and all connections; returns when every task has ended.

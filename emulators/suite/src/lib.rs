@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use scrimmage_bigquery::BigQuery;
-use scrimmage_core::{Clock, Context, DataDir, DataError, FaultGate, Journal, Profile};
+use scrimmage_core::{Clock, Code, Context, DataDir, DataError, FaultGate, Journal, Profile, Status};
 use scrimmage_firestore::{DeclareError, Firestore};
 pub use scrimmage_firestore::{IndexEnforcement, index_file};
 use scrimmage_gateway::{Gateway, HttpService};
@@ -185,6 +185,7 @@ impl Builder {
         let gateway = Gateway::builder(context)
             .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
             .grpc("firestore", firestore.admin())
+            .grpc("firestore", firestore.operations())
             .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
             .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))
@@ -197,16 +198,14 @@ impl Builder {
             .on_reset({
                 let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());
                 move || {
-                    firestore.reset();
+                    let firestore = firestore.reset();
                     let pubsub_reset = pubsub.reset();
                     bigquery.reset();
                     // They were good at the start, and nothing is there that could differ.
                     if let Err(error) = declarations::pubsub::apply(&declarations, &pubsub) {
                         journal.event("suite", "declaration", "", error.to_string());
                     }
-                    if let Err(error) = pubsub_reset {
-                        journal.event("suite", "reset", "", error.to_string());
-                    }
+                    firestore.and(pubsub_reset.map_err(|problem| Status::new(Code::Internal, problem.to_string())))
                 }
             })
             .bind(self.port)
@@ -294,8 +293,10 @@ impl Suite {
     }
 
     /// Empties all services and the journal and takes all faults away. The clock keeps its time.
-    pub fn reset(&self) {
-        self.gateway.reset();
+    /// Declared indexes, their times to live and declared resources are there afterwards. After an
+    /// error, a service may still have what it had.
+    pub fn reset(&self) -> Result<(), Status> {
+        self.gateway.reset()
     }
 
     /// Closes the ports and ends all tasks; when it returns, the port is free.

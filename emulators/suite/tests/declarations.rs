@@ -48,7 +48,7 @@ async fn they_are_there_again_after_a_reset() {
         assert_eq!(shown["filter"], "attributes:kind");
         assert_eq!(shown["retryPolicy"], json!({"minimumBackoff": "1s", "maximumBackoff": "600s"}));
         assert_eq!(shown["deadLetterPolicy"]["maxDeliveryAttempts"], 7);
-        suite.reset();
+        suite.reset().expect("a reset");
     }
     assert_eq!(suite.notes(), [""; 0]);
 }

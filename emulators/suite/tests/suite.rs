@@ -108,7 +108,7 @@ async fn two_suites_share_nothing() {
         assert_eq!(rest("GET", one.addr(), target, Json::Null).await.0, 200, "{target}");
         assert_eq!(rest("GET", two.addr(), target, Json::Null).await.0, 404, "{target}");
     }
-    one.reset();
+    one.reset().expect("a reset");
     for target in
         ["/v1/projects/demo/topics/tee", &format!("/v1/{DOCUMENTS}/a/1"), "/bigquery/v2/projects/demo/datasets/d"]
     {

@@ -1,7 +1,10 @@
 //! One database: its documents, transactions, locks and listeners, and how requests meet them.
 
+mod keeping;
+
+pub use keeping::policy_record;
+
 use std::collections::{BTreeSet, HashSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +16,10 @@ use super::locks::{Locks, Range};
 use super::query::aggregate::aggregate;
 use super::query::run;
 use super::record::Record;
-use super::store::{Change, Document, Store};
+use super::store::{Change, Store};
 use super::token::{Age, TransactionId};
 use super::transactions::{Mode, Transactions};
-use super::ttl::{Expiries, Policy};
+use super::ttl::Expiries;
 use super::waits::{Action, Blocker, Pending, Place, Waits, find_circle};
 use super::write::{Evaluated, Operation, Write, evaluate};
 use super::{Command, Committed, Consistency, Outcome, Read, Reply, Resolved, TransactionOptions, Waiter};
@@ -39,6 +42,8 @@ pub struct Database {
     expiries: Expiries,
     /// What happened and was not taken yet; `None` where nobody wants it.
     records: Option<Vec<Record>>,
+    /// The commits that may have to be taken back, oldest first; none where nobody wants records.
+    unsettled: Vec<(Timestamp, Vec<Change>)>,
     /// Every version after this time is kept; of earlier ones perhaps the last only.
     complete_from: Timestamp,
     /// The latest time given out, to a commit or to a reader; the next commit comes after it.
@@ -67,9 +72,10 @@ impl Database {
             locks: Locks::default(),
             waits: Waits::default(),
             transactions: Transactions::default(),
-            listeners: Listeners::new(number),
+            listeners: Listeners::new(number, epoch),
             expiries: Expiries::default(),
             records: None,
+            unsettled: Vec::new(),
             complete_from: Timestamp::from_micros(i64::MIN),
             last_time: Timestamp::EPOCH,
             sequence: 0,
@@ -184,114 +190,6 @@ impl Database {
             }
         }
         any
-    }
-
-    // Keeping.
-
-    pub fn name(&self) -> &DatabaseName {
-        &self.name
-    }
-
-    pub fn record(&mut self) {
-        self.records.get_or_insert_default();
-    }
-
-    pub fn take_records(&mut self) -> Vec<Record> {
-        self.records.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    pub fn set_epoch(&mut self, epoch: u32) {
-        self.epoch = epoch;
-    }
-
-    pub fn restore(&mut self, record: Record) {
-        match record {
-            Record::Began { .. } => {}
-            Record::Committed { time, changes, .. } => {
-                let change = |(name, after): (DocumentName, Option<Arc<Document>>)| {
-                    let before = self.store.get(&name, None).cloned();
-                    Change { name, before, after }
-                };
-                let changes = changes.into_iter().map(change).collect();
-                self.last_time = self.last_time.max(time);
-                self.install(time, changes, false);
-            }
-            Record::Cleared { time, .. } => {
-                self.last_time = self.last_time.max(time);
-                self.forget(time);
-            }
-            Record::Complete { from, .. } => {
-                self.complete_from = from;
-                self.listeners.forget_before(from);
-            }
-            Record::TimeToLive { group, field, delay, .. } => {
-                self.expiries.set(&self.store, &group, delay.map(|delay| Policy { field, delay }));
-            }
-        }
-    }
-
-    pub fn snapshot(&self, records: &mut Vec<Record>) {
-        let database = || self.name.clone();
-        for (group, Policy { field, delay }) in self.expiries.policies() {
-            let (group, field, delay) = (Arc::clone(group), field.clone(), Some(*delay));
-            records.push(Record::TimeToLive { database: database(), group, field, delay });
-        }
-        for (time, name, document) in self.store.versions() {
-            let change = (name.clone(), document.cloned());
-            match records.last_mut() {
-                Some(Record::Committed { database, time: last, changes })
-                    if *last == time && *database == self.name =>
-                {
-                    changes.push(change);
-                }
-                _ => records.push(Record::Committed { database: database(), time, changes: vec![change] }),
-            }
-        }
-        records.push(Record::Complete { database: database(), from: self.complete_from });
-    }
-
-    pub fn documents(&self) -> Vec<Arc<Document>> {
-        let all = |path| self.store.collection(path, Bound::Unbounded, Bound::Unbounded, None);
-        self.store.collections_below("").flat_map(|path| all(path)).cloned().collect()
-    }
-
-    /// Forgets all documents and their past; transactions end, since what they have read is gone.
-    pub fn clear(&mut self, now: Timestamp) {
-        let time = self.commit_stamp(now);
-        self.abort_all();
-        self.transactions.clear();
-        self.waits = Waits::default();
-        self.locks = Locks::default();
-        self.forget(time);
-        if let Some(records) = &mut self.records {
-            records.push(Record::Cleared { database: self.name.clone(), time });
-        }
-    }
-
-    fn forget(&mut self, time: Timestamp) {
-        self.store = Store::default();
-        self.expiries.clear();
-        self.complete_from = time;
-        self.listeners.start_over(time);
-    }
-
-    pub fn set_ttl(&mut self, now: Timestamp, group: &str, policy: Option<Policy>) {
-        let group: Arc<str> = Arc::from(group);
-        let old = self.expiries.policy(&group);
-        if let Some(records) = &mut self.records
-            && let Some(Policy { field, .. }) = policy.as_ref().or(old)
-        {
-            let (field, delay) = (field.clone(), policy.as_ref().map(|policy| policy.delay));
-            let (database, group) = (self.name.clone(), Arc::clone(&group));
-            records.push(Record::TimeToLive { database, group, field, delay });
-        }
-        self.expiries.set(&self.store, &group, policy);
-        self.tick(now);
-    }
-
-    pub fn ttl_policies(&self) -> Vec<(Arc<str>, Policy)> {
-        let policies = self.expiries.policies();
-        policies.map(|(group, policy)| (Arc::clone(group), policy.clone())).collect()
     }
 
     // Transactions.
@@ -425,7 +323,11 @@ impl Database {
         };
         let stamp = self.read_stamp(now);
         let mode = match self.touch(now, id)? {
-            Mode::ReadOnly { at } => ReadMode::Free(Some(*at)),
+            Mode::ReadOnly { at } => {
+                let at = *at;
+                // It was not too old when the transaction began; versions may have gone since.
+                ReadMode::Free(self.check_read_time(now, Some(at))?)
+            }
             Mode::Pessimistic => ReadMode::Locking(id.age),
             Mode::Optimistic { snapshot, .. } => ReadMode::Optimistic(id.age, *snapshot.get_or_insert(stamp)),
         };
@@ -453,6 +355,18 @@ impl Database {
         self.wait(now, (age, number), action, None, deadline)
     }
 
+    /// Whether a plain commit would succeed at once; if not, why.
+    pub fn foretell(&mut self, now: Timestamp, writes: &[Write]) -> Result<(), Error> {
+        self.tick(now);
+        let number = self.next();
+        let action = Action::Commit { transaction: None, writes: writes.to_vec() };
+        if self.is_blocked(now, Age { born: number, attempt: number }, &action) {
+            return Err(Error::TooMuchContention);
+        }
+        let evaluated = evaluate(&self.store, &self.name, writes, now.max(self.last_time))?;
+        self.check_indexes(evaluated).map(drop)
+    }
+
     /// Puts a request in line, breaks the deadlock that this may make, and says how it stands.
     fn wait(
         &mut self,
@@ -462,7 +376,7 @@ impl Database {
         begun: Option<TransactionId>,
         deadline: Option<Timestamp>,
     ) -> Result<Reply, Error> {
-        let waiter = Waiter { database: self.number, number: place.1 };
+        let waiter = Waiter { epoch: self.epoch, database: self.number, number: place.1 };
         self.waits.insert(place, Pending { waiter, action, begun, deadline });
         self.refresh(now, place.0);
         if self.break_deadlocks(now, place.0) {
@@ -662,6 +576,7 @@ impl Database {
         {
             let changes = evaluated.changes.iter().map(|change| (change.name.clone(), change.after.clone())).collect();
             records.push(Record::Committed { database: self.name.clone(), time: commit_time, changes });
+            self.unsettled.push((commit_time, evaluated.changes.clone()));
         }
         self.install(commit_time, evaluated.changes, true);
         Ok(Committed { commit_time, results: evaluated.results })
@@ -669,17 +584,12 @@ impl Database {
 
     /// Refuses documents that would have more index entries, or larger ones, than production allows.
     fn check_indexes(&self, evaluated: Evaluated) -> Result<Evaluated, Error> {
-        if evaluated.largest >= index::limits::WORTH_A_LOOK {
+        if evaluated.largest >= index::limits::WORTH_A_LOOK || self.catalogue.has_arrays() {
             for document in evaluated.changes.iter().filter_map(|change| change.after.as_ref()) {
                 index::limits::check(&self.catalogue, document)?;
             }
         }
         Ok(evaluated)
-    }
-
-    /// From now on, these are the declared indexes that writes are checked against.
-    pub fn set_catalogue(&mut self, catalogue: Arc<Catalogue>) {
-        self.catalogue = catalogue;
     }
 
     /// Makes changes the newest versions; listeners are told, or can only be told later.
@@ -783,6 +693,7 @@ impl Database {
     }
 
     pub fn add_target(&mut self, now: Timestamp, stream: StreamId, target: TargetId, spec: TargetSpec) {
+        self.tick(now);
         let read_time = self.read_stamp(now);
         self.listeners.add(&self.store, read_time, stream, target, spec);
     }
@@ -793,6 +704,10 @@ impl Database {
 
     pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {
         self.listeners.remove(stream, target);
+    }
+
+    pub fn pending_events(&self, stream: StreamId) -> usize {
+        self.listeners.pending_events(stream)
     }
 
     pub fn take_events(&mut self) -> Vec<(StreamId, ListenEvent)> {

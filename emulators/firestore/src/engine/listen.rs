@@ -21,6 +21,7 @@ const LOG_CHANGES: usize = 200_000;
 /// A stream of listeners. Unique in an engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamId {
+    pub epoch: u32,
     pub database: u32,
     pub number: u64,
 }
@@ -132,6 +133,7 @@ type Address = (StreamId, TargetId);
 /// All streams of a database, and the log that they resume from.
 #[derive(Debug)]
 pub struct Listeners {
+    epoch: u32,
     database: u32,
     next: u64,
     streams: HashMap<StreamId, BTreeMap<TargetId, Target>>,
@@ -144,8 +146,9 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    pub fn new(database: u32) -> Listeners {
+    pub fn new(database: u32, epoch: u32) -> Listeners {
         Listeners {
+            epoch,
             database,
             next: 0,
             streams: HashMap::new(),
@@ -157,9 +160,14 @@ impl Listeners {
         }
     }
 
+    /// Numbers of streams are of an epoch, so that none comes twice.
+    pub fn set_epoch(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
     pub fn open(&mut self) -> StreamId {
         self.next += 1;
-        let stream = StreamId { database: self.database, number: self.next };
+        let stream = StreamId { epoch: self.epoch, database: self.database, number: self.next };
         self.streams.insert(stream, BTreeMap::new());
         stream
     }
@@ -169,6 +177,26 @@ impl Listeners {
             self.unplace((stream, target), &state.kind);
         }
         self.events.retain(|(other, _)| *other != stream);
+    }
+
+    /// The newest commit is taken back: nobody can resume from it.
+    pub fn take_back(&mut self, time: Timestamp) {
+        while self.log.back().is_some_and(|(at, _)| *at >= time) {
+            if let Some((_, changes)) = self.log.pop_back() {
+                self.log_changes -= changes.len();
+            }
+        }
+    }
+
+    /// Ends all streams, what they were to be told included, and says which there were.
+    pub fn end_all(&mut self) -> Vec<StreamId> {
+        self.events.clear();
+        self.places.clear();
+        self.streams.drain().map(|(stream, _)| stream).collect()
+    }
+
+    pub fn pending_events(&self, stream: StreamId) -> usize {
+        self.events.iter().filter(|(other, _)| *other == stream).count()
     }
 
     pub fn take_events(&mut self) -> Vec<(StreamId, ListenEvent)> {

@@ -24,14 +24,14 @@ pub mod waits;
 pub mod window;
 pub mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use scrimmage_core::Timestamp;
 
 use crate::error::Error;
 use crate::path::{DatabaseName, DocumentName};
-use database::Database;
+use database::{Database, policy_record};
 use index::catalogue::Catalogue;
 use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use query::Query;
@@ -46,6 +46,7 @@ use write::{Write, WriteResult};
 /// A request that waits, to be resolved later. Unique in an engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Waiter {
+    epoch: u32,
     database: u32,
     number: u64,
 }
@@ -181,7 +182,14 @@ pub struct Engine {
     /// Whether records are wanted.
     recording: bool,
     /// The declared indexes, by database; those of `None` are for all others.
-    catalogues: HashMap<Option<DatabaseName>, Arc<Catalogue>>,
+    catalogues: BTreeMap<Option<DatabaseName>, Declared>,
+}
+
+/// Indexes, and whether they are to be found again after a restart: those of a file come from it.
+#[derive(Clone, Debug)]
+struct Declared {
+    catalogue: Arc<Catalogue>,
+    kept: bool,
 }
 
 /// Data of before a reset: dropping it takes time, which need not be the caller's.
@@ -195,22 +203,48 @@ impl Engine {
         Engine::default()
     }
 
-    /// Forgets everything. Waiting requests are aborted; transaction ids from before stay invalid.
+    /// The record of a reset that is to come.
+    pub fn resetting(&self) -> Record {
+        Record::Reset { epoch: self.epoch.wrapping_add(1), life: self.life.wrapping_add(1) }
+    }
+
+    /// Forgets everything but what is declared: indexes and times to live. Waiting requests are
+    /// aborted; transaction ids, streams and waiters of before stay invalid.
     pub fn reset(&mut self) -> (Vec<Resolved>, Forgotten) {
         let mut resolved = Vec::new();
         for database in &mut self.databases {
             database.abort_all();
             resolved.append(&mut database.resolved);
         }
+        let forgotten = self.forget(self.epoch.wrapping_add(1), self.life.wrapping_add(1));
+        (resolved, forgotten)
+    }
+
+    fn forget(&mut self, epoch: u32, life: u32) -> Forgotten {
         let new = Engine {
-            epoch: self.epoch.wrapping_add(1),
-            life: self.life.wrapping_add(1),
+            epoch,
+            life,
             recording: self.recording,
             catalogues: std::mem::take(&mut self.catalogues),
             ..Engine::default()
         };
-        let old = std::mem::replace(self, new);
-        (resolved, Forgotten { _databases: old.databases })
+        let old = std::mem::replace(self, new).databases;
+        for database in &old {
+            let policies = database.ttl_policies();
+            let name = database.name().clone();
+            if policies.is_empty() && !self.catalogue_of(&name).is_some_and(Catalogue::has_ttl) {
+                continue;
+            }
+            let database = self.database(&name);
+            // What a file declares may have been ended since.
+            for (group, _) in database.ttl_policies() {
+                database.set_policy(&group, None);
+            }
+            for (group, policy) in policies {
+                database.set_policy(&group, Some(policy));
+            }
+        }
+        Forgotten { _databases: old }
     }
 
     // Keeping.
@@ -232,6 +266,20 @@ impl Engine {
         all
     }
 
+    /// The records taken so far are kept: nothing of them has to be taken back.
+    pub fn settle_records(&mut self) {
+        for database in &mut self.databases {
+            database.settle_records();
+        }
+    }
+
+    /// Undoes the commits whose records were not [settled](Engine::settle_records), as if they had
+    /// been refused. Returns the streams of listeners that end by that: they saw what is gone.
+    /// Transactions that committed have ended all the same.
+    pub fn take_back(&mut self, now: Timestamp) -> Vec<StreamId> {
+        self.databases.iter_mut().flat_map(|database| database.take_back(now)).collect()
+    }
+
     /// Does again what a record says. For an engine that has not done anything else yet.
     pub fn restore(&mut self, record: Record) {
         match record {
@@ -239,6 +287,8 @@ impl Engine {
                 self.epoch = epoch;
                 self.life = life;
             }
+            Record::Reset { epoch, life } => drop(self.forget(epoch, life)),
+            Record::Indexes { database, catalogue } => self.set_catalogue(database.as_ref(), catalogue, true),
             Record::Committed { ref database, .. }
             | Record::Cleared { ref database, .. }
             | Record::Complete { ref database, .. }
@@ -266,6 +316,9 @@ impl Engine {
     /// The shortest records that restore this very state, the past that is still readable included.
     pub fn snapshot(&self) -> Vec<Record> {
         let mut records = vec![self.began()];
+        for (database, Declared { catalogue, .. }) in self.catalogues.iter().filter(|(_, declared)| declared.kept) {
+            records.push(Record::Indexes { database: database.clone(), catalogue: Arc::clone(catalogue) });
+        }
         for database in &self.databases {
             database.snapshot(&mut records);
         }
@@ -287,33 +340,71 @@ impl Engine {
         self.databases.iter().map(Database::name)
     }
 
-    /// Forgets the documents of one database and their past. Its transactions end, its listeners
-    /// are told to begin anew, its policies stay.
-    pub fn clear(&mut self, now: Timestamp, database: &DatabaseName) {
-        self.database(database).clear(now);
+    // Declaring: first the record is kept, then it is carried out.
+
+    /// The record of forgetting the documents of one database and their past.
+    pub fn clearing(&mut self, now: Timestamp, database: &DatabaseName) -> Record {
+        self.database(database).clearing(now)
+    }
+
+    /// The record of setting the time-to-live policy of a collection group, or of ending it; `None`
+    /// where there is none to end. As in production, a group has one policy at most: a new one takes
+    /// the place of the old.
+    pub fn policing(&self, database: &DatabaseName, group: &str, policy: Option<&Policy>) -> Option<Record> {
+        let old = self.known(database).and_then(|database| database.ttl_policy(group));
+        let field = &policy.or(old)?.field;
+        Some(policy_record(database, &Arc::from(group), field, policy))
+    }
+
+    /// Carries out what a record of [`clearing`](Engine::clearing), [`policing`](Engine::policing) or
+    /// of [`Record::Indexes`] says. A cleared database's transactions end, its listeners are told to
+    /// begin anew, its policies stay.
+    pub fn carry_out(&mut self, now: Timestamp, record: Record) {
+        match record {
+            Record::Cleared { database, time } => self.database(&database).clear(time),
+            Record::TimeToLive { database, group, field, delay } => {
+                let database = self.database(&database);
+                database.set_policy(&group, delay.map(|delay| Policy { field, delay }));
+                database.tick(now);
+            }
+            other => self.restore(other),
+        }
+    }
+
+    fn known(&self, database: &DatabaseName) -> Option<&Database> {
+        self.numbers.get(database).and_then(|number| self.databases.get(*number))
     }
 
     /// All documents of a database as they are now, by collection.
     pub fn documents(&self, database: &DatabaseName) -> Vec<Arc<Document>> {
-        let number = self.numbers.get(database);
-        number.and_then(|number| self.databases.get(*number)).map_or_else(Vec::new, Database::documents)
-    }
-
-    /// Sets the time-to-live policy of a collection group, or ends it. As in production, a group has
-    /// one policy at most: a new one takes the place of the old.
-    pub fn set_ttl(&mut self, now: Timestamp, database: &DatabaseName, group: &str, policy: Option<Policy>) {
-        self.database(database).set_ttl(now, group, policy);
+        self.known(database).map_or_else(Vec::new, Database::documents)
     }
 
     /// The time-to-live policies of a database by collection group.
     pub fn ttl_policies(&self, database: &DatabaseName) -> Vec<(Arc<str>, Policy)> {
-        let number = self.numbers.get(database);
-        number.and_then(|number| self.databases.get(*number)).map_or_else(Vec::new, Database::ttl_policies)
+        self.known(database).map_or_else(Vec::new, Database::ttl_policies)
     }
 
     /// Carries out a command at time `now`.
     pub fn apply(&mut self, now: Timestamp, database: &DatabaseName, command: Command) -> Result<Reply, Error> {
         self.database(database).apply(now, command)
+    }
+
+    /// Carries out a commit for each of these databases, or none of them: the error is the first
+    /// one's that would fail, or would have to wait.
+    pub fn commit_all(
+        &mut self,
+        now: Timestamp,
+        commits: Vec<(DatabaseName, Vec<Write>)>,
+    ) -> Result<(), (DatabaseName, Error)> {
+        for (name, writes) in &commits {
+            self.database(name).foretell(now, writes).map_err(|error| (name.clone(), error))?;
+        }
+        for (name, writes) in commits {
+            let applied = self.apply(now, &name, Command::Commit { transaction: None, writes });
+            applied.map_err(|error| (name, error))?;
+        }
+        Ok(())
     }
 
     /// Lets go whoever has waited long enough, and ends transactions that are too old.
@@ -341,7 +432,9 @@ impl Engine {
 
     /// Withdraws a waiting request whose client is gone.
     pub fn cancel(&mut self, now: Timestamp, waiter: Waiter) {
-        if let Some(database) = self.databases.get_mut(waiter.database as usize) {
+        if waiter.epoch == self.epoch
+            && let Some(database) = self.databases.get_mut(waiter.database as usize)
+        {
             database.cancel(now, waiter);
         }
     }
@@ -358,26 +451,32 @@ impl Engine {
 
     /// Adds a target to a stream. Its events come with [`Engine::take_events`].
     pub fn add_target(&mut self, now: Timestamp, stream: StreamId, target: TargetId, spec: TargetSpec) {
-        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+        if let Some(database) = self.database_of(stream) {
             database.add_target(now, stream, target, spec);
         }
     }
 
     /// Whether a stream has a target of this number.
     pub fn has_target(&self, stream: StreamId, target: TargetId) -> bool {
+        // A stream of before a reset has a number that no stream has now.
         self.databases.get(stream.database as usize).is_some_and(|database| database.has_target(stream, target))
     }
 
     pub fn remove_target(&mut self, stream: StreamId, target: TargetId) {
-        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+        if let Some(database) = self.database_of(stream) {
             database.remove_target(stream, target);
         }
     }
 
     pub fn close_stream(&mut self, stream: StreamId) {
-        if let Some(database) = self.databases.get_mut(stream.database as usize) {
+        if let Some(database) = self.database_of(stream) {
             database.close_stream(stream);
         }
+    }
+
+    /// How many events of a stream wait to be taken.
+    pub fn pending_events(&self, stream: StreamId) -> usize {
+        self.databases.get(stream.database as usize).map_or(0, |database| database.pending_events(stream))
     }
 
     /// What listeners are to be told, in order, since the last call.
@@ -389,13 +488,13 @@ impl Engine {
         all
     }
 
-    /// Declares indexes for a database, or for all in place of what was declared for any.
-    pub fn set_catalogue(&mut self, name: Option<&DatabaseName>, catalogue: Catalogue) {
-        let catalogue = Arc::new(catalogue);
+    /// Declares indexes for a database, or for all in place of what was declared for any; `kept` ones
+    /// are among the records of a [snapshot](Engine::snapshot).
+    pub fn set_catalogue(&mut self, name: Option<&DatabaseName>, catalogue: Arc<Catalogue>, kept: bool) {
         if name.is_none() {
             self.catalogues.clear();
         }
-        self.catalogues.insert(name.cloned(), Arc::clone(&catalogue));
+        self.catalogues.insert(name.cloned(), Declared { catalogue: Arc::clone(&catalogue), kept });
         for (other, number) in &self.numbers {
             if name.is_none_or(|name| name == other)
                 && let Some(database) = self.databases.get_mut(*number)
@@ -403,6 +502,22 @@ impl Engine {
                 database.set_catalogue(Arc::clone(&catalogue));
             }
         }
+    }
+
+    /// The declared indexes that a restart finds again, by database; those of `None` are for all others.
+    pub fn kept_catalogues(&self) -> impl Iterator<Item = (Option<&DatabaseName>, &Arc<Catalogue>)> {
+        let kept = self.catalogues.iter().filter(|(_, declared)| declared.kept);
+        kept.map(|(name, declared)| (name.as_ref(), &declared.catalogue))
+    }
+
+    fn catalogue_of(&self, name: &DatabaseName) -> Option<&Catalogue> {
+        let declared = self.catalogues.get(&Some(name.clone())).or_else(|| self.catalogues.get(&None));
+        declared.map(|declared| &*declared.catalogue)
+    }
+
+    /// The database of a stream, unless the stream is of before a reset.
+    fn database_of(&mut self, stream: StreamId) -> Option<&mut Database> {
+        self.databases.get_mut(stream.database as usize).filter(|_| stream.epoch == self.epoch)
     }
 
     fn database(&mut self, name: &DatabaseName) -> &mut Database {
@@ -414,9 +529,12 @@ impl Engine {
                 if self.recording {
                     database.record();
                 }
-                let catalogue = self.catalogues.get(&Some(name.clone())).or_else(|| self.catalogues.get(&None));
-                if let Some(catalogue) = catalogue {
+                let declared = self.catalogues.get(&Some(name.clone())).or_else(|| self.catalogues.get(&None));
+                if let Some(Declared { catalogue, .. }) = declared {
                     database.set_catalogue(Arc::clone(catalogue));
+                    for (group, policy) in catalogue.policies() {
+                        database.set_policy(&group, Some(policy));
+                    }
                 }
                 self.databases.push(database);
                 self.numbers.insert(name.clone(), number);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 
+use crate::engine::index::catalogue::Catalogue;
 use crate::engine::store::Document;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
 
@@ -17,6 +18,8 @@ pub enum Record {
     /// An engine's life began. Transaction ids of an earlier `epoch` have expired; resume tokens of
     /// an earlier `life` know of data that is gone.
     Began { epoch: u32, life: u32 },
+    /// Everything went but what is declared, and another life began.
+    Reset { epoch: u32, life: u32 },
     /// A commit, whole: what each document that changed became, `None` where it was deleted.
     Committed { database: DatabaseName, time: Timestamp, changes: Vec<(DocumentName, Option<Arc<Document>>)> },
     /// All documents of a database went, and their past with them.
@@ -25,4 +28,7 @@ pub enum Record {
     Complete { database: DatabaseName, from: Timestamp },
     /// A time-to-live policy came (or went: `None`).
     TimeToLive { database: DatabaseName, group: Arc<str>, field: FieldPath, delay: Option<Duration> },
+    /// These indexes are declared from now on: for one database, or for all in place of what was
+    /// declared for any.
+    Indexes { database: Option<DatabaseName>, catalogue: Arc<Catalogue> },
 }

@@ -202,6 +202,30 @@ impl Store {
         }
     }
 
+    /// Takes the newest commit back, as if it had never been.
+    pub fn take_back(&mut self, time: Timestamp, changes: &[Change]) {
+        // They come again when they are wanted.
+        *self.indexes.get_mut() = Indexes::default();
+        for change in changes {
+            let Some(collection) = self.collections.get_mut(change.name.collection()) else { continue };
+            let Some(slot) = collection.documents.get_mut(&change.name).filter(|slot| slot.head.time == time) else {
+                continue;
+            };
+            if let Some(before) = slot.older.as_mut().and_then(|older| older.pop_back()) {
+                slot.head = before;
+                if slot.older.as_ref().is_some_and(|older| older.is_empty()) {
+                    slot.older = None;
+                }
+            } else {
+                collection.documents.remove(&change.name);
+                self.drop_if_empty(&change.name);
+            }
+        }
+        while self.superseded.back().is_some_and(|(at, _)| *at == time) {
+            self.superseded.pop_back();
+        }
+    }
+
     /// All versions that are kept, deletions included, by their times. A document's oldest one may
     /// stand for all that came before it.
     pub fn versions(&self) -> Vec<(Timestamp, &DocumentName, Option<&Arc<Document>>)> {
@@ -228,20 +252,26 @@ impl Store {
             if collection.documents.get_mut(&name).is_some_and(|slot| !slot.prune(horizon)) {
                 collection.documents.remove(&name);
             }
-            if collection.documents.is_empty() {
-                self.collections.remove(name.collection());
-                let mut group_is_gone = false;
-                if let Some(paths) = self.groups.get_mut(name.collection_id()) {
-                    paths.remove(name.collection());
-                    if paths.is_empty() {
-                        self.groups.remove(name.collection_id());
-                        group_is_gone = true;
-                    }
-                }
-                let group = group_is_gone.then(|| name.collection_id());
-                self.indexes.get_mut().drop_collection(name.collection(), group);
+            self.drop_if_empty(&name);
+        }
+    }
+
+    /// Forgets the collection of a document that has gone, if it was the last.
+    fn drop_if_empty(&mut self, name: &DocumentName) {
+        if !self.collections.get(name.collection()).is_some_and(|collection| collection.documents.is_empty()) {
+            return;
+        }
+        self.collections.remove(name.collection());
+        let mut group_is_gone = false;
+        if let Some(paths) = self.groups.get_mut(name.collection_id()) {
+            paths.remove(name.collection());
+            if paths.is_empty() {
+                self.groups.remove(name.collection_id());
+                group_is_gone = true;
             }
         }
+        let group = group_is_gone.then(|| name.collection_id());
+        self.indexes.get_mut().drop_collection(name.collection(), group);
     }
 
     /// The documents of one collection in name order, from `lower` to `upper`.
@@ -374,6 +404,28 @@ mod tests {
         assert_eq!([19, 25, 30].map(|at| seen(&store, at)), [None, Some(20), None]);
         store.prune(Timestamp::from_micros(40));
         assert!(store.collections.is_empty() && store.groups.is_empty());
+    }
+
+    #[test]
+    fn a_commit_taken_back_leaves_no_trace() {
+        let mut store = Store::default();
+        put(&mut store, "c/a", 10);
+        let changes = [
+            Change { name: name("c/a"), before: store.get(&name("c/a"), None).cloned(), after: None },
+            Change { name: name("d/new"), before: None, after: document("d/new", 20) },
+            Change { name: name("d/none"), before: None, after: None },
+        ];
+        store.install(Timestamp::from_micros(20), &changes);
+        store.take_back(Timestamp::from_micros(20), &changes);
+        let seen = |store: &Store, at: Option<i64>| {
+            let at = at.map(Timestamp::from_micros);
+            store.get(&name("c/a"), at).map(|document| document.update_time.as_micros())
+        };
+        assert_eq!([Some(10), Some(20), None].map(|at| seen(&store, at)), [Some(10); 3]);
+        assert_eq!(store.collections.keys().map(|path| &**path).collect::<Vec<_>>(), ["c"]);
+        assert!(!store.groups.contains_key("d") && store.superseded.is_empty());
+        put(&mut store, "c/a", 30);
+        assert_eq!([Some(20), Some(30)].map(|at| seen(&store, at)), [Some(10), Some(30)]);
     }
 
     #[test]

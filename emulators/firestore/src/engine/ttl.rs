@@ -73,6 +73,15 @@ impl Expiries {
         self.due.clear();
     }
 
+    /// Nothing is worth a look before this time.
+    pub fn hold(&mut self, until: Timestamp) {
+        while self.due.first().is_some_and(|(time, _)| *time < until) {
+            if let Some((_, name)) = self.due.pop_first() {
+                self.due.insert((until, name));
+            }
+        }
+    }
+
     /// When a document expires, if it does.
     pub fn expiry(&self, document: &Document) -> Option<Timestamp> {
         let policy = self.policies.get(document.name.collection_id())?;

@@ -2,6 +2,7 @@
 //! are answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use prost::Message;
@@ -170,17 +171,8 @@ fn any<M: Message>(name: &str, message: &M) -> Any {
     Any { type_url: format!("type.googleapis.com/google.firestore.admin.v1.{name}"), value: message.encode_to_vec() }
 }
 
-fn done(database: &DatabaseName, id: &str, metadata: Any, response: Any) -> Operation {
-    Operation {
-        name: format!("{database}/operations/{id}"),
-        metadata: Some(metadata),
-        done: true,
-        result: Some(operation::Result::Response(response)),
-    }
-}
-
 /// Which of a page's items come next: tokens are positions.
-fn page<T>(items: Vec<T>, size: i32, token: &str) -> Result<(Vec<T>, String), Error> {
+pub fn page<T>(items: Vec<T>, size: i32, token: &str) -> Result<(Vec<T>, String), Error> {
     let start: usize = match token {
         "" => 0,
         token => token.parse().map_err(|_| Error::invalid(texts::BAD_PAGE_TOKEN))?,
@@ -195,7 +187,25 @@ fn page<T>(items: Vec<T>, size: i32, token: &str) -> Result<(Vec<T>, String), Er
     Ok((items, if end < total { end.to_string() } else { String::new() }))
 }
 
+/// How long after its time a document goes.
+fn expiration_offset(offset: prost_types::Duration) -> Result<Duration, Error> {
+    let delay = Duration::try_from(offset).ok().filter(|delay| *delay <= limits::EXPIRATION_OFFSET);
+    delay.filter(|delay| delay.subsec_nanos() == 0).ok_or_else(|| Error::invalid(texts::BAD_EXPIRATION_OFFSET))
+}
+
 impl Firestore {
+    /// An operation that has ended, and is remembered.
+    fn done(&self, database: &DatabaseName, metadata: Any, response: Any) -> Operation {
+        let operation = Operation {
+            name: format!("{database}/operations/{}", self.auto_id()),
+            metadata: Some(metadata),
+            done: true,
+            result: Some(operation::Result::Response(response)),
+        };
+        self.operations.add(operation.clone());
+        operation
+    }
+
     fn timestamp(&self) -> Option<prost_types::Timestamp> {
         Some(super::encode::time(self.clock.now()))
     }
@@ -209,10 +219,13 @@ impl Firestore {
     }
 
     /// Changes what is declared for a database, where it is judged and where it is written.
-    fn change<T>(&self, database: &DatabaseName, change: impl FnOnce(&mut Catalogue) -> T) -> T {
-        let result = self.indexes.change(database, change);
-        self.shell.set_catalogue(Some(database), self.indexes.catalogue(database));
-        result
+    fn change<T>(
+        &self,
+        database: &DatabaseName,
+        change: impl FnOnce(&mut Catalogue) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let install = |catalogue: &Catalogue| self.shell.declare_indexes(Some(database), catalogue.clone());
+        self.indexes.change(database, change, install)
     }
 
     fn do_create_index(&self, request: &pb::CreateIndexRequest) -> Result<Operation, Error> {
@@ -232,8 +245,7 @@ impl Firestore {
             state: pb::OperationState::Successful.into(),
             ..pb::IndexOperationMetadata::default()
         };
-        let id = format!("index-{}", index_id(number));
-        Ok(done(&place.database, &id, any("IndexOperationMetadata", &metadata), any("Index", &index)))
+        Ok(self.done(&place.database, any("IndexOperationMetadata", &metadata), any("Index", &index)))
     }
 
     fn do_list_indexes(&self, request: &pb::ListIndexesRequest) -> Result<pb::ListIndexesResponse, Error> {
@@ -258,8 +270,10 @@ impl Firestore {
     fn do_delete_index(&self, name: &str) -> Result<(), Error> {
         let place = Place::parse(name, "indexes")?;
         let number = index_number(place.id);
-        let removed = self.change(&place.database, |catalogue| number.and_then(|number| catalogue.remove(number)));
-        removed.map(|_| ()).ok_or_else(|| Error::Missing(texts::index_not_found(name)))
+        self.change(&place.database, |catalogue| {
+            let removed = number.and_then(|number| catalogue.remove(number));
+            removed.map(drop).ok_or_else(|| Error::Missing(texts::index_not_found(name)))
+        })
     }
 
     fn do_get_field(&self, name: &str) -> Result<pb::Field, Error> {
@@ -294,16 +308,14 @@ impl Firestore {
         if masked("ttl_config") {
             self.change_ttl(&place, &path, field.ttl_config.as_ref())?;
         }
-        self.change(&place.database, |catalogue| {
-            let mut settings: FieldSettings = catalogue.field(place.group, &path).cloned().unwrap_or_default();
-            if masked("index_config") {
+        if masked("index_config") {
+            self.change(&place.database, |catalogue| {
+                let mut settings: FieldSettings = catalogue.field(place.group, &path).cloned().unwrap_or_default();
                 settings.indexes = indexes;
-            }
-            if masked("ttl_config") {
-                settings.ttl = field.ttl_config.is_some();
-            }
-            catalogue.set_field(place.group, &path, settings);
-        });
+                catalogue.set_field(place.group, &path, settings);
+                Ok(())
+            })?;
+        }
         let field = self.field(&place, place.group, &path);
         let metadata = pb::FieldOperationMetadata {
             start_time: self.timestamp(),
@@ -312,8 +324,7 @@ impl Firestore {
             state: pb::OperationState::Successful.into(),
             ..pb::FieldOperationMetadata::default()
         };
-        let id = format!("field-{}-{path}", place.group);
-        Ok(done(&place.database, &id, any("FieldOperationMetadata", &metadata), any("Field", &field)))
+        Ok(self.done(&place.database, any("FieldOperationMetadata", &metadata), any("Field", &field)))
     }
 
     fn change_ttl(&self, place: &Place<'_>, path: &str, config: Option<&pb::field::TtlConfig>) -> Result<(), Error> {
@@ -322,14 +333,14 @@ impl Firestore {
         let now = policies.iter().find(|(group, _)| **group == *place.group).map(|(_, policy)| policy);
         let policy = match (config, now) {
             (Some(config), _) => {
-                let delay = config.expiration_offset.and_then(|offset| std::time::Duration::try_from(offset).ok());
-                Some(Policy { field, delay: delay.unwrap_or_default() })
+                let delay = config.expiration_offset.map_or(Ok(Duration::ZERO), expiration_offset)?;
+                Some(Policy { field, delay })
             }
             (None, Some(now)) if now.field == field => None,
             // Another field's policy stays.
             (None, _) => return Ok(()),
         };
-        self.shell.set_ttl(&place.database, place.group, policy)
+        self.set_ttl(&place.database, place.group, policy)
     }
 
     fn do_list_fields(&self, request: &pb::ListFieldsRequest) -> Result<pb::ListFieldsResponse, Error> {
@@ -399,7 +410,7 @@ macro_rules! missing {
     };
 }
 
-fn answer<T>(result: Result<T, Error>) -> Answer<T> {
+pub fn answer<T>(result: Result<T, Error>) -> Answer<T> {
     result.map(Response::new).map_err(status)
 }
 

@@ -223,13 +223,8 @@ impl Firestore {
         self.commit_plain(&database, vec![write], notes).await.map(|_| ())
     }
 
-    /// An id for a stream.
-    pub(super) fn stream_id(&self) -> String {
-        self.auto_id()
-    }
-
     /// Twenty letters and digits, as the service and its clients choose them.
-    fn auto_id(&self) -> String {
+    pub(super) fn auto_id(&self) -> String {
         const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         (0..20).map(|_| char::from(LETTERS[(ids.next_u64() % 62) as usize])).collect()

@@ -157,7 +157,10 @@ async fn set_policy(State(firestore): State<Firestore>, text: String) -> Answer 
     super::decode::collection_id(&wanted.collection_group)?;
     let field = FieldPath::parse(&wanted.field)?;
     let delay = wanted.delay.map(|delay| delay.0).unwrap_or_default();
+    if delay > crate::limits::EXPIRATION_OFFSET {
+        return Err(Refusal(Status::invalid_argument(texts::BAD_EXPIRATION_OFFSET)));
+    }
     let policy = wanted.enabled.unwrap_or(true).then_some(Policy { field, delay });
-    firestore.shell.set_ttl(&database, &wanted.collection_group, policy)?;
+    firestore.set_ttl(&database, &wanted.collection_group, policy)?;
     answer(&json!({}))
 }

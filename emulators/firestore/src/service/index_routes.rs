@@ -3,7 +3,7 @@
 //! | call | does |
 //! |---|---|
 //! | `GET /admin/firestore/indexes` | the declared indexes, as a `firestore.indexes.json` |
-//! | `PUT /admin/firestore/indexes[?enforcement=off\|warn\|enforce\|default]` | declares those of the body; an empty body leaves them and chooses the enforcement alone |
+//! | `PUT /admin/firestore/indexes[?enforcement=off\|warn\|enforce\|default]` | declares those of the body, in place of all others; an empty body leaves them and chooses the enforcement alone |
 //! | `GET /admin/firestore/indexes:needed` | the index file that all queries so far needed |
 //! | `DELETE /admin/firestore/indexes:needed` | begins it anew |
 //! | `GET /admin/firestore/indexes:enforcement` | what comes of a query without its index |
@@ -55,7 +55,7 @@ async fn declare(
         Some(word) => Some(Some(word.parse().map_err(|problem: String| Refusal(Status::invalid_argument(problem)))?)),
     };
     if !text.trim().is_empty() {
-        firestore.declare_indexes(&text).map_err(|error| match error {
+        firestore.replace_indexes(&text).map_err(|error| match error {
             DeclareError::File(error) => Refusal(Status::invalid_argument(error.to_string())),
             DeclareError::Policy(error) => Refusal(Status::new(Code::Internal, error.to_string())),
         })?;

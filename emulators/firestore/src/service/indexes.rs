@@ -1,6 +1,6 @@
 //! Index enforcement: what is declared, what queries needed, and what is said of a query without.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -16,6 +16,10 @@ use crate::engine::query::Query;
 use crate::error::Error;
 use crate::path::{DatabaseName, FieldPath};
 use crate::texts;
+
+/// Indexes that were needed, and complaints, that are remembered; a program that makes field paths of
+/// its data can need any number.
+const REMEMBERED: usize = 1_000;
 
 /// What comes of a query that production would refuse for want of an index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +74,7 @@ struct State {
     /// What queries were served from, or would have been: composite and missing indexes.
     needed: Catalogue,
     /// What has been complained of already.
-    said: BTreeMap<(DatabaseName, Missing), u64>,
+    said: HashSet<(DatabaseName, Missing)>,
 }
 
 impl State {
@@ -89,14 +93,48 @@ impl IndexSettings {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Declares what a file says, in place of all that was declared before.
-    pub fn load(&self, text: &str) -> Result<Catalogue, FileError> {
+    /// Takes up what the data folder has.
+    pub fn restore(&self, kept: Vec<(Option<DatabaseName>, Catalogue)>) {
+        let mut state = self.state();
+        for (database, catalogue) in kept {
+            match database {
+                Some(database) => drop(state.databases.insert(database, catalogue)),
+                None => state.from_file = Some(catalogue),
+            }
+        }
+    }
+
+    /// Declares what a file says for all databases. What was declared for single ones stays; they get
+    /// what they lack of it. `install` carries it out and may refuse it: then nothing changes.
+    pub fn load<E: From<FileError>>(
+        &self,
+        text: &str,
+        install: impl FnOnce(&Catalogue, Vec<(DatabaseName, Catalogue)>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let catalogue = file::read(text)?;
         let mut state = self.state();
-        state.from_file = Some(catalogue.clone());
+        let mut own = state.databases.clone();
+        own.values_mut().for_each(|own| own.merge(&catalogue));
+        install(&catalogue, own.clone().into_iter().collect())?;
+        state.from_file = Some(catalogue);
+        state.databases = own;
+        state.said.clear();
+        Ok(())
+    }
+
+    /// Declares what a file says, in place of all that was declared before.
+    pub fn replace<E: From<FileError>>(
+        &self,
+        text: &str,
+        install: impl FnOnce(&Catalogue) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let catalogue = file::read(text)?;
+        let mut state = self.state();
+        install(&catalogue)?;
+        state.from_file = Some(catalogue);
         state.databases.clear();
         state.said.clear();
-        Ok(catalogue)
+        Ok(())
     }
 
     /// Chooses what comes of a query without its index; `None` leaves it to profile and file.
@@ -130,14 +168,22 @@ impl IndexSettings {
         only.or(state.from_file.as_ref()).cloned().unwrap_or_default()
     }
 
-    /// Changes what is declared for a database.
-    pub fn change<T>(&self, database: &DatabaseName, change: impl FnOnce(&mut Catalogue) -> T) -> T {
+    /// Changes what is declared for a database. `change` and `install`, which carries it out, may
+    /// refuse it: then nothing changes.
+    pub fn change<T>(
+        &self,
+        database: &DatabaseName,
+        change: impl FnOnce(&mut Catalogue) -> Result<T, Error>,
+        install: impl FnOnce(&Catalogue) -> Result<(), Error>,
+    ) -> Result<T, Error> {
         let mut state = self.state();
         let mut catalogue = state.catalogue(database).cloned().unwrap_or_default();
-        let result = change(&mut catalogue);
+        let result = change(&mut catalogue)?;
+        // Under the lock: whoever changes it next must find it carried out.
+        install(&catalogue)?;
         state.databases.insert(database.clone(), catalogue);
-        state.said.retain(|(other, _), _| other != database);
-        result
+        state.said.retain(|(other, _)| other != database);
+        Ok(result)
     }
 
     /// The indexes that all queries so far needed, beyond automatic ones.
@@ -156,21 +202,24 @@ impl IndexSettings {
         let mut state = self.state();
         let none = Catalogue::default();
         let verdict = judge(state.catalogue(database).unwrap_or(&none), query);
-        for used in verdict.used.iter().filter(|used| used.composite) {
-            state.needed.add(used.index.clone());
+        let room = state.needed.size() < REMEMBERED;
+        if room {
+            for used in verdict.used.iter().filter(|used| used.composite) {
+                state.needed.add(used.index.clone());
+            }
+            self.note_singles(&mut state, database, &verdict);
         }
-        self.note_singles(&mut state, database, &verdict);
         if verdict.missing.is_empty() {
             return Ok(verdict);
         }
         let enforcement = self.enforcement_of(&state);
         let mut refusal = None;
         for missing in &verdict.missing {
-            file::supply(&mut state.needed, missing);
+            if room {
+                file::supply(&mut state.needed, missing);
+            }
             let text = refusal_text(database, missing);
-            let times = state.said.entry((database.clone(), missing.clone())).or_default();
-            *times += 1;
-            let first = *times == 1;
+            let first = state.said.len() < REMEMBERED && state.said.insert((database.clone(), missing.clone()));
             if enforcement != IndexEnforcement::Off {
                 if let Some(notes) = notes {
                     notes.warn(&text);

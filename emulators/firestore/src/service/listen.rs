@@ -60,14 +60,17 @@ impl Firestore {
                     Some(request) => targets.change(request?)?,
                     None => return Ok(()),
                 },
-                event = events.recv() => match event {
-                    Some(event) => {
+                event = events.next() => match event {
+                    Ok(event) => {
                         let response = encode_event(&database, life, event);
                         if sender.send(Ok(response)).await.is_err() {
                             return Ok(());
                         }
                     }
-                    None => return Err(Status::unavailable(texts::RESET)),
+                    Err(None) => return Err(Status::unavailable(texts::RESET)),
+                    // What the client has is still right: it may resume.
+                    Err(Some(error @ Error::NotKept(_))) => return Err(Status::unavailable(error.to_string())),
+                    Err(Some(error)) => return Err(status(error)),
                 },
                 () = sender.closed() => open = false,
             }

@@ -13,7 +13,10 @@ mod index_routes;
 mod indexes;
 mod keep;
 mod listen;
+mod operations;
 mod pipelines;
+=======
+>>>>>>> e5d64d9 (Refuse what cannot be kept as if it had never been; keep what is declared)
 mod queries;
 mod rpc;
 mod shell;
@@ -21,17 +24,18 @@ mod transfer;
 mod write_stream;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use scrimmage_core::{Clock, Context, DataError};
+use scrimmage_core::{Clock, Context, DataError, Status};
 use scrimmage_protos::google::firestore::admin::v1::firestore_admin_server::FirestoreAdminServer;
 use scrimmage_protos::google::firestore::v1::firestore_server::FirestoreServer;
+use scrimmage_protos::google::longrunning::operations_server::OperationsServer;
 
+use crate::engine::index::catalogue::Catalogue;
 use crate::engine::index::file::FileError;
 use crate::engine::ttl::Policy;
 use crate::error::Error;
 use crate::limits;
-use crate::path::{DatabaseName, FieldPath};
+use crate::path::DatabaseName;
 pub use admin::Admin;
 pub use indexes::{IndexEnforcement, IndexSettings};
 use shell::Shell;
@@ -60,6 +64,8 @@ pub struct Firestore {
     project: Arc<str>,
     writes: Arc<std::sync::Mutex<write_stream::WriteStreams>>,
     editions: Arc<editions::Editions>,
+    /// What the admin service did.
+    operations: Arc<operations::Done>,
     /// Where automatic ids come from.
     ids: Arc<std::sync::Mutex<scrimmage_core::Rng>>,
 }
@@ -84,13 +90,16 @@ impl Firestore {
             epoch => format!("firestore/ids/{epoch}"),
         };
         let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
+        let indexes = IndexSettings::new(ctx);
+        indexes.restore(shell.kept_catalogues());
         Firestore {
             shell,
-            indexes: Arc::new(IndexSettings::new(ctx)),
+            indexes: Arc::new(indexes),
             clock: ctx.clock.clone(),
             project: Arc::clone(&ctx.project),
             writes: Arc::default(),
             editions: Arc::default(),
+            operations: Arc::default(),
             ids: Arc::new(std::sync::Mutex::new(ids)),
         }
     }
@@ -107,23 +116,46 @@ impl Firestore {
         FirestoreAdminServer::new(Admin(Arc::new(self.clone())))
     }
 
-    /// Declares what an index file (`firestore.indexes.json`) says for all databases, in place of what
-    /// was declared before; its times to live are for the project's databases that are known by now,
-    /// the default one among them.
+    /// The operations of the admin service.
+    pub fn operations(&self) -> OperationsServer<Admin> {
+        OperationsServer::new(Admin(Arc::new(self.clone())))
+    }
+
+    /// Declares what an index file (`firestore.indexes.json`) says for all databases, its times to live
+    /// included. Databases with indexes of their own, made by the admin service, keep them and get
+    /// those of the file as well. The data folder does not keep it: it is declared at every start.
     pub fn declare_indexes(&self, text: &str) -> Result<(), DeclareError> {
-        let catalogue = self.indexes.load(text)?;
-        self.shell.set_catalogue(None, catalogue.clone());
+        self.indexes.load(text, |all, own| {
+            self.shell.set_catalogues(all.clone(), own);
+            self.declare_policies(all)
+        })
+    }
+
+    /// Declares what an index file says, in place of all indexes that were declared before. Times to
+    /// live are added to those that there are. The data folder keeps it.
+    pub fn replace_indexes(&self, text: &str) -> Result<(), DeclareError> {
+        self.indexes.replace(text, |all| {
+            self.shell.declare_indexes(None, all.clone())?;
+            self.declare_policies(all)
+        })
+    }
+
+    /// The times to live of an index file, for the databases that are known and the default one;
+    /// those that come later get them when they come.
+    fn declare_policies(&self, catalogue: &Catalogue) -> Result<(), DeclareError> {
+        if !catalogue.has_ttl() {
+            return Ok(());
+        }
         let mut databases = self.shell.databases();
         let default = DatabaseName::parse(&format!("projects/{}/databases/(default)", self.project));
         databases.extend(default.ok().filter(|default| !databases.contains(default)));
-        for (group, path, settings) in catalogue.fields() {
-            let Ok(field) = FieldPath::parse(path) else { continue };
-            if !settings.ttl {
-                continue;
-            }
-            for database in &databases {
-                let policy = Policy { field: field.clone(), delay: Duration::ZERO };
-                self.shell.set_ttl(database, group, Some(policy))?;
+        for database in &databases {
+            let known = self.shell.ttl_policies(database);
+            for (group, policy) in catalogue.policies() {
+                // One of the same field may have its own delay.
+                if !known.iter().any(|(of, known)| *of == group && known.field == policy.field) {
+                    self.shell.set_ttl(database, &group, Some(policy))?;
+                }
             }
         }
         Ok(())
@@ -140,15 +172,30 @@ impl Firestore {
         Ok(())
     }
 
+    /// Sets the time-to-live policy of a collection group, or ends it, and says so in what is declared.
+    fn set_ttl(&self, database: &DatabaseName, group: &str, policy: Option<Policy>) -> Result<(), Error> {
+        let path = policy.as_ref().map(|policy| policy.field.to_string());
+        let say = |catalogue: &mut Catalogue| {
+            catalogue.set_ttl(group, path.as_deref());
+            Ok(())
+        };
+        self.indexes.change(database, say, |catalogue| {
+            self.shell.set_ttl(database, group, policy)?;
+            self.shell.declare_indexes(Some(database), catalogue.clone())
+        })
+    }
+
     /// The declared indexes, and what queries needed.
     pub fn indexes(&self) -> &IndexSettings {
         &self.indexes
     }
 
-    /// Forgets all data of all databases. Streams end; whoever waits for a lock is aborted.
-    pub fn reset(&self) {
-        if let Err(problem) = self.shell.reset() {
-            tracing::error!("the data folder still has what was reset: {problem}");
-        }
+    /// Forgets all data of all databases. What is declared stays: indexes and times to live. Streams
+    /// end; whoever waits for a lock is aborted. An error says that the data folder could not take it;
+    /// then nothing is forgotten.
+    pub fn reset(&self) -> Result<(), Status> {
+        self.shell.reset().map_err(Status::from)?;
+        self.operations.clear();
+        Ok(())
     }
 }

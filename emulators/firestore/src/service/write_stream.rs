@@ -4,7 +4,7 @@
 //! it has; one that lost its connection names the stream and that token, and gets the answers since.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use prost::Message as _;
@@ -26,30 +26,57 @@ use crate::texts;
 const AHEAD: usize = 16;
 /// Answers that a stream keeps until the client has acknowledged them; older ones are given up.
 const UNACKNOWLEDGED: usize = 1_000;
-/// Streams that may be resumed; the one that was begun first is given up first.
-const STREAMS: usize = 1_000;
+/// Streams without a connection that may be resumed; the one that was left first is given up first.
+const CLOSED: usize = 1_000;
 
-/// The write streams that may be resumed, by their ids.
+/// The write streams, by their ids.
 #[derive(Debug, Default)]
 pub struct WriteStreams {
-    streams: HashMap<String, Told>,
-    order: VecDeque<String>,
+    streams: HashMap<String, Arc<Mutex<Told>>>,
+    /// Streams by when a connection to them ended, with the number of that connection.
+    closed: VecDeque<(String, u64)>,
 }
 
 /// What a stream has answered.
 #[derive(Debug)]
 struct Told {
     database: DatabaseName,
+    /// The number of the newest connection, counted from 1. An older one may not know yet that its
+    /// client is gone.
+    connection: u64,
     /// The number of the last answer, which is its token.
     last: u64,
     /// Answers that the client may not have, oldest first.
     answers: VecDeque<pb::WriteResponse>,
 }
 
-/// One connection's view of its stream.
+/// One connection's view of its stream. When it ends, the stream may be resumed for a while.
 struct Connection {
     id: String,
+    number: u64,
     database: DatabaseName,
+    told: Arc<Mutex<Told>>,
+    all: Arc<Mutex<WriteStreams>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change leaves them whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut all = lock(&self.all);
+        all.closed.push_back((std::mem::take(&mut self.id), self.number));
+        while all.closed.len() > CLOSED
+            && let Some((id, number)) = all.closed.pop_front()
+        {
+            // A later connection lives, or has its own place in the line.
+            if all.streams.get(&id).is_some_and(|told| lock(told).connection == number) {
+                all.streams.remove(&id);
+            }
+        }
+    }
 }
 
 fn token(number: u64) -> Bytes {
@@ -134,12 +161,12 @@ impl Firestore {
         if request.encoded_len() > limits::COMMIT_BYTES {
             return Err(Error::TransactionTooBig);
         }
-        let Some(Connection { id, database }) = connection else {
+        let Some(Connection { database, told, .. }) = connection else {
             let (opened, answers) = self.open_writes(&request)?;
             *connection = Some(opened);
             return Ok(answers);
         };
-        self.told(id, |told| told.acknowledge(&request.stream_token))?;
+        lock(told).acknowledge(&request.stream_token)?;
         let writes: Result<Vec<_>, Error> =
             request.writes.into_iter().map(|write| decode::write::write(database, write)).collect();
         let done = self.commit_plain(database, writes?, notes).await?;
@@ -148,7 +175,7 @@ impl Firestore {
             commit_time: Some(encode::time(done.commit_time)),
             ..pb::WriteResponse::default()
         };
-        self.told(id, |told| Ok(vec![told.tell(answer)]))
+        Ok(vec![lock(told).tell(answer)])
     }
 
     /// The handshake: a new stream, or the answers of an old one that the client does not have.
@@ -157,35 +184,30 @@ impl Firestore {
         if !request.writes.is_empty() {
             return Err(Error::invalid(texts::WRITES_IN_HANDSHAKE));
         }
+        let connect = |id: String, number, told| {
+            let all = Arc::clone(&self.writes);
+            Connection { id, number, database: database.clone(), told, all }
+        };
         if !request.stream_id.is_empty() {
-            let answers = self.told(&request.stream_id, |told| {
-                if told.database != database {
-                    return Err(Error::invalid(texts::UNKNOWN_WRITE_STREAM));
-                }
-                told.acknowledge(&request.stream_token)?;
-                let first = pb::WriteResponse { stream_token: request.stream_token.clone(), ..Default::default() };
-                Ok([first].into_iter().chain(told.answers.iter().cloned()).collect())
-            })?;
-            return Ok((Connection { id: request.stream_id.clone(), database }, answers));
+            let known = lock(&self.writes).streams.get(&request.stream_id).map(Arc::clone);
+            let known = known.ok_or(Error::WriteStreamGone)?;
+            let mut told = lock(&known);
+            if told.database != database {
+                return Err(Error::WriteStreamGone);
+            }
+            told.acknowledge(&request.stream_token)?;
+            told.connection += 1;
+            let first = pb::WriteResponse { stream_token: request.stream_token.clone(), ..Default::default() };
+            let answers = [first].into_iter().chain(told.answers.iter().cloned()).collect();
+            let connection = connect(request.stream_id.clone(), told.connection, Arc::clone(&known));
+            return Ok((connection, answers));
         }
-        let id = self.stream_id();
-        let mut told = Told { database: database.clone(), last: 0, answers: VecDeque::new() };
+        let id = self.auto_id();
+        let mut told = Told { database: database.clone(), connection: 1, last: 0, answers: VecDeque::new() };
         let answer = pb::WriteResponse { stream_id: id.clone(), ..told.tell(pb::WriteResponse::default()) };
         told.answers.clear();
-        let mut all = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        all.streams.insert(id.clone(), told);
-        all.order.push_back(id.clone());
-        if all.order.len() > STREAMS
-            && let Some(oldest) = all.order.pop_front()
-        {
-            all.streams.remove(&oldest);
-        }
-        Ok((Connection { id, database }, vec![answer]))
-    }
-
-    fn told<T>(&self, id: &str, act: impl FnOnce(&mut Told) -> Result<T, Error>) -> Result<T, Error> {
-        let mut all = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = all.streams.get_mut(id).ok_or_else(|| Error::invalid(texts::UNKNOWN_WRITE_STREAM))?;
-        act(told)
+        let told = Arc::new(Mutex::new(told));
+        lock(&self.writes).streams.insert(id.clone(), Arc::clone(&told));
+        Ok((connect(id, 1, told), vec![answer]))
     }
 }

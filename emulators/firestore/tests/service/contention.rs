@@ -210,7 +210,7 @@ async fn a_reset_aborts_whoever_waits() {
     let ended = async {
         while !waiting.is_finished() {
             // Until the commit is in line there is nothing to abort; once it is, one reset ends it.
-            served.firestore.reset();
+            served.firestore.reset().unwrap();
             let again = reader.begin(&[]).await;
             reader.number(&again, "c/a").await.ok();
             tokio::task::yield_now().await;

@@ -170,3 +170,37 @@ async fn a_document_may_have_so_many_index_entries() {
     served.firestore.declare_indexes(exempt).unwrap();
     client.commit(&[], write(30_000)).await.unwrap();
 }
+
+#[tokio::test]
+async fn operations_are_remembered_by_database() {
+    use scrimmage_protos::google::longrunning as lro;
+    use scrimmage_protos::google::longrunning::operations_server::Operations;
+    let served = serve(Clock::real()).await;
+    let api = scrimmage_firestore::Admin(std::sync::Arc::new(served.firestore.clone()));
+    let made = async |field: &str| {
+        let name = format!("{DATABASE}/collectionGroups/c/fields/{field}");
+        let field = admin::Field { name, index_config: Some(Default::default()), ..admin::Field::default() };
+        let request = admin::UpdateFieldRequest { field: Some(field), update_mask: None };
+        api.update_field(Request::new(request)).await.unwrap().into_inner()
+    };
+    let (one, two) = (made("a").await, made("a").await);
+    assert_ne!(one.name, two.name);
+    let get = async |name: &str| {
+        let name = name.to_owned();
+        api.get_operation(Request::new(lro::GetOperationRequest { name })).await.map(tonic::Response::into_inner)
+    };
+    assert_eq!(get(&one.name).await.unwrap(), one);
+    let list = async |name: &str, page_size: i32| {
+        let request = lro::ListOperationsRequest { name: name.to_owned(), page_size, ..Default::default() };
+        api.list_operations(Request::new(request)).await.unwrap().into_inner()
+    };
+    assert_eq!(list(DATABASE, 0).await.operations, [one.clone(), two.clone()]);
+    let first = list(&format!("{DATABASE}/operations"), 1).await;
+    assert_eq!((first.operations.as_slice(), first.next_page_token.is_empty()), (std::slice::from_ref(&one), false));
+    assert_eq!(list("projects/p/databases/other", 0).await.operations, []);
+    api.cancel_operation(Request::new(lro::CancelOperationRequest { name: one.name.clone() })).await.unwrap();
+    api.delete_operation(Request::new(lro::DeleteOperationRequest { name: one.name.clone() })).await.unwrap();
+    assert_eq!(get(&one.name).await.unwrap_err().code(), Code::NotFound);
+    served.firestore.reset().unwrap();
+    assert_eq!(get(&two.name).await.unwrap_err().code(), Code::NotFound);
+}

@@ -11,9 +11,9 @@ use super::support::*;
 use pb::listen_request::TargetChange;
 use pb::listen_response::ResponseType;
 
-struct Listening {
+pub struct Listening {
     requests: mpsc::UnboundedSender<pb::ListenRequest>,
-    answers: Streaming<pb::ListenResponse>,
+    pub answers: Streaming<pb::ListenResponse>,
     token: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ fn documents(id: i32, paths: &[&str]) -> TargetChange {
     })
 }
 
-fn query(id: i32, query: pb::StructuredQuery, token: &[u8]) -> TargetChange {
+pub fn query(id: i32, query: pb::StructuredQuery, token: &[u8]) -> TargetChange {
     TargetChange::AddTarget(pb::Target {
         target_id: id,
         target_type: Some(pb::target::TargetType::Query(pb::target::QueryTarget {
@@ -43,7 +43,7 @@ fn query(id: i32, query: pb::StructuredQuery, token: &[u8]) -> TargetChange {
 }
 
 impl Listening {
-    async fn begin(client: &mut Client, first: TargetChange) -> Listening {
+    pub async fn begin(client: &mut Client, first: TargetChange) -> Listening {
         let (requests, receiver) = mpsc::unbounded_channel();
         requests.send(request(first)).unwrap();
         let answers = client.0.listen(UnboundedReceiverStream::new(receiver)).await.unwrap().into_inner();
@@ -75,7 +75,7 @@ impl Listening {
         }
     }
 
-    async fn until(&mut self, last: &str) -> Vec<String> {
+    pub async fn until(&mut self, last: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let line = self.next().await;
@@ -137,7 +137,29 @@ async fn a_reset_ends_the_stream() {
     let mut client = served.client().await;
     let mut listening = Listening::begin(&mut client, query(1, from("c"), &[])).await;
     listening.until("NoChange []").await;
-    served.firestore.reset();
+    served.firestore.reset().unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), listening.answers.message()).await.unwrap();
     assert_eq!(ended.unwrap_err().code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_listener_of_before_a_reset_cannot_end_one_of_after() {
+    let served = serve(Clock::real()).await;
+    let mut client = served.client().await;
+    // More than fits between the service and a client that does not read.
+    let long = "x".repeat(50_000);
+    for from in (0..200).step_by(50) {
+        let one = |id: i64| update(document(&format!("c/{id}"), &[("n", int(id)), ("s", text(&long))]));
+        client.commit(&[], (from..from + 50).map(one).collect()).await.unwrap();
+    }
+    let mut other = served.client().await;
+    let blocked = Listening::begin(&mut other, query(1, from("c"), &[])).await;
+    served.firestore.reset().unwrap();
+    let mut listening = Listening::begin(&mut client, query(1, from("c"), &[])).await;
+    assert_eq!(listening.until("NoChange []").await, ["Add [1]", "Current [1]", "NoChange []"]);
+    drop((blocked, other));
+    for n in 0..50 {
+        client.commit(&[], vec![set("c/a", n)]).await.unwrap();
+        assert_eq!(listening.until("NoChange []").await, [format!("c/a = {n}"), "NoChange []".to_owned()]);
+    }
 }

@@ -5,6 +5,7 @@
 mod contention;
 mod documents;
 mod indexes;
+mod keeping;
 mod limits;
 mod listening;
 mod queries;

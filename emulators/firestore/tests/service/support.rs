@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use futures::StreamExt;
-use scrimmage_core::{CallNotes, Clock, Context};
+use scrimmage_core::{CallNotes, Clock, Context, DataDir};
 use scrimmage_firestore::Firestore;
 pub use scrimmage_protos::google::firestore::v1 as pb;
 use scrimmage_protos::google::firestore::v1::firestore_client::FirestoreClient;
@@ -37,7 +37,16 @@ pub async fn serve(clock: Clock) -> Served {
 
 /// A server whose calls all note into `notes`, as the gateway's calls do into one each.
 pub async fn serve_noting(clock: Clock, notes: CallNotes) -> Served {
-    let firestore = Firestore::new(Context::new(clock.clone()));
+    serve_this(Firestore::new(Context::new(clock.clone())), clock, notes).await
+}
+
+/// A server with what a data folder has.
+pub async fn serve_kept(data: &DataDir, clock: Clock) -> Served {
+    let context = Context::new(clock.clone()).with_project("p").with_data(data.clone());
+    serve_this(Firestore::open(context).unwrap(), clock, CallNotes::default()).await
+}
+
+async fn serve_this(firestore: Firestore, clock: Clock, notes: CallNotes) -> Served {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let noting = InterceptedService::new(firestore.grpc(), move |mut request: tonic::Request<()>| {

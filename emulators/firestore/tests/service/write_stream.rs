@@ -64,7 +64,8 @@ async fn what_cannot_be_resumed_is_refused() {
     let served = serve(Clock::real()).await;
     let mut client = served.client().await;
     let (_, unknown) = Writing::begin(&mut client, "nobody", &[]).await;
-    assert_eq!(unknown.unwrap_err().code(), Code::InvalidArgument);
+    // Not a code at which web and mobile clients drop the writes that wait for a stream.
+    assert_eq!(unknown.unwrap_err().code(), Code::Aborted);
     let (mut writing, opened) = Writing::begin(&mut client, "", &[]).await;
     let id = opened.unwrap().stream_id;
     writing.send(&99_u64.to_be_bytes(), vec![set("c/a", 1)]);
@@ -72,4 +73,21 @@ async fn what_cannot_be_resumed_is_refused() {
     assert_eq!(client.number(&[], "c/a").await.unwrap(), None);
     let (_, bad) = Writing::begin(&mut client, &id, b"x").await;
     assert_eq!(bad.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_stream_lives_however_many_others_come_and_go() {
+    let served = serve(Clock::real()).await;
+    let mut client = served.client().await;
+    let (mut first, opened) = Writing::begin(&mut client, "", &[]).await;
+    let opened = opened.unwrap();
+    for _ in 0..1_010 {
+        let (_, other) = Writing::begin(&mut client, "", &[]).await;
+        other.unwrap();
+    }
+    first.send(&opened.stream_token, vec![set("c/a", 1)]);
+    let answer = first.next().await.unwrap();
+    drop(first);
+    let (_, resumed) = Writing::begin(&mut client, &opened.stream_id, &answer.stream_token).await;
+    assert_eq!(resumed.unwrap().stream_token, answer.stream_token);
 }

@@ -63,6 +63,7 @@ impl Table {
                 if let Some(rule) = options.get_extension(&http).as_message() {
                     add(&mut rules, &method, rule, true);
                 }
+                rules.extend(operation_rules(&method));
                 // The shared annotation says POST; Pub/Sub's own REST reference says GET, and clients follow it.
                 if method.full_name() == "google.iam.v1.IAMPolicy.GetIamPolicy" {
                     rules.extend(Template::parse("/v1/{resource=**}:getIamPolicy").map(|template| Rule {
@@ -91,6 +92,24 @@ impl Table {
             Some((rule, rule.template.matches(path)?))
         })
     }
+}
+
+/// Where Firestore has the methods of long-running operations, by its REST reference: the shared
+/// annotations know of no databases.
+fn operation_rules(method: &MethodDescriptor) -> Option<Rule> {
+    if method.parent_service().full_name() != "google.longrunning.Operations" {
+        return None;
+    }
+    let (verb, body, pattern) = match method.name() {
+        "ListOperations" => (Verb::Get, Body::None, "/v1/{name=projects/*/databases/*}/operations"),
+        "GetOperation" => (Verb::Get, Body::None, "/v1/{name=projects/*/databases/*/operations/*}"),
+        "DeleteOperation" => (Verb::Delete, Body::None, "/v1/{name=projects/*/databases/*/operations/*}"),
+        "CancelOperation" => (Verb::Post, Body::All, "/v1/{name=projects/*/databases/*/operations/*}:cancel"),
+        _ => return None,
+    };
+    let template = Template::parse(pattern)?;
+    let grpc_path = format!("/google.longrunning.Operations/{}", method.name());
+    Some(Rule { grpc_path, body, verb, template, parity: None, method: method.clone() })
 }
 
 fn add(rules: &mut Vec<Rule>, method: &MethodDescriptor, rule: &DynamicMessage, with_more: bool) {
@@ -144,6 +163,9 @@ mod tests {
     #[case("GET", "{documents}/users/alice", "GetDocument")]
     #[case("GET", "{documents}/users/alice/notes", "ListDocuments")]
     #[case("GET", "{documents}/users/alice/notes/1", "GetDocument")]
+    #[case("GET", "/v1/projects/p/databases/(default)/operations", "ListOperations")]
+    #[case("GET", "/v1/projects/p/databases/(default)/operations/a", "GetOperation")]
+    #[case("POST", "/v1/projects/p/databases/d/operations/a:cancel", "CancelOperation")]
     #[case("POST", "{documents}:commit", "Commit")]
     #[case("POST", "{documents}:runQuery", "RunQuery")]
     #[case("POST", "{documents}/users/alice:runQuery", "RunQuery")]
@@ -154,7 +176,12 @@ mod tests {
     #[case("POST", "{documents}:listCollectionIds", "ListCollectionIds")]
     #[case("POST", "{documents}:batchWrite", "BatchWrite")]
     fn finds_the_method(#[case] verb: &str, #[case] path: &str, #[case] expected: &str) {
-        let services = ["google.firestore.v1.Firestore", "google.pubsub.v1.Publisher", "google.pubsub.v1.Subscriber"];
+        let services = [
+            "google.firestore.v1.Firestore",
+            "google.longrunning.Operations",
+            "google.pubsub.v1.Publisher",
+            "google.pubsub.v1.Subscriber",
+        ];
         let table = Table::new(scrimmage_protos::pool(), services);
         let path = path.replace("{documents}", DOCUMENTS);
         let verb = http::Method::from_bytes(verb.as_bytes()).expect("a method");

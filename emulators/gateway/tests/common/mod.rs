@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use scrimmage_core::journal::{Body, Call, Query};
-use scrimmage_core::{Clock, Context, Timestamp};
+use scrimmage_core::{Clock, Code, Context, Status, Timestamp};
 use scrimmage_gateway::{Gateway, HttpService};
 use scrimmage_protos::google::pubsub::v1::Topic;
 use scrimmage_protos::google::pubsub::v1::publisher_client::PublisherClient;
@@ -44,7 +44,7 @@ pub async fn start_on(clock: Clock, port: u16) -> Result<Gateway, scrimmage_gate
         .grpc("pubsub", pubsub.publisher())
         .grpc("pubsub", pubsub.subscriber())
         .http_service(HttpService::bigquery(router))
-        .on_reset(move || pubsub.reset())
+        .on_reset(move || pubsub.reset().map_err(|problem| Status::new(Code::Internal, problem.to_string())))
         .bind(port)
         .await
 }

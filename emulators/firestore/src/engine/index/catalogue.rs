@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::engine::ttl::Policy;
 use crate::path::FieldPath;
 use crate::path::field::NAME_FIELD;
 
@@ -74,24 +76,98 @@ pub struct FieldSettings {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Catalogue {
     composites: BTreeMap<u64, Composite>,
+    /// The same the other way round.
+    numbers: BTreeMap<Composite, u64>,
     /// By collection group and field path, as it is written.
     fields: BTreeMap<(Arc<str>, String), FieldSettings>,
     last: u64,
+    /// How many composite indexes have an entry for each element of an array.
+    arrays: usize,
+}
+
+fn has_array(index: &Composite) -> bool {
+    index.fields.iter().any(|(_, kind)| *kind == Kind::Contains)
 }
 
 impl Catalogue {
     /// Adds a composite index and returns its number; `None` where there is the same already.
     pub fn add(&mut self, index: Composite) -> Option<u64> {
-        if self.composites.values().any(|other| *other == index) {
+        if self.numbers.contains_key(&index) {
             return None;
         }
-        self.last += 1;
-        self.composites.insert(self.last, index);
-        Some(self.last)
+        let number = self.last + 1;
+        self.restore(number, index);
+        Some(number)
+    }
+
+    /// Puts an index back under the number that it had.
+    pub fn restore(&mut self, number: u64, index: Composite) {
+        self.remove(number);
+        self.last = self.last.max(number);
+        self.arrays += usize::from(has_array(&index));
+        self.numbers.insert(index.clone(), number);
+        self.composites.insert(number, index);
+    }
+
+    /// Adds what another catalogue has and this one does not.
+    pub fn merge(&mut self, other: &Catalogue) {
+        for (_, index) in other.composites() {
+            self.add(index.clone());
+        }
+        for (key, settings) in &other.fields {
+            self.fields.entry(key.clone()).or_insert_with(|| settings.clone());
+        }
     }
 
     pub fn remove(&mut self, number: u64) -> Option<Composite> {
-        self.composites.remove(&number)
+        let index = self.composites.remove(&number)?;
+        self.numbers.remove(&index);
+        self.arrays -= usize::from(has_array(&index));
+        Some(index)
+    }
+
+    /// How many composite indexes and field settings there are.
+    pub fn size(&self) -> usize {
+        self.composites.len() + self.fields.len()
+    }
+
+    /// The last number that an index was given.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// As [`Catalogue::last`], for a catalogue that is put together again.
+    pub fn set_last(&mut self, last: u64) {
+        self.last = self.last.max(last);
+    }
+
+    /// Whether a composite index has an entry for each element of an array.
+    pub fn has_arrays(&self) -> bool {
+        self.arrays > 0
+    }
+
+    /// Whether any field's time ends the life of its document.
+    pub fn has_ttl(&self) -> bool {
+        self.fields.values().any(|settings| settings.ttl)
+    }
+
+    /// The time-to-live policies that the field settings stand for.
+    pub fn policies(&self) -> impl Iterator<Item = (Arc<str>, Policy)> {
+        self.fields.iter().filter(|(_, settings)| settings.ttl).filter_map(|((group, path), _)| {
+            let field = FieldPath::parse(path).ok()?;
+            Some((Arc::clone(group), Policy { field, delay: Duration::ZERO }))
+        })
+    }
+
+    /// Says of the fields of a collection group that none, or this one alone, has a time to live.
+    pub fn set_ttl(&mut self, group: &str, path: Option<&str>) {
+        let of_group = self.fields.keys().filter(|(other, _)| **other == *group).map(|(_, path)| path.clone());
+        let paths: Vec<String> = of_group.chain(path.map(str::to_owned)).collect();
+        for each in paths {
+            let mut settings = self.field(group, &each).cloned().unwrap_or_default();
+            settings.ttl = Some(each.as_str()) == path;
+            self.set_field(group, &each, settings);
+        }
     }
 
     pub fn composite(&self, number: u64) -> Option<&Composite> {

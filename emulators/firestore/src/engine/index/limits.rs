@@ -8,7 +8,8 @@ use crate::path::FieldPath;
 use crate::value::size::name_size;
 use crate::value::{Fields, Value};
 
-/// Smaller documents cannot come near any of the limits.
+/// Smaller documents cannot come near any of the limits, unless a composite index has an entry for each
+/// element of an array ([`Catalogue::has_arrays`]).
 pub const WORTH_A_LOOK: usize = 7_000;
 
 /// Refuses a document with too many index entries, or with one that is too large.

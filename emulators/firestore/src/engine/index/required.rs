@@ -23,7 +23,7 @@ pub struct Used {
 }
 
 /// An index that would have to be there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Missing {
     Composite(Composite),
     /// An index of a single field.

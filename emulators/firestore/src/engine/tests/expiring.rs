@@ -15,9 +15,8 @@ fn policy(delay: u64) -> Option<Policy> {
 
 fn with_policy(delay: u64) -> World {
     let mut world = World::new();
-    let database = world.database.clone();
     committed(world.at_once(commit(None, vec![expiring("g/early", 10)]))).unwrap();
-    world.engine.set_ttl(world.now, &database, "g", policy(delay));
+    world.set_ttl("g", policy(delay));
     let writes = vec![expiring("g/a", 10), expiring("x/1/g/b", 20), expiring("other/c", 10), set("g/none", 1)];
     committed(world.at_once(commit(None, writes))).unwrap();
     world
@@ -46,13 +45,12 @@ fn documents_go_when_the_clock_passes_their_time_in_every_collection_of_the_grou
 #[test]
 fn a_delay_a_change_and_the_end_of_a_policy_are_heeded() {
     let mut world = with_policy(5);
-    let database = world.database.clone();
     world.pass(Duration::from_secs(12));
     assert_eq!(world.number("g/a"), Some(1));
     committed(world.at_once(commit(None, vec![expiring("g/a", 100)]))).unwrap();
     world.pass(Duration::from_secs(4));
     assert_eq!((world.number("g/a"), world.number("g/early")), (Some(1), None));
-    world.engine.set_ttl(world.now, &database, "g", None);
+    world.set_ttl("g", None);
     world.pass(Duration::from_secs(1_000));
     assert_eq!((world.number("g/a"), world.number("x/1/g/b")), (Some(1), Some(1)));
 }

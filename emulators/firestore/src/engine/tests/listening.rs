@@ -171,11 +171,34 @@ fn clearing_a_database_begins_every_target_anew() {
     let t = world.begin();
     world.read(t, "c/a");
     let database = world.database.clone();
-    world.engine.clear(world.now, &database);
+    let record = world.engine.clearing(world.now, &database);
+    world.engine.carry_out(world.now, record);
     let expected = ["reset 1", "x c/a -[1]", "current 1", "reset 2", "current 2", "snapshot"];
     assert_eq!(lines(&mut world), expected);
     assert_eq!(world.number("c/a"), None);
     assert_eq!(world.at_once(get(Consistency::In(t), "c/a")).unwrap_err(), Error::TransactionExpired);
     world.put("c/b", 9);
     assert_eq!(lines(&mut world), ["+ c/b [2] -[]", "snapshot"]);
+}
+
+#[test]
+fn streams_and_waiters_of_before_a_reset_are_nobodys() {
+    let (mut world, old) = listening(vec![]);
+    let t = world.begin();
+    world.read(t, "c/a");
+    let waiter = world.waits(commit(None, vec![set("c/a", 1)]));
+    world.engine.reset();
+    let database = world.database.clone();
+    let new = world.engine.open_stream(&database);
+    world.engine.add_target(world.now, new, 1, on_query(at_least("c", 0)));
+    world.engine.close_stream(old);
+    world.engine.remove_target(old, 1);
+    assert!(world.engine.has_target(new, 1) && !world.engine.has_target(old, 1));
+    let t = world.begin();
+    world.read(t, "c/a");
+    let other = world.waits(commit(None, vec![set("c/a", 1)]));
+    assert_ne!(waiter, other);
+    world.engine.cancel(world.now, waiter);
+    committed(world.at_once(commit(Some(t), vec![]))).unwrap();
+    committed(world.resolved(other)).unwrap();
 }

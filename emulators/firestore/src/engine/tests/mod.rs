@@ -72,6 +72,11 @@ impl World {
         self.engine.tick(self.now);
     }
 
+    fn set_ttl(&mut self, group: &str, policy: Option<Policy>) {
+        let record = self.engine.policing(&self.database, group, policy.as_ref()).unwrap();
+        self.engine.carry_out(self.now, record);
+    }
+
     fn begin(&mut self) -> TransactionId {
         self.begin_as(TransactionOptions::Pessimistic { retry: None }).unwrap()
     }

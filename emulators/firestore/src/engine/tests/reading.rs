@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::query::aggregate::Aggregator;
 use crate::engine::query::{Cursor, Direction, Key, Order, Target, UnaryOperator};
+use crate::limits;
 
 fn by(path: &str, direction: Direction) -> Order {
     Order { target: if path == "__name__" { Target::Name } else { Target::Field(field(path)) }, direction }
@@ -260,4 +261,18 @@ fn collection_ids_and_missing_documents() {
         Outcome::Names(found) => assert_eq!(found, [name("a/1")]),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_read_only_transaction_ends_where_its_past_does() {
+    let mut world = World::new();
+    world.put("c/a", 1);
+    let then = world.now;
+    world.pass(Duration::from_secs(10));
+    world.put("c/a", 2);
+    world.pass(limits::VERSION_RETENTION - Duration::from_secs(20));
+    let t = world.begin_as(TransactionOptions::ReadOnly { read_time: Some(then) }).unwrap();
+    assert_eq!(world.read(t, "c/a"), Some(1));
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.at_once(get(Consistency::In(t), "c/a")).unwrap_err(), Error::ReadTimeTooOld);
 }

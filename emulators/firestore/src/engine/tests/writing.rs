@@ -157,3 +157,31 @@ fn documents_have_a_size_limit() {
          (1,048,578 bytes) exceeds the maximum allowed size of 1,048,576 bytes."
     );
 }
+
+#[test]
+fn index_entries_of_arrays_multiply_with_composite_indexes_in_small_documents_too() {
+    use crate::engine::index::catalogue::{Catalogue, Composite, Kind, QueryScope};
+    let mut world = World::new();
+    let long = Value::array((0..6_000).map(|_| Value::Bool(true)).collect::<Vec<_>>());
+    let document = |path: &str| write(path, Operation::Set(fields(&[("l", long.clone()), ("f", Value::Int(1))])));
+    committed(world.at_once(commit(None, vec![document("c/a")]))).unwrap();
+    let mut catalogue = Catalogue::default();
+    for other in ["f", "f2", "f3", "f4", "f5", "f6"] {
+        let fields = vec![(field("l"), Kind::Contains), (field(other), Kind::Ascending), (field("f"), Kind::Ascending)];
+        catalogue.add(Composite::new("c", QueryScope::Collection, fields));
+    }
+    // Only indexes whose fields the document has count: the first, by 6,000 entries.
+    let database = world.database.clone();
+    world.engine.set_catalogue(Some(&database), Arc::new(catalogue.clone()), false);
+    committed(world.at_once(commit(None, vec![document("c/b")]))).unwrap();
+    for direction in [Kind::Ascending, Kind::Descending] {
+        for scope in [QueryScope::Collection, QueryScope::Group] {
+            let fields = vec![(field("f"), direction), (field("l"), Kind::Contains)];
+            catalogue.add(Composite::new("c", scope, fields));
+        }
+    }
+    world.engine.set_catalogue(Some(&database), Arc::new(catalogue), false);
+    let refused = world.at_once(commit(None, vec![document("c/c")])).unwrap_err();
+    assert_eq!(refused, Error::TooManyIndexEntries("c/c".to_owned()));
+    committed(world.at_once(commit(None, vec![document("d/a")]))).unwrap();
+}

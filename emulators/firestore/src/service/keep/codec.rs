@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 
+use super::catalogue;
 use crate::engine::record::Record;
 use crate::engine::store::Document;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
@@ -24,6 +25,8 @@ mod kind {
     pub const CLEARED: u8 = 2;
     pub const COMPLETE: u8 = 3;
     pub const TIME_TO_LIVE: u8 = 4;
+    pub const RESET: u8 = 5;
+    pub const INDEXES: u8 = 6;
 }
 
 mod tag {
@@ -49,6 +52,16 @@ pub fn encode(record: &Record) -> Vec<u8> {
             out.byte(kind::BEGAN);
             out.number(u64::from(*epoch));
             out.number(u64::from(*life));
+        }
+        Record::Reset { epoch, life } => {
+            out.byte(kind::RESET);
+            out.number(u64::from(*epoch));
+            out.number(u64::from(*life));
+        }
+        Record::Indexes { database, catalogue } => {
+            out.byte(kind::INDEXES);
+            out.text(database.as_ref().map_or("", DatabaseName::as_str));
+            catalogue::write(&mut out, catalogue);
         }
         Record::Committed { database, time, changes } => {
             out.byte(kind::COMMITTED);
@@ -104,6 +117,14 @@ pub fn decode(bytes: &[u8]) -> Result<Record, String> {
     }
     let record = match input.byte()? {
         kind::BEGAN => Record::Began { epoch: input.small()?, life: input.small()? },
+        kind::RESET => Record::Reset { epoch: input.small()?, life: input.small()? },
+        kind::INDEXES => {
+            let database = match input.text()? {
+                "" => None,
+                name => Some(DatabaseName::parse(name).map_err(|error| error.to_string())?),
+            };
+            Record::Indexes { database, catalogue: Arc::new(catalogue::read(&mut input)?) }
+        }
         kind::COMMITTED => {
             let database = input.database()?;
             let time = input.time()?;
@@ -136,14 +157,14 @@ pub fn decode(bytes: &[u8]) -> Result<Record, String> {
     if input.0.is_empty() { Ok(record) } else { Err("it is longer than it should be".to_owned()) }
 }
 
-struct Writer(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
 impl Writer {
-    fn byte(&mut self, byte: u8) {
+    pub fn byte(&mut self, byte: u8) {
         self.0.push(byte);
     }
 
-    fn number(&mut self, mut number: u64) {
+    pub fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
             number >>= 7;
@@ -164,7 +185,7 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
-    fn text(&mut self, text: &str) {
+    pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
@@ -229,7 +250,7 @@ impl Writer {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
@@ -238,11 +259,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, String> {
+    pub fn byte(&mut self) -> Result<u8, String> {
         self.take(1)?.first().copied().ok_or_else(|| "it is cut short".to_owned())
     }
 
-    fn flag(&mut self) -> Result<bool, String> {
+    pub fn flag(&mut self) -> Result<bool, String> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -250,7 +271,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<u64, String> {
+    pub fn number(&mut self) -> Result<u64, String> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -262,7 +283,7 @@ impl<'a> Reader<'a> {
         Err("a number is too long".to_owned())
     }
 
-    fn small(&mut self) -> Result<u32, String> {
+    pub fn small(&mut self) -> Result<u32, String> {
         u32::try_from(self.number()?).map_err(|_| "a number is too large".to_owned())
     }
 
@@ -280,7 +301,7 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    fn text(&mut self) -> Result<&'a str, String> {
+    pub fn text(&mut self) -> Result<&'a str, String> {
         std::str::from_utf8(self.bytes()?).map_err(|error| error.to_string())
     }
 
@@ -385,6 +406,11 @@ mod tests {
             }),
             time().prop_map(move |time| Record::Cleared { database: database(), time }),
             time().prop_map(move |from| Record::Complete { database: database(), from }),
+            any::<(u32, u32)>().prop_map(|(epoch, life)| Record::Reset { epoch, life }),
+            (any::<bool>(), catalogue::tests::some()).prop_map(move |(one, catalogue)| Record::Indexes {
+                database: one.then(database),
+                catalogue: Arc::new(catalogue)
+            }),
             prop::option::of(0..u64::MAX / 2).prop_map(move |delay| Record::TimeToLive {
                 database: database(),
                 group: Arc::from("g"),

@@ -1,36 +1,42 @@
 //! Keeping state across restarts: the engine's records in the data folder's log.
 //!
 //! Records are written before anybody hears of what they are about: one write for all that one
-//! step of the engine brought. A log that has grown well past what it stands for is written anew.
+//! step of the engine brought. Where that fails, the engine takes the step's commits back: they are
+//! refused, and nobody has seen them. What is declared (indexes, policies, clearings, resets) is
+//! written first and then carried out.
 
+mod catalogue;
 mod codec;
 
-use scrimmage_core::data::Log;
-use scrimmage_core::{DataDir, DataError};
+use scrimmage_core::{Context, DataDir, DataError, Timestamp, data};
 
 use crate::engine::Engine;
+use crate::engine::listen::StreamId;
+use crate::engine::record::Record;
 use crate::error::Error;
 
 /// The log's name in the data folder.
 const LOG: &str = "firestore";
-/// A log is not written anew before it has this many bytes…
-const COMPACT_BYTES: u64 = 8 * 1024 * 1024;
-/// …and has grown to this many times what it was when it was last written anew.
-const COMPACT_GROWTH: u64 = 2;
 
 /// Keeps what an engine does.
 #[derive(Debug)]
-pub struct Keeper {
-    log: Log,
-    /// The log's size when it had nothing superfluous.
-    compact: u64,
-    /// A write has failed: the log lacks something that the engine has done.
-    behind: bool,
+pub struct Keeper(data::Keeper);
+
+/// What an engine did is not kept, and was taken back.
+#[derive(Debug)]
+pub struct Lost {
+    pub error: Error,
+    /// Streams of listeners that have ended by it.
+    pub streams: Vec<StreamId>,
+}
+
+fn not_kept(problem: DataError) -> Error {
+    Error::NotKept(problem.to_string())
 }
 
 impl Keeper {
     /// Brings an engine to the state that the folder has, and begins its next life.
-    pub fn open(data: &DataDir, engine: &mut Engine) -> Result<Keeper, DataError> {
+    pub fn open(data: &DataDir, context: &Context, engine: &mut Engine) -> Result<Keeper, DataError> {
         let mut restored = false;
         let log = data.log(LOG, |record| {
             engine.restore(codec::decode(record)?);
@@ -39,39 +45,44 @@ impl Keeper {
         })?;
         let begun = if restored { engine.begin_life() } else { engine.began() };
         engine.record();
-        let mut keeper = Keeper { compact: 0, log, behind: false };
-        keeper.log.append(&codec::encode(&begun))?;
+        let mut keeper = Keeper(data::Keeper::new(log, LOG, &context.journal));
+        keeper.0.append(vec![codec::encode(&begun)])?;
+        keeper.tidy(engine);
         Ok(keeper)
     }
 
-    /// Writes down what the engine did since the last call. After an error, nothing of that may be
-    /// acknowledged; the next call tries to write everything.
-    pub fn keep(&mut self, engine: &mut Engine) -> Result<(), Error> {
+    /// Writes down what the engine did since the last call, or takes it back.
+    pub fn keep(&mut self, now: Timestamp, engine: &mut Engine) -> Result<(), Lost> {
         let records = engine.take_records();
         if records.is_empty() {
             return Ok(());
         }
-        let kept = if self.behind || self.has_grown() {
-            self.rewrite(engine)
-        } else {
-            let records: Vec<Vec<u8>> = records.iter().map(codec::encode).collect();
-            self.log.append_all(records.iter().map(Vec::as_slice))
-        };
-        self.behind = kept.is_err();
-        kept.map_err(|problem| Error::NotKept(problem.to_string()))
+        match self.append(&records) {
+            Ok(()) => {
+                engine.settle_records();
+                self.tidy(engine);
+                Ok(())
+            }
+            Err(error) => Err(Lost { error, streams: engine.take_back(now) }),
+        }
     }
 
-    fn has_grown(&self) -> bool {
-        self.log.bytes() > COMPACT_BYTES && self.log.bytes() > COMPACT_GROWTH * self.compact
+    /// Writes down what is to be carried out next.
+    pub fn declare(&mut self, record: &Record) -> Result<(), Error> {
+        self.append(std::slice::from_ref(record))
     }
 
-    /// Writes the log anew, with the state as it is.
-    pub fn rewrite(&mut self, engine: &mut Engine) -> Result<(), DataError> {
-        engine.take_records();
-        self.log.replace(engine.snapshot().iter().map(codec::encode))?;
-        self.compact = self.log.bytes();
-        self.behind = false;
-        Ok(())
+    fn append(&mut self, records: &[Record]) -> Result<(), Error> {
+        let kept = self.0.append(records.iter().map(codec::encode).collect());
+        kept.map_err(|problem| {
+            self.0.forget_missing();
+            not_kept(problem)
+        })
+    }
+
+    /// Writes the log anew where it has grown well past what it stands for.
+    pub fn tidy(&mut self, engine: &Engine) {
+        self.0.tidy(|| engine.snapshot().into_iter().map(|record| codec::encode(&record)));
     }
 }
 
@@ -79,7 +90,7 @@ impl Keeper {
 mod tests {
     use std::sync::Arc;
 
-    use scrimmage_core::Timestamp;
+    use scrimmage_core::Clock;
 
     use super::*;
     use crate::engine::write::{Operation, Write};
@@ -89,6 +100,10 @@ mod tests {
 
     fn database(id: &str) -> DatabaseName {
         DatabaseName::parse(&format!("projects/p/databases/{id}")).unwrap()
+    }
+
+    fn open(data: &DataDir, engine: &mut Engine) -> Result<Keeper, DataError> {
+        Keeper::open(data, &Context::new(Clock::real()), engine)
     }
 
     fn name(path: &str) -> DocumentName {
@@ -123,19 +138,19 @@ mod tests {
         for rewritten in [false, true] {
             let data = DataDir::open(folder.path().join(rewritten.to_string())).unwrap();
             let mut engine = Engine::new();
-            let mut keeper = Keeper::open(&data, &mut engine).unwrap();
+            let mut keeper = open(&data, &mut engine).unwrap();
             put(&mut engine, 10, "(default)", "c/a", Some(1));
             put(&mut engine, 20, "(default)", "c/a", Some(2));
             put(&mut engine, 30, "other", "c/b", Some(3));
             put(&mut engine, 40, "(default)", "c/gone", Some(3));
             put(&mut engine, 50, "(default)", "c/gone", None);
-            keeper.keep(&mut engine).unwrap();
+            keeper.keep(Timestamp::from_micros(50), &mut engine).unwrap();
             if rewritten {
-                keeper.rewrite(&mut engine).unwrap();
+                keeper.0.replace(engine.snapshot().iter().map(codec::encode)).unwrap();
             }
             drop(keeper);
             let mut engine = Engine::new();
-            Keeper::open(&data, &mut engine).unwrap();
+            open(&data, &mut engine).unwrap();
             assert_eq!(engine.epoch(), 1);
             assert_eq!(seen(&mut engine, 60, "(default)", "c/a", None), Some((10, 20)));
             assert_eq!(seen(&mut engine, 60, "(default)", "c/a", Some(15)), Some((10, 10)));
@@ -144,7 +159,7 @@ mod tests {
             assert_eq!(seen(&mut engine, 60, "other", "c/b", None), Some((30, 30)));
             // The clock may have been set back: commit times go on all the same.
             let mut engine = Engine::new();
-            Keeper::open(&data, &mut engine).unwrap();
+            open(&data, &mut engine).unwrap();
             put(&mut engine, 5, "(default)", "c/a", Some(4));
             assert_eq!(seen(&mut engine, 5, "(default)", "c/a", None), Some((10, 51)));
         }
@@ -155,21 +170,57 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         let mut engine = Engine::new();
-        let mut keeper = Keeper::open(&data, &mut engine).unwrap();
+        let mut keeper = open(&data, &mut engine).unwrap();
         put(&mut engine, 10, "a", "c/a", Some(1));
         put(&mut engine, 10, "b", "c/a", Some(1));
-        engine.clear(Timestamp::from_micros(20), &database("a"));
-        keeper.keep(&mut engine).unwrap();
+        keeper.keep(Timestamp::from_micros(10), &mut engine).unwrap();
+        let record = engine.clearing(Timestamp::from_micros(20), &database("a"));
+        keeper.declare(&record).unwrap();
+        engine.carry_out(Timestamp::from_micros(20), record);
+        drop(keeper);
         let mut again = Engine::new();
-        Keeper::open(&data, &mut again).unwrap();
+        let mut keeper = open(&data, &mut again).unwrap();
         assert_eq!(seen(&mut again, 30, "a", "c/a", None), None);
         assert_eq!(seen(&mut again, 30, "b", "c/a", None), Some((10, 10)));
-        engine.reset();
-        keeper.rewrite(&mut engine).unwrap();
+        keeper.declare(&again.resetting()).unwrap();
+        again.reset();
+        drop(keeper);
         let mut again = Engine::new();
-        Keeper::open(&data, &mut again).unwrap();
+        open(&data, &mut again).unwrap();
         assert_eq!(seen(&mut again, 30, "b", "c/a", None), None);
-        assert_eq!((again.epoch(), again.life()), (2, 1));
+        assert_eq!((again.epoch(), again.life()), (3, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        let mut engine = Engine::new();
+        let mut keeper = open(&data, &mut engine).unwrap();
+        put(&mut engine, 10, "a", "c/a", Some(1));
+        keeper.keep(Timestamp::from_micros(10), &mut engine).unwrap();
+        data.faults().fail_append(true);
+        put(&mut engine, 20, "a", "c/a", Some(2));
+        put(&mut engine, 20, "a", "c/b", Some(2));
+        put(&mut engine, 20, "b", "c/a", Some(2));
+        let lost = keeper.keep(Timestamp::from_micros(20), &mut engine).unwrap_err();
+        assert!(matches!(lost.error, Error::NotKept(_)));
+        keeper.declare(&engine.resetting()).unwrap_err();
+        data.faults().fail_append(false);
+        for _ in 0..2 {
+            assert_eq!(seen(&mut engine, 30, "a", "c/a", None), Some((10, 10)));
+            assert_eq!(seen(&mut engine, 30, "a", "c/b", None), None);
+            assert_eq!(seen(&mut engine, 30, "b", "c/a", None), None);
+            drop(keeper);
+            engine = Engine::new();
+            keeper = open(&data, &mut engine).unwrap();
+        }
+        put(&mut engine, 40, "a", "c/b", Some(3));
+        keeper.keep(Timestamp::from_micros(40), &mut engine).unwrap();
+        drop(keeper);
+        let mut again = Engine::new();
+        open(&data, &mut again).unwrap();
+        assert_eq!(seen(&mut again, 50, "a", "c/b", None), Some((40, 40)));
     }
 
     #[test]
@@ -177,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         let mut engine = Engine::new();
-        let mut keeper = Keeper::open(&data, &mut engine).unwrap();
+        let mut keeper = open(&data, &mut engine).unwrap();
         let big: Fields = [(Arc::from("s"), Value::string(&"x".repeat(1_000_000)))].into_iter().collect();
         let hour = 3_600_000_000;
         for round in 0..30 {
@@ -190,11 +241,11 @@ mod tests {
             let write = Write { name: name("c/a"), operation, transforms: Vec::new(), precondition: None };
             let command = Command::Commit { transaction: None, writes: vec![write] };
             engine.apply(Timestamp::from_micros(round * hour), &database("a"), command).unwrap();
-            keeper.keep(&mut engine).unwrap();
-            assert!(keeper.log.bytes() < 12 << 20, "{}", keeper.log.bytes());
+            keeper.keep(Timestamp::from_micros(round * hour), &mut engine).unwrap();
+            assert!(keeper.0.bytes() < 12 << 20, "{}", keeper.0.bytes());
         }
         let mut again = Engine::new();
-        Keeper::open(&data, &mut again).unwrap();
+        open(&data, &mut again).unwrap();
         assert_eq!(seen(&mut again, 30 * hour, "a", "c/a", None), Some((1, 29 * hour)));
     }
 }

@@ -8,7 +8,8 @@
 //! `name` is the full resource name, so that one file may hold several databases; `fields` may be
 //! missing. An import reads and checks all lines first; then it writes each database's documents in
 //! one commit, which replaces those of the same names and leaves others alone, as production's
-//! managed import does. The times of an import are its own: those in the file are only checked.
+//! managed import does. Either all databases' documents are written or none is; with several
+//! databases, a transaction that holds one of the documents makes it fail at once. The times of an import are its own: those in the file are only checked.
 //! Empty lines are skipped.
 
 mod json;
@@ -48,8 +49,19 @@ impl Firestore {
             databases.entry(into.cloned().unwrap_or(database)).or_default().push(write);
             count += 1;
         }
-        for (database, writes) in databases {
-            self.commit_plain(&database, writes, None).await.map_err(Status::from)?;
+        let mut databases: Vec<_> = databases.into_iter().collect();
+        match (databases.pop(), databases.is_empty()) {
+            (None, _) => {}
+            (Some((database, writes)), true) => {
+                self.commit_plain(&database, writes, None).await.map_err(Status::from)?;
+            }
+            (Some(last), false) => {
+                databases.push(last);
+                self.shell.commit_all(databases).map_err(|(database, error)| {
+                    let Status { code, message, .. } = Status::from(error);
+                    Status::new(code, format!("{message} ({database}; nothing was written to any database)"))
+                })?;
+            }
         }
         Ok(count)
     }
