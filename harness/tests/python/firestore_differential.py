@@ -2,6 +2,9 @@
 
     python firestore_differential.py [SEED] [OPERATIONS]
 
+Operations are commits, reads, queries, aggregations, nearest-neighbour searches, transactions of one
+client, and at the end listeners that are to follow some tenths as many commits.
+
 What may differ, and why, is listed in `emulators/firestore/DIFFERENCES.md`; operations that would
 run into a listed difference are not made here.
 """
@@ -35,6 +38,7 @@ from google.protobuf import struct_pb2, timestamp_pb2, wrappers_pb2
 from google.type import latlng_pb2
 
 import emulators
+from firestore_following import Following
 
 PROJECT = f"differential-{uuid.uuid4().hex[:8]}"
 DATABASE = f"projects/{PROJECT}/databases/(default)"
@@ -129,7 +133,7 @@ class Dice:
             write.update_transforms = [self.transform() for _ in range(self.random.randrange(1, 3))]
         return write
 
-    def commit(self):
+    def writes(self):
         names, writes = set(), []
         for _ in range(self.random.randrange(1, 4)):
             write = self.write()
@@ -137,7 +141,10 @@ class Dice:
             if name not in names:
                 names.add(name)
                 writes.append(write)
-        request = CommitRequest(database=DATABASE, writes=writes)
+        return writes
+
+    def commit(self):
+        request = CommitRequest(database=DATABASE, writes=self.writes())
         return lambda client: [[plain(value) for value in one.transform_results] for one in client.commit(request).write_results]
 
     def filter(self, depth=0):
@@ -177,8 +184,66 @@ class Dice:
         return StructuredQuery(query)
 
     def run_query(self):
-        request = RunQueryRequest(parent=ROOT, structured_query=self.query())
-        return lambda client: [shown(answer.document) for answer in client.run_query(request) if answer.document.name]
+        asked = self.query()
+
+        def ask(client, transaction=None):
+            request = RunQueryRequest(parent=ROOT, structured_query=asked, transaction=transaction)
+            return [shown(answer.document) for answer in client.run_query(request) if answer.document.name]
+
+        return ask
+
+    def vector(self):
+        size = 3 if self.chance(10) else 2
+        numbers = [self.one([-2.0, -1.0, 0.5, 1.0, 3.0]) for _ in range(size)]
+        return vector(numbers)
+
+    def place(self):
+        """A commit of a document that a search may find."""
+        fields = {"v": self.scalar() if self.chance(15) else self.vector(), "kind": Value(integer_value=self.random.randrange(3))}
+        document = Document(name=f"{ROOT}/places/{self.one('abcdefghijklmnop')}", fields=fields)
+        request = CommitRequest(database=DATABASE, writes=[Write(update=document)])
+        return lambda client: len(client.commit(request).write_results)
+
+    def nearest(self):
+        nearest = {
+            "vector_field": {"field_path": "v"},
+            "query_vector": vector([self.one([-1.0, 1.0, 2.0]), self.one([-2.0, 0.5])]),
+            "distance_measure": self.one(["EUCLIDEAN", "COSINE", "DOT_PRODUCT"]),
+            "limit": wrappers_pb2.Int32Value(value=self.random.randrange(1, 9)),
+            "distance_result_field": self.one(["", "distance"]),
+        }
+        if self.chance(30):
+            nearest["distance_threshold"] = wrappers_pb2.DoubleValue(value=self.one([0.25, 1.0, 2.5]))
+        query = {"from_": [{"collection_id": "places"}], "find_nearest": nearest}
+        if self.chance(40):
+            value = Value(integer_value=self.random.randrange(3))
+            query["where"] = {"field_filter": {"field": {"field_path": "kind"}, "op": "EQUAL", "value": value}}
+        request = RunQueryRequest(parent=ROOT, structured_query=StructuredQuery(query))
+
+        def ask(client):
+            found = [answer.document for answer in client.run_query(request) if answer.document.name]
+            # What is equally near comes in no promised order, nor is it promised which of it the limit keeps.
+            return sorted(distance_of(document, nearest) for document in found)
+
+        return ask
+
+    def transaction(self):
+        """Reads and a commit, or a rollback, by one client; nobody is in the way."""
+        steps = [self.one([self.get, self.batch_get, self.run_query, self.aggregate])() for _ in range(self.random.randrange(4))]
+        writes, ended = self.writes(), self.one(["commit", "commit", "rollback", "twice"])
+        options = {"read_only": {}} if self.chance(20) else {"read_write": {}}
+
+        def ask(client):
+            id = client.begin_transaction({"database": DATABASE, "options": options}).transaction
+            results = [refusal_or(step, client, id) for step in steps]
+            commit = lambda client, id: len(client.commit({"database": DATABASE, "writes": writes, "transaction": id}).write_results)  # noqa: E731
+            rollback = lambda client, id: client.rollback({"database": DATABASE, "transaction": id}) and None  # noqa: E731
+            results.append(refusal_or(rollback if ended == "rollback" else commit, client, id))
+            if ended != "commit":
+                results.append(refusal_or(commit, client, id))
+            return results
+
+        return ask
 
     def aggregate(self):
         kinds = [
@@ -188,9 +253,9 @@ class Dice:
             {"alias": "mean", "avg": {"field": {"field_path": self.one(FIELDS)}}},
         ]
         asked = StructuredAggregationQuery(structured_query=self.query(), aggregations=self.random.sample(kinds, 2))
-        request = RunAggregationQueryRequest(parent=ROOT, structured_aggregation_query=asked)
 
-        def ask(client):
+        def ask(client, transaction=None):
+            request = RunAggregationQueryRequest(parent=ROOT, structured_aggregation_query=asked, transaction=transaction)
             answers = [answer.result for answer in client.run_aggregation_query(request)]
             return [{alias: plain(value) for alias, value in sorted(one.aggregate_fields.items())} for one in answers]
 
@@ -198,13 +263,13 @@ class Dice:
 
     def get(self):
         name = self.document()
-        return lambda client: shown(client.get_document({"name": name}))
+        return lambda client, transaction=None: shown(client.get_document({"name": name, "transaction": transaction}))
 
     def batch_get(self):
         names = [self.document() for _ in range(3)]
 
-        def ask(client):
-            answers = client.batch_get_documents({"database": DATABASE, "documents": names})
+        def ask(client, transaction=None):
+            answers = client.batch_get_documents({"database": DATABASE, "documents": names, "transaction": transaction})
             return sorted(repr(shown(one.found)) if one.found.name else f"missing {one.missing}" for one in answers)
 
         return ask
@@ -215,7 +280,35 @@ class Dice:
 
     def operation(self):
         return self.one([self.commit, self.commit, self.run_query, self.run_query, self.run_query, self.aggregate, self.get,
-                         self.batch_get, self.list])
+                         self.batch_get, self.list, self.place, self.nearest, self.transaction])
+
+
+def vector(numbers):
+    """A vector as values have it."""
+    values = Value(array_value={"values": [Value(double_value=number) for number in numbers]})
+    return Value(map_value={"fields": {"__type__": Value(string_value="__vector__"), "value": values}})
+
+
+def distance_of(document, nearest):
+    """How far a found document is from the query's vector, and whether it says so itself."""
+    numbers = [one.double_value for one in document.fields["v"].map_value.fields["value"].array_value.values]
+    wanted = [one.double_value for one in nearest["query_vector"].map_value.fields["value"].array_value.values]
+    dot = lambda a, b: sum(x * y for x, y in zip(a, b, strict=True))  # noqa: E731
+    distance = {
+        "EUCLIDEAN": lambda: dot(*[[x - y for x, y in zip(numbers, wanted, strict=True)]] * 2) ** 0.5,
+        "COSINE": lambda: 1 - dot(numbers, wanted) / (dot(numbers, numbers) * dot(wanted, wanted)) ** 0.5,
+        "DOT_PRODUCT": lambda: dot(numbers, wanted),
+    }[nearest["distance_measure"]]()
+    said = document.fields["distance"].double_value if "distance" in document.fields else None
+    return f"{distance:.9f}", said is None or abs(said - distance) < 1e-9
+
+
+def refusal_or(step, client, *arguments):
+    """What a step of a transaction comes to; its refusal is a result too."""
+    try:
+        return step(client, *arguments)
+    except exceptions.GoogleAPICallError as error:
+        return f"refused: {error.grpc_status_code.name}"
 
 
 def plain(value):
@@ -233,6 +326,45 @@ def plain(value):
 
 def shown(document):
     return (document.name.removeprefix(ROOT), {name: plain(value) for name, value in sorted(document.fields.items())})
+
+
+def follow(dice, services, commits):
+    """Listeners on the same targets of both services, through the same commits; how many differences."""
+    names = [f"{ROOT}/{COLLECTIONS[0]}/{id}" for id in "abc"]
+    everything = StructuredQuery({"from_": [{"collection_id": COLLECTIONS[0]}]})
+    order = [{"field": {"field_path": "a"}, "direction": "DESCENDING"}]
+    first = StructuredQuery(
+        {"from_": [{"collection_id": COLLECTIONS[1]}], "order_by": order, "limit": wrappers_pb2.Int32Value(value=3)}
+    )
+    some = {"field_filter": {"field": {"field_path": "b"}, "op": "GREATER_THAN", "value": Value(integer_value=0)}}
+    filtered = StructuredQuery({"from_": [{"collection_id": COLLECTIONS[0]}], "where": some})
+    queries = {1: everything, 2: first, 3: filtered}
+    targets = {number: {"query": {"parent": ROOT, "structured_query": query}} for number, query in queries.items()}
+    targets[4] = {"documents": {"documents": names}}
+    followers = [Following(service.client, DATABASE, targets) for service in services]
+    differences = 0
+    for number in range(commits):
+        operation = dice.commit()
+        wanted, found = (service.ask(operation) for service in services)
+        states = []
+        for service, follower in zip(services, followers, strict=True):
+            run = lambda query, service=service: {  # noqa: E731
+                answer.document.name: shown(answer.document)
+                for answer in service.client.run_query(RunQueryRequest(parent=ROOT, structured_query=query))
+                if answer.document.name
+            }
+            state = {number: run(query) for number, query in queries.items()}
+            state[4] = {name: one for name, one in state[1].items() if name in names}
+            shows = lambda targets: {number: {name: shown(one) for name, one in of.items()} for number, of in targets.items()}  # noqa: E731
+            instead = follower.wait_for(lambda targets, state=state: shows(targets) == state)
+            states.append((state, instead))
+        if wanted != found or states[0] != states[1] or states[1][1]:
+            differences += 1
+            print(f"commit {number} under listeners:\n  Google's: {wanted} {states[0][1]}\n  here:     {found} {states[1][1]}")
+            break
+    for follower in followers:
+        follower.close()
+    return differences
 
 
 def main():
@@ -254,7 +386,9 @@ def main():
                 if os.environ.get("SHOW"):
                     for cell in operation.__closure__:
                         print(cell.cell_contents)
-        print(f"{operations} operations of seed {seed}: {refusals} refused by both, {differences} differ")
+        commits = operations // 20
+        differences += follow(dice, (theirs, ours), commits)
+        print(f"{operations} operations of seed {seed}, and {commits} commits under listeners: {refusals} refused by both, {differences} differ")
         sys.exit(1 if differences else 0)
 
 

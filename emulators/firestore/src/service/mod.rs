@@ -15,8 +15,6 @@ mod keep;
 mod listen;
 mod operations;
 mod pipelines;
-=======
->>>>>>> e5d64d9 (Refuse what cannot be kept as if it had never been; keep what is declared)
 mod queries;
 mod rpc;
 mod shell;
