@@ -376,7 +376,7 @@ impl Firestore {
         }
         let metadata = any("CreateDatabaseMetadata", &pb::CreateDatabaseMetadata::default());
         let response = any("Database", &self.described(&database));
-        Ok(done(&database, "create", metadata, response))
+        Ok(self.done(&database, metadata, response))
     }
 
     fn described(&self, database: &DatabaseName) -> pb::Database {
