@@ -35,6 +35,8 @@ pub enum SetupError {
     ExitedEarly { process: String, status: String, said: String },
     #[error("{process} was not ready within {within:?}: {problem}{last}", last = last_words(said))]
     NotReady { process: String, within: Duration, problem: String, said: String },
+    #[error("{call}: {problem}")]
+    NotStarted { call: String, problem: String },
     #[error("preparing {what}: {problem}")]
     Prepare { what: String, problem: String },
     #[error("observing {what}: {problem}")]
@@ -50,6 +52,12 @@ fn last_words(said: &str) -> String {
 }
 
 impl SetupError {
+    /// Whether it is the pipeline that does not start or does not answer. With a defect that is a
+    /// result, not a wrong setup.
+    pub(crate) fn is_of_pipeline(&self) -> bool {
+        matches!(self, SetupError::ExitedEarly { .. } | SetupError::NotReady { .. } | SetupError::NotStarted { .. })
+    }
+
     /// Something that was to be created before the run could not be.
     pub(crate) fn prepare(what: impl Into<String>, problem: impl std::fmt::Display) -> SetupError {
         SetupError::Prepare { what: what.into(), problem: one_line(&problem.to_string()) }

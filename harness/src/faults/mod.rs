@@ -1,4 +1,5 @@
-//! What the harness does to a run: `[[fault]]` entries, each a moment and one action.
+//! What the harness does to a run: `[[fault]]` entries, each a moment and one action. Not all are
+//! faults: the clock, the scheduler and an operator act here too.
 
 mod director;
 
@@ -11,8 +12,7 @@ pub(crate) use director::{Director, Reach};
 
 use crate::scenario::When;
 
-/// One `[[fault]]`: exactly one of `gate`, `kill`, `terminate`, `duplicate_delivery` and
-/// `grow_main_table`.
+/// One `[[fault]]`: a moment and exactly one action.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultEntry {
@@ -37,7 +37,34 @@ pub struct FaultEntry {
     /// The main table gets the columns that its schema has and the staging tables do not.
     #[serde(default)]
     pub grow_main_table: bool,
+    /// Moves the clock of the services ahead.
+    #[serde(default)]
+    pub advance: Option<HumaneDuration>,
+    /// Takes the gate fault of this name away; what its barrier holds goes on.
+    #[serde(default)]
+    pub lift: Option<String>,
+    /// POSTs to a process, as a scheduler does, and waits for the answer.
+    #[serde(default)]
+    pub call: Option<CallEntry>,
+    /// Starts the batch once more, as a scheduler that did not hear the answer does.
+    #[serde(default)]
+    pub start_again: bool,
+    /// A statement that an operator runs; `{main}`, `{dataset}` and `{date}` stand for this run's.
+    #[serde(default)]
+    pub sql: Option<String>,
 }
+
+/// Where a call goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallEntry {
+    pub process: String,
+    pub path: String,
+}
+
+/// What an entry may do, for messages.
+const ACTIONS: &str =
+    "gate, kill, terminate, duplicate_delivery, grow_main_table, advance, lift, call, start_again, sql";
 
 impl FaultEntry {
     /// In a few words, for reports.
@@ -45,10 +72,22 @@ impl FaultEntry {
         if let Some(gate) = &self.gate {
             return format!("fault at the gate: {}", gate.name.as_deref().unwrap_or("without a name"));
         }
-        let named =
-            [("kill", &self.kill), ("terminate", &self.terminate), ("deliver twice to", &self.duplicate_delivery)];
+        if let Some(by) = self.advance {
+            return format!("the clock moves {:?} ahead", by.0);
+        }
+        if let Some(call) = &self.call {
+            return format!("POST {} of {}", call.path, call.process);
+        }
+        let named = [
+            ("kill", &self.kill),
+            ("terminate", &self.terminate),
+            ("deliver twice to", &self.duplicate_delivery),
+            ("lift", &self.lift),
+            ("an operator:", &self.sql),
+        ];
         let given = named.iter().find_map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
-        given.unwrap_or_else(|| "the main table grows".to_owned())
+        let other = if self.start_again { "the batch is started again" } else { "the main table grows" };
+        given.unwrap_or_else(|| other.to_owned())
     }
 
     /// What is wrong with the entry beyond the types of its keys.
@@ -59,9 +98,14 @@ impl FaultEntry {
             self.terminate.is_some(),
             self.duplicate_delivery.is_some(),
             self.grow_main_table,
+            self.advance.is_some(),
+            self.lift.is_some(),
+            self.call.is_some(),
+            self.start_again,
+            self.sql.is_some(),
         ];
         if actions.iter().filter(|given| **given).count() != 1 {
-            return Err("give it exactly one of gate, kill, terminate, duplicate_delivery, grow_main_table".to_owned());
+            return Err(format!("give it exactly one of {ACTIONS}"));
         }
         if self.restart_after.is_some() && self.kill.is_none() && self.terminate.is_none() {
             return Err("restart_after goes with kill or terminate".to_owned());

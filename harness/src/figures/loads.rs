@@ -19,7 +19,7 @@ pub(super) async fn figures(tables: &TableSet) -> Result<Vec<Figure>, SetupError
     let created = clients.bigquery.dataset().create(Dataset::new(&clients.project, DATASET)).await;
     created.map_err(|error| failed("the dataset", error))?;
     let main = quoted(&clients, "main");
-    let statement = tables.create_main(&main, &tables.main_columns);
+    let statement = tables.create_main(&main, &tables.main_columns, false);
     run_statement(&clients, &statement).await.map_err(|error| failed("the main table", error))?;
     let http = reqwest::Client::new();
     let begun = Instant::now();

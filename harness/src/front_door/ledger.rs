@@ -15,6 +15,8 @@ pub struct Message {
     pub id: String,
     /// Its data, where that is JSON.
     pub content: Value,
+    /// The subscription that it was delivered by.
+    pub subscription: String,
 }
 
 impl Message {
@@ -25,7 +27,8 @@ impl Message {
         let id = message.get("messageId").or_else(|| message.get("message_id"))?.as_str()?.to_owned();
         let data = message.get("data").and_then(Value::as_str).unwrap_or_default();
         let content = STANDARD.decode(data).ok().and_then(|data| serde_json::from_slice(&data).ok());
-        Some(Message { id, content: content.unwrap_or(Value::Null) })
+        let subscription = envelope.get("subscription").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(Message { id, content: content.unwrap_or(Value::Null), subscription })
     }
 }
 
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     fn message(id: &str) -> Message {
-        Message { id: id.to_owned(), content: Value::Null }
+        Message { id: id.to_owned(), content: Value::Null, subscription: String::new() }
     }
 
     #[tokio::test]

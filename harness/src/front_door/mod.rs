@@ -12,8 +12,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,6 +36,8 @@ pub struct FrontDoor {
     address: SocketAddr,
     ledger: Ledger,
     arrival: Option<ArrivalGate>,
+    /// Players whose messages are acknowledged and go nowhere.
+    silent: Mutex<HashSet<String>>,
     http: reqwest::Client,
     activity: Activity,
 }
@@ -63,6 +66,7 @@ impl FrontDoor {
             address: listener.local_addr().map_err(failed)?,
             ledger: Ledger::default(),
             arrival: arrival.map(|(arrival, total)| ArrivalGate::new(arrival, total)),
+            silent: Mutex::default(),
             http: reqwest::Client::new(),
             activity,
         });
@@ -82,6 +86,17 @@ impl FrontDoor {
     /// The URL of a path behind the door.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Messages about these players are acknowledged from now on and go nowhere, as with an instance
+    /// that dies after it has answered.
+    pub fn silence(&self, players: &[String]) {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).extend(players.iter().cloned());
+    }
+
+    fn is_silent(&self, message: &Message) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        message.content["player_lookup"].as_str().is_some_and(|player| silent.contains(player))
     }
 
     /// Which ports requests go to from now on.
@@ -128,6 +143,10 @@ impl FrontDoor {
                 arrival.wait().await;
             }
             self.ledger.admit(&message.id).await;
+        }
+        if let Some(message) = message.as_ref().filter(|message| self.is_silent(message)) {
+            self.ledger.write(&self.role, request.uri.path(), Some(message), StatusCode::NO_CONTENT);
+            return StatusCode::NO_CONTENT.into_response();
         }
         self.activity.note();
         let answer = self.forward(&request).await;

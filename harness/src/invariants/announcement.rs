@@ -42,6 +42,14 @@ pub(super) fn never_on_failure(state: &EndState) -> Finding {
     }
 }
 
+pub(super) fn one_export_a_batch(state: &EndState) -> Finding {
+    match state.announcements.iter().map(|announcement| announcement.subscriptions.len()).max() {
+        None => Finding::moot("nothing was announced"),
+        Some(0 | 1) => Finding::Holds,
+        Some(many) => Finding::broken(format!("{many} subscriptions start one export each for the same message")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::examples::healthy;
@@ -73,6 +81,15 @@ mod tests {
         let mut state = healthy();
         state.announcements[0].rows_readable = 3;
         assert!(exactly_once(&state).is_broken());
+    }
+
+    #[test]
+    fn two_subscriptions_are_two_exports_and_two_messages_are_not() {
+        let mut state = healthy();
+        state.announcements.push(state.announcements[0].clone());
+        assert_eq!(one_export_a_batch(&state), Finding::Holds);
+        state.announcements[0].subscriptions.insert("another".into());
+        assert!(one_export_a_batch(&state).is_broken());
     }
 
     #[test]

@@ -31,9 +31,11 @@ pub(super) fn completions_counted_once(state: &EndState) -> Finding {
     let completed = state.names("completed_players");
     let recorded: BTreeSet<&str> = completed.iter().copied().collect();
     let expected: BTreeSet<&str> = state.plan.players.iter().map(String::as_str).collect();
-    let missing: Vec<&&str> = expected.difference(&recorded).collect();
+    // Who never reported is the business of batch-completes.
+    let reported: BTreeSet<&str> = state.reported.keys().map(String::as_str).collect();
+    let missing: Vec<&&str> = reported.difference(&recorded).collect();
     if !missing.is_empty() {
-        let (count, of) = (missing.len(), expected.len());
+        let (count, of) = (missing.len(), reported.len());
         return Finding::broken(format!("{count} of {of} players are not in completed_players: {}", some_of(missing)));
     }
     let strange: Vec<&&str> = recorded.difference(&expected).collect();
@@ -87,6 +89,12 @@ pub(super) fn batch_completes(state: &EndState) -> Finding {
     }
     if state.is_complete() {
         return Finding::broken(format!("complete, but not within {}", state.plan.within));
+    }
+    let unheard: Vec<&String> =
+        state.plan.players.iter().filter(|player| !state.reported.contains_key(*player)).collect();
+    if !unheard.is_empty() {
+        let (count, of) = (unheard.len(), state.plan.players.len());
+        return Finding::broken(format!("{count} of {of} players never report and nobody goes on without them"));
     }
     Finding::broken(format!("all completions are in and is_complete is not set within {}", state.plan.within))
 }

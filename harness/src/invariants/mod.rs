@@ -72,6 +72,11 @@ pub const CATALOGUE: &[Invariant] = &[
         judge: counting::batch_completes,
     },
     Invariant {
+        name: "bounded-wait",
+        holds_when: "no claim on a consolidation outlives its owner and its stated budget",
+        judge: staging::bounded_wait,
+    },
+    Invariant {
         name: "batch-consolidates",
         holds_when: "the consolidation of a complete batch ends as the scenario lets it",
         judge: staging::batch_consolidates,
@@ -85,6 +90,11 @@ pub const CATALOGUE: &[Invariant] = &[
         name: "keys-unique",
         holds_when: "no business key twice among active rows, NULL lines included",
         judge: rows::keys_unique,
+    },
+    Invariant {
+        name: "every-system-active",
+        holds_when: "each player and system that has rows has an active one",
+        judge: rows::every_system_active,
     },
     Invariant {
         name: "identity-kept",
@@ -102,6 +112,11 @@ pub const CATALOGUE: &[Invariant] = &[
         judge: staging::staging_cleaned_on_success,
     },
     Invariant {
+        name: "no-old-staging",
+        holds_when: "no staging table of any batch is older than a day",
+        judge: staging::no_old_staging,
+    },
+    Invariant {
         name: "phase5-exactly-once",
         holds_when: "one message a consolidated batch, after the rows are readable, with status and count that match",
         judge: announcement::exactly_once,
@@ -110,6 +125,11 @@ pub const CATALOGUE: &[Invariant] = &[
         name: "phase5-never-on-failure",
         holds_when: "no message for a batch that was not consolidated",
         judge: announcement::never_on_failure,
+    },
+    Invariant {
+        name: "one-export-a-batch",
+        holds_when: "the announcement reaches the next phase by one subscription",
+        judge: announcement::one_export_a_batch,
     },
     Invariant {
         name: "milestones-logged",
@@ -191,6 +211,7 @@ pub(crate) mod examples {
                 message_id: "1".into(),
                 content: json!({ "status": "success", "batch_id": "b", "count": 4 }),
                 rows_readable: 4,
+                subscriptions: ["s".to_owned()].into(),
             }],
             log: lines,
             in_time: true,

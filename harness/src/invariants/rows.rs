@@ -43,22 +43,42 @@ pub(super) fn keys_unique(state: &EndState) -> Finding {
     if doubled.is_empty() { Finding::Holds } else { Finding::broken(some_of(doubled)) }
 }
 
+pub(super) fn every_system_active(state: &EndState) -> Finding {
+    if !state.consolidated() {
+        return Finding::moot("the consolidation has not succeeded");
+    }
+    // What the line is, is the last part of the key; what is before it must have a row that counts.
+    let group = |row: &'_ MainRow| row.key.split_last().map(|(_, group)| group.to_vec()).unwrap_or_default();
+    let active: BTreeSet<Key> = state.main.iter().filter(|row| row.is_active).map(|row| group(row)).collect();
+    let all: BTreeSet<Key> = state.main.iter().map(|row| group(row)).collect();
+    let dark: Vec<String> = all.difference(&active).map(shown).collect();
+    if dark.is_empty() {
+        return Finding::Holds;
+    }
+    Finding::broken(format!("{} of {} have no active row: {}", dark.len(), all.len(), some_of(dark)))
+}
+
 pub(super) fn identity_kept(state: &EndState) -> Finding {
     if state.seeded.is_empty() {
         return Finding::moot("the main table held no row of the batch's keys before");
     }
-    let now: BTreeMap<&Key, &MainRow> = state.main.iter().map(|row| (&row.key, row)).collect();
+    let mut now: BTreeMap<&Key, Vec<&MainRow>> = BTreeMap::new();
+    for row in &state.main {
+        now.entry(&row.key).or_default().push(row);
+    }
     let mut harmed = Vec::new();
     for before in &state.seeded {
-        match now.get(&before.key) {
-            None => harmed.push(format!("{} is gone", shown(&before.key))),
-            Some(after) if after.identity != before.identity => {
+        match now.get(&before.key).map(Vec::as_slice) {
+            // Which of several rows is the old one is the business of keys-unique.
+            Some([_, _, ..]) => {}
+            None | Some([]) => harmed.push(format!("{} is gone", shown(&before.key))),
+            Some([after]) if after.identity != before.identity => {
                 harmed.push(format!("{} has another identity", shown(&before.key)));
             }
-            Some(after) if state.consolidated() && after.touched == before.touched => {
+            Some([after]) if state.consolidated() && after.touched == before.touched => {
                 harmed.push(format!("{} was not touched", shown(&before.key)));
             }
-            Some(_) => {}
+            Some([_]) => {}
         }
     }
     if harmed.is_empty() { Finding::Holds } else { Finding::broken(some_of(harmed)) }
@@ -89,6 +109,16 @@ mod tests {
         assert_eq!(keys_unique(&state), Finding::Holds);
         state.main.push(row);
         assert!(keys_unique(&state).is_broken());
+    }
+
+    #[test]
+    fn a_system_without_an_active_row_is_noticed() {
+        let mut state = healthy();
+        assert_eq!(every_system_active(&state), Finding::Holds);
+        for row in state.main.iter_mut().filter(|row| row.key[1].as_deref() == Some("o'neale")) {
+            row.is_active = false;
+        }
+        assert!(every_system_active(&state).is_broken());
     }
 
     #[test]

@@ -2,9 +2,26 @@
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, some_of};
 use crate::observe::EndState;
 use crate::scenario::Consolidation;
+
+/// The status of a batch whose consolidation has been claimed and has not ended.
+const CLAIMED: &str = "consolidating";
+
+pub(super) fn bounded_wait(state: &EndState) -> Finding {
+    if state.status() != CLAIMED {
+        return Finding::Holds;
+    }
+    Finding::broken("the consolidation is claimed, nobody works on it, and the claim is not taken over")
+}
+
+pub(super) fn no_old_staging(state: &EndState) -> Finding {
+    match state.old_staging.len() {
+        0 => Finding::Holds,
+        old => Finding::broken(format!("{old} staging tables are older than a day: {}", some_of(&state.old_staging))),
+    }
+}
 
 pub(super) fn batch_consolidates(state: &EndState) -> Finding {
     if !state.is_complete() {
@@ -18,6 +35,7 @@ pub(super) fn batch_consolidates(state: &EndState) -> Finding {
         Consolidation::Fails if state.consolidated() => {
             Finding::broken("the consolidation says that it succeeded, with nothing that it could have done")
         }
+        _ if state.status() == CLAIMED => Finding::moot("the consolidation has not ended: see bounded-wait"),
         _ => Finding::broken(format!("the consolidation has not ended: status is `{}`", state.status())),
     }
 }
@@ -86,6 +104,21 @@ mod tests {
         let mut state = healthy();
         state.plan.consolidation = Consolidation::Fails;
         assert!(batch_consolidates(&state).is_broken());
+    }
+
+    #[test]
+    fn a_claim_that_nobody_takes_over_is_one_finding() {
+        let mut state = healthy();
+        state.batch.as_mut().expect("a batch").insert("status".into(), json!("consolidating"));
+        assert!(bounded_wait(&state).is_broken());
+        assert!(matches!(batch_consolidates(&state), Finding::Moot(_)));
+    }
+
+    #[test]
+    fn a_table_of_yesterday_is_noticed() {
+        let mut state = healthy();
+        state.old_staging = vec!["_staging_x".into()];
+        assert!(no_old_staging(&state).is_broken());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct EndState {
     pub seeded: Vec<MainRow>,
     pub main: Vec<MainRow>,
     pub staging_tables: Vec<String>,
+    /// Staging tables of any batch that are older than a day.
+    pub old_staging: Vec<String>,
     pub staged_keys: BTreeSet<Key>,
     pub announcements: Vec<Announcement>,
     pub log: Vec<LogLine>,

@@ -14,8 +14,19 @@ pub async fn batch_document(
     collection: &str,
     batch_id: &str,
 ) -> Result<Option<Map<String, Value>>, SetupError> {
-    let found = clients.firestore.fluent().select().by_id_in(collection).one(batch_id).await;
-    let found = found.map_err(|error| SetupError::observe("the batch document", error))?;
+    document(clients, &format!("{collection}/{batch_id}")).await
+}
+
+/// A document by its path below the database's documents.
+pub async fn document(clients: &Clients, path: &str) -> Result<Option<Map<String, Value>>, SetupError> {
+    let Some((parent, id)) = path.rsplit_once('/') else { return Ok(None) };
+    let (above, collection) = parent.rsplit_once('/').map_or((None, parent), |(above, name)| (Some(above), name));
+    let select = clients.firestore.fluent().select().by_id_in(collection);
+    let found = match above {
+        Some(above) => select.parent(format!("{}/{above}", clients.firestore.get_documents_path())).one(id).await,
+        None => select.one(id).await,
+    };
+    let found = found.map_err(|error| SetupError::observe(format!("document {path}"), error))?;
     Ok(found.map(|document| map(document.fields)))
 }
 

@@ -3,11 +3,11 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
@@ -27,6 +27,8 @@ pub struct Announcement {
     pub content: Value,
     /// Rows of the announced date in the main table when the message came.
     pub rows_readable: usize,
+    /// The subscriptions that it came by: each starts the next phase.
+    pub subscriptions: BTreeSet<String>,
 }
 
 struct Shared {
@@ -34,6 +36,8 @@ struct Shared {
     count_rows: String,
     /// By message id: what is delivered twice was announced once.
     received: Mutex<BTreeMap<String, Announcement>>,
+    /// Ids of the messages that came by topics that are only counted.
+    counted: Mutex<BTreeMap<String, BTreeSet<String>>>,
     activity: Activity,
 }
 
@@ -60,8 +64,12 @@ impl Inbox {
             props.quoted(&clients.project, &props.tables.main),
             props.tables.partition_field
         );
-        let shared = Arc::new(Shared { clients: clients.clone(), count_rows, received: Mutex::default(), activity });
-        let router = Router::new().route("/announcements", post(receive)).with_state(Arc::clone(&shared));
+        let (received, counted) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { clients: clients.clone(), count_rows, received, counted, activity });
+        let router = Router::new()
+            .route("/announcements", post(receive))
+            .route("/counted/{topic}", post(count))
+            .with_state(Arc::clone(&shared));
         let serving = tokio::spawn(async move {
             // Accepting goes on until the task is aborted.
             let _ = axum::serve(listener, router).await;
@@ -72,6 +80,16 @@ impl Inbox {
     /// What to subscribe with.
     pub fn url(&self) -> String {
         format!("http://{}/announcements", self.address)
+    }
+
+    /// What to subscribe with to a topic whose messages are only counted.
+    pub fn counter_url(&self, topic: &str) -> String {
+        format!("http://{}/counted/{topic}", self.address)
+    }
+
+    /// How many different messages such a topic had.
+    pub fn counted(&self, topic: &str) -> usize {
+        self.shared.counted.lock().unwrap_or_else(PoisonError::into_inner).get(topic).map_or(0, BTreeSet::len)
     }
 
     /// What has come so far.
@@ -92,9 +110,21 @@ async fn receive(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
         return StatusCode::INTERNAL_SERVER_ERROR;
     };
     let count = rows.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or(0);
-    let announcement = Announcement { message_id: message.id.clone(), content: message.content, rows_readable: count };
     let mut received = shared.received.lock().unwrap_or_else(PoisonError::into_inner);
-    received.entry(message.id).or_insert(announcement);
+    let announcement = received.entry(message.id.clone()).or_insert_with(|| Announcement {
+        message_id: message.id,
+        content: message.content,
+        rows_readable: count,
+        subscriptions: BTreeSet::new(),
+    });
+    announcement.subscriptions.insert(message.subscription);
+    shared.activity.note();
+    StatusCode::NO_CONTENT
+}
+
+async fn count(State(shared): State<Arc<Shared>>, Path(topic): Path<String>, body: Bytes) -> StatusCode {
+    let Some(message) = Message::in_body(&body) else { return StatusCode::BAD_REQUEST };
+    shared.counted.lock().unwrap_or_else(PoisonError::into_inner).entry(topic).or_default().insert(message.id);
     shared.activity.note();
     StatusCode::NO_CONTENT
 }

@@ -6,7 +6,7 @@ mod inbox;
 mod rows;
 
 pub use end_state::{EndState, Plan};
-pub use firestore::{batch_document, batches_of_date};
+pub use firestore::{batch_document, batches_of_date, document};
 pub use inbox::{Announcement, Inbox};
-pub(crate) use rows::staged_keys;
 pub use rows::{Key, MainRow, main_rows, run_statement, staging_tables};
+pub(crate) use rows::{old_staging_tables, staged_keys};

@@ -94,6 +94,18 @@ pub async fn staging_tables(clients: &Clients, dataset: &str, prefix: &str) -> R
     }
 }
 
+/// Staging tables that are older than a day by the services' clock.
+pub(crate) async fn old_staging_tables(clients: &Clients, props: &Props) -> Result<Vec<String>, SetupError> {
+    let statement = format!(
+        "SELECT table_name FROM `{}`.{}.INFORMATION_SCHEMA.TABLES WHERE STARTS_WITH(table_name, '{}') \
+         AND creation_time < TIMESTAMP_SUB(CURRENT_TIMESTAMP(), INTERVAL 24 HOUR) ORDER BY table_name",
+        clients.project, props.dataset, props.tables.staging_prefix
+    );
+    let rows = run_statement(clients, &statement).await;
+    let rows = rows.map_err(|error| SetupError::observe("the staging tables' ages", error))?;
+    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
 fn key_columns(props: &Props) -> String {
     let columns: Vec<String> =
         props.tables.business_key.iter().map(|column| format!("CAST({column} AS STRING)")).collect();

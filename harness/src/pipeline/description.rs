@@ -74,6 +74,24 @@ pub struct Defects {
     pub environment: BTreeMap<String, String>,
     #[serde(default)]
     pub known: Vec<String>,
+    /// By defect: what is wrong around the programs instead of in them, or beside that.
+    #[serde(default)]
+    pub deployment: BTreeMap<String, Deployment>,
+}
+
+/// How the pipeline is deployed, where that differs with a defect.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployment {
+    /// Variables of every process.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The acknowledgement deadline of the push subscriptions; 600s is healthy.
+    #[serde(default)]
+    pub ack_deadline: Option<HumaneDuration>,
+    /// How many subscriptions start the next phase; one is healthy.
+    #[serde(default)]
+    pub announcement_subscriptions: usize,
 }
 
 /// One kind of process.
@@ -166,6 +184,11 @@ impl Pipeline {
                 format!("there is no process `{name}`; there are {}", known.join(", ")),
             )
         })
+    }
+
+    /// How it is deployed, healthy or with a defect.
+    pub fn deployment(&self, defect: Option<&str>) -> Deployment {
+        defect.and_then(|defect| self.defects.deployment.get(defect)).cloned().unwrap_or_default()
     }
 
     /// That the pipeline can be started with a defect.

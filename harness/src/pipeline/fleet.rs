@@ -62,6 +62,8 @@ impl Common<'_> {
             command.extend(defects.arguments.iter().map(|part| substitutions.apply(part)));
             of_defect
                 .extend(defects.environment.iter().map(|(name, value)| (name.clone(), substitutions.apply(value))));
+            let deployed = self.pipeline.deployment(self.defect).environment;
+            of_defect.extend(deployed.iter().map(|(name, value)| (name.clone(), substitutions.apply(value))));
         }
         let of_stage = self.environments.get(&process.name).into_iter().flatten();
         let mut environment: BTreeMap<String, String> = of_stage.cloned().collect();

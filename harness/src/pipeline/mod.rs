@@ -7,7 +7,7 @@ mod log;
 mod process;
 mod watchdog;
 
-pub use description::{Pipeline, ProcessDescription};
+pub use description::{Deployment, Pipeline, ProcessDescription};
 pub(crate) use fleet::Common;
 pub use fleet::{Fleet, Substitutions};
 pub use log::{CapturedLog, LogLine, Stream};

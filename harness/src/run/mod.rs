@@ -1,12 +1,14 @@
 //! One scenario, once, with or without a defect: set up, start, act, wait, observe, judge.
 
 mod activity;
+mod checks;
 mod evidence;
 mod kept;
 mod options;
 mod record;
 mod rest;
 mod seeding;
+mod starting;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ pub use kept::Kept;
 pub(crate) use options::quoted;
 pub use options::{Options, Phase};
 pub use record::{CallRecord, LineRecord, Moment, PushRecord, Record, Tally};
+pub(crate) use starting::StartCall;
 pub use verdict::{Judged, Outcome, Verdict};
 
 use crate::SetupError;
@@ -75,7 +78,11 @@ struct Run {
     /// Where completions come in, and where requests do.
     completions: Arc<FrontDoor>,
     requests: Vec<Arc<FrontDoor>>,
+    doors: BTreeMap<String, Arc<FrontDoor>>,
+    start: StartCall,
     players: Vec<String>,
+    /// Those of them who never report.
+    silent: Vec<String>,
     _doors: Vec<OpenDoor>,
     _watch: JournalWatch,
 }
@@ -93,7 +100,14 @@ pub async fn rehearse_watched(
     phase: &Phase,
 ) -> Result<Outcome, SetupError> {
     let begun = Instant::now();
-    let (run, judged) = Run::through(setting, scenario, defect, phase).await?;
+    let (run, judged) = match Run::through(setting, scenario, defect, phase).await {
+        // With a defect, a pipeline that does not run is a result.
+        Err(error) if defect.is_some() && error.is_of_pipeline() => {
+            let judged = vec![Judged::never_ran(&error)];
+            return Ok(outcome(setting, scenario, defect, judged, begun.elapsed(), None));
+        }
+        through => through?,
+    };
     run.fleet.stop().await;
     Ok(run.outcome(setting, scenario, defect, judged, begun.elapsed()))
 }
@@ -110,6 +124,34 @@ pub async fn rehearse_kept(
     Ok((run.outcome(setting, scenario, defect, judged, begun.elapsed()), Kept::of(run)))
 }
 
+/// What came of a run, also of one that did not get as far as to be one.
+fn outcome(
+    setting: &Setting,
+    scenario: &Scenario,
+    defect: Option<&str>,
+    invariants: Vec<Judged>,
+    took: Duration,
+    run: Option<&Run>,
+) -> Outcome {
+    let verdict = Verdict::of(scenario, defect, &invariants);
+    let recorded = run.zip(setting.options.record_calls);
+    Outcome {
+        scenario: scenario.name.clone(),
+        defect: defect.map(str::to_owned),
+        pipeline: setting.pipeline.name.clone(),
+        stage: "embedded".to_owned(),
+        verdict,
+        invariants,
+        seconds: took.as_secs_f64(),
+        seed: setting.options.seed,
+        repeat: setting.repeat(scenario, defect),
+        complaints: run.map(|run| verdict::complaints(&run.log.lines())).unwrap_or_default(),
+        title: scenario.title.clone(),
+        incident: scenario.incident.clone(),
+        record: recorded.map(|(run, most)| Arc::new(run.record(most))),
+    }
+}
+
 impl Run {
     /// From the first service's start to the judgement.
     async fn through(
@@ -124,7 +166,7 @@ impl Run {
         phase.is("starting");
         let mut run = Run::set_up(setting, scenario, defect).await?;
         run.phase = phase.clone();
-        match run.play(setting, scenario).await {
+        match run.play(scenario).await {
             Ok(judged) => Ok((run, judged)),
             Err(error) => {
                 run.fleet.stop().await;
@@ -141,29 +183,15 @@ impl Run {
         invariants: Vec<Judged>,
         took: Duration,
     ) -> Outcome {
-        let verdict = Verdict::of(scenario, defect, &invariants);
-        let record = setting.options.record_calls.map(|most| Arc::new(self.record(most)));
-        Outcome {
-            scenario: scenario.name.clone(),
-            defect: defect.map(str::to_owned),
-            pipeline: setting.pipeline.name.clone(),
-            stage: "embedded".to_owned(),
-            verdict,
-            invariants,
-            seconds: took.as_secs_f64(),
-            seed: setting.options.seed,
-            repeat: setting.repeat(scenario, defect),
-            complaints: verdict::complaints(&self.log.lines()),
-            title: scenario.title.clone(),
-            incident: scenario.incident.clone(),
-            record,
-        }
+        outcome(setting, scenario, defect, invariants, took, Some(self))
     }
 
     async fn set_up(setting: &Setting, scenario: &Scenario, defect: Option<&str>) -> Result<Run, SetupError> {
         let pipeline = &setting.pipeline;
         let seed = setting.options.seed;
-        let players = options::in_order_of(seed, scenario.batch.players.names(&setting.layout)?);
+        let players = scenario.batch.players.names(&setting.layout)?;
+        let silent = players[players.len().saturating_sub(scenario.batch.silent)..].to_vec();
+        let players = options::in_order_of(seed, players);
         let stage = Arc::new(Embedded::built(scrimmage_suite::Suite::builder().seed(seed)).await?);
         let origin = record::Origin { instant: Instant::now(), timestamp: stage.now() };
         stage.warm_pushes();
@@ -182,10 +210,12 @@ impl Run {
             doors.insert(process.name.clone(), door);
             open.push(serving);
         }
-        let announcements_to = inbox.url();
+        let mut deployment = pipeline.deployment(defect);
+        deployment.ack_deadline = deployment.ack_deadline.or(scenario.batch.ack_deadline);
+        let counted = checks::counted_topics(scenario);
         let (topics, tables) = (
-            props.create_topics(&clients, pipeline, &doors, &announcements_to),
-            props.create_tables(&clients, scenario.batch.main_table),
+            props.create_topics(&clients, pipeline, &deployment, &doors, &inbox, &counted),
+            props.create_tables(&clients, &scenario.batch),
         );
         futures::try_join!(topics, tables)?;
         let log = CapturedLog::new(activity.clone());
@@ -193,14 +223,19 @@ impl Run {
             pipeline,
             defect,
             programs: setting.programs.clone(),
-            substitutions: props.substitutions(project),
+            substitutions: props
+                .substitutions(project)
+                .with("predictions", scenario.batch.predictions_per_player.to_string()),
             environments,
         };
         let fleet = Arc::new(Fleet::start(common, &doors, log.clone()).await?);
         let completions = doors.get(&pipeline.batch.start.process).cloned().ok_or_else(|| {
             SetupError::prepare("the run", format!("there is no process `{}`", pipeline.batch.start.process))
         })?;
-        let requests = doors.values().filter(|door| !Arc::ptr_eq(door, &completions)).cloned().collect();
+        let requests: Vec<Arc<FrontDoor>> =
+            doors.values().filter(|door| !Arc::ptr_eq(door, &completions)).cloned().collect();
+        requests.iter().for_each(|door| door.silence(&silent));
+        let start = StartCall::new(&completions, pipeline, scenario, &players);
         Ok(Run {
             origin,
             phase: Phase::default(),
@@ -213,26 +248,32 @@ impl Run {
             activity,
             completions,
             requests,
+            doors,
+            start,
             players,
+            silent,
             _doors: open,
             _watch: watch,
         })
     }
 
-    async fn play(&self, setting: &Setting, scenario: &Scenario) -> Result<Vec<Judged>, SetupError> {
+    async fn play(&self, scenario: &Scenario) -> Result<Vec<Judged>, SetupError> {
         let reach = Reach {
             stage: Arc::clone(&self.stage),
             clients: self.clients.clone(),
             props: self.props.clone(),
             fleet: Arc::clone(&self.fleet),
+            doors: self.doors.clone(),
             completions: Arc::clone(&self.completions),
             activity: self.activity.clone(),
+            start: self.start.clone(),
+            game_date: scenario.batch.game_date.clone(),
         };
         let mut director = Director::begin(&scenario.faults, &reach).await?;
         let seeding = self.begin_seeding(scenario);
         let started = Instant::now();
         self.activity.mark("the batch is started");
-        let batch_id = self.start_batch(setting, scenario).await?;
+        let batch_id = self.start.start(scenario.batch.starts).await?;
         let rest = self.come_to_rest(scenario, &batch_id, started, &mut director).await?;
         let seeded = match seeding {
             Some(seeding) => seeding.rows().await?,
@@ -241,28 +282,9 @@ impl Run {
         self.activity.mark(if rest.in_time { "at rest" } else { "time is up" });
         self.phase.is("looking at what is left");
         let state = self.gather(scenario, batch_id, rest, seeded).await?;
-        Ok(scenario.expect.invariants.chosen().into_iter().map(|one| Judged::new(one, &state)).collect())
-    }
-
-    /// Calls the pipeline's start, as the scheduler does.
-    async fn start_batch(&self, setting: &Setting, scenario: &Scenario) -> Result<String, SetupError> {
-        let call = &setting.pipeline.batch.start;
-        let body = serde_json::json!({
-            "game_date": scenario.batch.game_date,
-            "players": self.players,
-            "correlation_id": format!("scrimmage-{}", scenario.name),
-        });
-        let failed = |problem: String| SetupError::prepare(format!("POST {} of {}", call.path, call.process), problem);
-        let request = reqwest::Client::new().post(self.completions.url(&call.path)).json(&body);
-        let answer = request.timeout(scenario.expect.within.0.max(Duration::from_secs(1))).send().await;
-        let answer = answer.map_err(|error| failed(error.to_string()))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| failed(error.to_string()))?;
-        if !status.is_success() {
-            return Err(failed(format!("{status}: {text}")));
-        }
-        let answer: serde_json::Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-        let id = answer["batch_id"].as_str();
-        id.map(str::to_owned).ok_or_else(|| failed("the answer has no batch_id".to_owned()))
+        let mut judged: Vec<Judged> =
+            scenario.expect.invariants.chosen().into_iter().map(|one| Judged::new(one, &state)).collect();
+        judged.extend(self.examine(scenario, &state).await?);
+        Ok(judged)
     }
 }

@@ -46,28 +46,40 @@ impl Run {
             let quiet = self.activity.quiet_for();
             let in_time = Instant::now() < deadline;
             let ended = match status(&batch) {
+                _ if director.is_acting() => false,
                 "failed" => quiet >= AFTERMATH,
                 "complete" => {
                     quiet >= AFTERMATH && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0
                 }
                 // One long statement may run, and gives no sign of life until it ends.
-                "consolidating" => false,
-                _ => self.is_dead(scenario, director),
+                "consolidating" => scenario.expect.quiet_consolidation.is_some_and(|patience| quiet >= patience.0),
+                _ => self.is_dead(scenario),
             };
             if ended || !in_time {
-                let batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
+                let last = batch_document(&self.clients, &self.props.collection, batch_id).await?;
+                // A machine that is short of breath shows no sign of life for a while, and goes on.
+                if in_time && status(&last) != status(&batch) {
+                    batch = last;
+                    self.activity.note();
+                    continue;
+                }
+                if ended && in_time && director.act_at_rest().await? {
+                    continue;
+                }
+                let batch = last;
                 return Ok(Rest { batch, in_time });
             }
             self.activity.next(PATIENCE).await;
         }
     }
 
-    /// Whether every completion is acknowledged, nothing is on its way and nothing has happened for
-    /// as long as the scenario waits: what has not come by now does not come.
-    fn is_dead(&self, scenario: &Scenario, director: &Director) -> bool {
-        self.completions.acknowledged() >= self.players.len()
+    /// Whether everything that was pushed is acknowledged, nothing is on its way and nothing has
+    /// happened for as long as the scenario waits: what has not come by now does not come.
+    fn is_dead(&self, scenario: &Scenario) -> bool {
+        let asked = self.requests.iter().map(|door| door.acknowledged()).sum::<usize>();
+        self.completions.acknowledged().max(asked) >= self.players.len()
             && self.completions.is_idle()
-            && !director.is_acting()
+            && self.requests.iter().all(|door| door.is_idle())
             && self.activity.quiet_for() >= scenario.expect.quiet.0
     }
 }

@@ -1,9 +1,11 @@
 //! What came of a run.
 
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Record;
+use crate::SetupError;
 use crate::invariants::{Finding, Invariant};
 use crate::observe::EndState;
 use crate::pipeline::{LogLine, Stream};
@@ -12,13 +14,18 @@ use crate::scenario::Scenario;
 /// One invariant, judged.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub finding: Finding,
 }
 
 impl Judged {
     pub(super) fn new(invariant: &'static Invariant, state: &EndState) -> Judged {
-        Judged { name: invariant.name, finding: (invariant.judge)(state) }
+        Judged { name: invariant.name.into(), finding: (invariant.judge)(state) }
+    }
+
+    /// The pipeline did not get as far as to leave anything behind.
+    pub(super) fn never_ran(error: &SetupError) -> Judged {
+        Judged { name: "batch-completes".into(), finding: Finding::Broken(error.to_string()) }
     }
 }
 
@@ -54,7 +61,7 @@ pub enum Verdict {
 
 impl Verdict {
     pub(super) fn of(scenario: &Scenario, defect: Option<&str>, judged: &[Judged]) -> Verdict {
-        let broken: Vec<&str> = judged.iter().filter(|one| one.finding.is_broken()).map(|one| one.name).collect();
+        let broken: Vec<&str> = judged.iter().filter(|one| one.finding.is_broken()).map(|one| &*one.name).collect();
         let Some(defect) = defect else {
             return if broken.is_empty() { Verdict::Holds } else { Verdict::Broken };
         };
@@ -161,9 +168,9 @@ impl Outcome {
     }
 
     /// The invariants that broke, with their evidence.
-    pub fn broken(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn broken(&self) -> impl Iterator<Item = (&str, &str)> {
         self.invariants.iter().filter_map(|one| match &one.finding {
-            Finding::Broken(evidence) => Some((one.name, evidence.as_str())),
+            Finding::Broken(evidence) => Some((&*one.name, evidence.as_str())),
             _ => None,
         })
     }

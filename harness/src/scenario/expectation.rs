@@ -17,11 +17,16 @@ pub struct Expect {
     /// How long nothing may have happened before a batch that is not done is given up.
     #[serde(default = "default_quiet")]
     pub quiet: HumaneDuration,
+    /// The same while a consolidation is under way, which may be one long statement without a sign
+    /// of life. Default: as long as the batch may take.
+    #[serde(default)]
+    pub quiet_consolidation: Option<HumaneDuration>,
     #[serde(default)]
     pub consolidation: Consolidation,
     #[serde(default)]
     pub invariants: InvariantChoice,
     /// Exactly what breaks with each defect of `catches`.
+    #[serde(default)]
     pub breaks: BTreeMap<String, Vec<String>>,
 }
 

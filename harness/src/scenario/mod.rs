@@ -1,16 +1,19 @@
 //! Scenarios: what happens to a batch, and what must hold afterwards. One TOML file each.
 
 mod catalogue;
+mod check;
 mod expectation;
 mod players;
 mod read;
 mod seed;
 mod when;
 
+use scrimmage_core::duration::HumaneDuration;
 use serde::Deserialize;
 use std::path::PathBuf;
 
 pub use catalogue::{all, find};
+pub use check::{Check, Looks};
 pub use expectation::{Consolidation, Expect, InvariantChoice};
 pub use players::Players;
 pub(crate) use read::{read, read_toml};
@@ -35,7 +38,9 @@ pub struct Scenario {
     /// What happened, and how the scenario brings it about.
     #[serde(default)]
     pub about: String,
-    /// Defects that this scenario proves itself on: each must break what `expect.breaks` says.
+    /// Defects that this scenario proves itself on: each must break what `expect.breaks` says. None
+    /// where the incident had none: there it is the services that must behave, and `check`s say how.
+    #[serde(default)]
     pub catches: Vec<String>,
     pub batch: BatchPlan,
     /// What the main table holds before the consolidation.
@@ -43,6 +48,9 @@ pub struct Scenario {
     pub seed: Option<Seed>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultEntry>,
+    /// Invariants of this scenario's own.
+    #[serde(default, rename = "check")]
+    pub checks: Vec<Check>,
     pub expect: Expect,
 }
 
@@ -54,12 +62,31 @@ pub struct BatchPlan {
     pub players: Players,
     #[serde(default = "reference_predictions")]
     pub predictions_per_player: usize,
+    /// How many of the players, from the end of the list, never report: their workers die unheard.
+    #[serde(default)]
+    pub silent: usize,
+    /// How many schedulers start the batch at the same instant.
+    #[serde(default = "one")]
+    pub starts: usize,
     pub arrival: Arrival,
     #[serde(default = "reference_date")]
     pub game_date: String,
     /// Which columns the main table begins with.
     #[serde(default)]
     pub main_table: MainTable,
+    /// Whether the main table refuses statements without a filter on its partitions.
+    #[serde(default)]
+    pub require_partition_filter: bool,
+    /// The acknowledgement deadline of the push subscriptions; 600s where it is left out.
+    #[serde(default)]
+    pub ack_deadline: Option<HumaneDuration>,
+    /// How many staging tables of long gone batches there are at the start.
+    #[serde(default)]
+    pub orphans: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// How the workers' requests come in.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-use super::{Consolidation, Scenario, When};
+use super::{Arrival, Consolidation, InvariantChoice, Scenario, When};
 use crate::SetupError;
 use crate::invariants;
 
@@ -37,10 +37,12 @@ pub(crate) fn read(file: &Path) -> Result<Scenario, SetupError> {
 
 /// What the types cannot say; an error is the text to look for in the file, and what is wrong.
 fn check(scenario: &Scenario) -> Result<(), (String, String)> {
-    let known = || invariants::CATALOGUE.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
-    let is_known = |name: &String| invariants::CATALOGUE.iter().any(|one| one.name == name);
+    let own = || scenario.checks.iter().map(|check| check.name.as_str());
+    let known = || invariants::CATALOGUE.iter().map(|one| one.name).chain(own()).collect::<Vec<_>>().join(", ");
+    let is_known =
+        |name: &String| invariants::CATALOGUE.iter().any(|one| one.name == name) || own().any(|own| own == name);
     let mut named: Vec<&String> = scenario.expect.breaks.values().flatten().collect();
-    if let super::InvariantChoice::Listed(names) = &scenario.expect.invariants {
+    if let InvariantChoice::Listed(names) = &scenario.expect.invariants {
         named.extend(names);
     }
     if let Some(unknown) = named.into_iter().find(|name| !is_known(name)) {
@@ -57,10 +59,11 @@ fn check(scenario: &Scenario) -> Result<(), (String, String)> {
     }
     for (number, fault) in scenario.faults.iter().enumerate() {
         fault.check().map_err(|problem| ("[[fault]]".to_owned(), format!("fault {}: {problem}", number + 1)))?;
-        if let (When::Completions(0), _) = (fault.when, number) {
+        if fault.when == When::Completions(0) {
             return Err(("completions".to_owned(), "completions are counted from 1".to_owned()));
         }
     }
+    check_names(scenario)?;
     let date = &scenario.batch.game_date;
     let is_date = date.len() == 10
         && date
@@ -71,14 +74,52 @@ fn check(scenario: &Scenario) -> Result<(), (String, String)> {
         return Err(("game_date".to_owned(), format!("`{date}` is not a date such as 2026-01-01")));
     }
     let arrival = scenario.batch.arrival;
-    if matches!(arrival, super::Arrival::Burst(0))
-        || matches!(arrival, super::Arrival::PerSecond(rate) if rate.is_nan() || rate <= 0.0)
+    if matches!(arrival, Arrival::Burst(0))
+        || matches!(arrival, Arrival::PerSecond(rate) if rate.is_nan() || rate <= 0.0)
     {
         return Err(("arrival".to_owned(), "an arrival of nothing never ends".to_owned()));
     }
     if scenario.expect.consolidation == Consolidation::Fails && scenario.seed.is_none() && scenario.faults.is_empty() {
         let problem = "`consolidation = \"fails\"` needs a seed or a fault that makes it fail";
         return Err(("consolidation".to_owned(), problem.to_owned()));
+    }
+    Ok(())
+}
+
+/// Names that refer to one another.
+fn check_names(scenario: &Scenario) -> Result<(), (String, String)> {
+    let gates: Vec<&str> = scenario.faults.iter().filter_map(|fault| fault.gate.as_ref()?.name.as_deref()).collect();
+    let follows = |pair: &[crate::faults::FaultEntry]| matches!(pair[0].when, When::Rest | When::Next);
+    if scenario.faults.first().is_some_and(|fault| fault.when == When::Next)
+        || scenario.faults.windows(2).any(|pair| pair[1].when == When::Next && !follows(pair))
+    {
+        let problem = "`when = \"next\"` goes right after an entry with `when = \"rest\"` or another \"next\"";
+        return Err(("\"next\"".to_owned(), problem.to_owned()));
+    }
+    for fault in &scenario.faults {
+        let awaited = match &fault.when {
+            When::Held(name) => Some(name),
+            _ => None,
+        };
+        if let Some(unknown) = awaited.into_iter().chain(&fault.lift).find(|name| !gates.contains(&name.as_str())) {
+            let problem = format!("no fault at the gate is named `{unknown}`; there are {}", gates.join(", "));
+            return Err((format!("\"{unknown}\""), problem));
+        }
+    }
+    let mut names: Vec<&str> = invariants::CATALOGUE.iter().map(|one| one.name).collect();
+    for check in &scenario.checks {
+        if names.contains(&check.name.as_str()) {
+            return Err((check.name.clone(), format!("there are two invariants `{}`", check.name)));
+        }
+        names.push(&check.name);
+    }
+    if scenario.catches.is_empty() && scenario.checks.is_empty() {
+        let problem =
+            "a scenario that catches nothing and checks nothing proves nothing: give it catches or a [[check]]";
+        return Err(("catches".to_owned(), problem.to_owned()));
+    }
+    if scenario.batch.starts == 0 {
+        return Err(("starts".to_owned(), "a batch that is never started never ends".to_owned()));
     }
     Ok(())
 }

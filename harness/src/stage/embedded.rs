@@ -115,6 +115,21 @@ impl Embedded {
         added.map_err(|error| SetupError::prepare("a fault at the gate", error))
     }
 
+    /// How many calls a fault at the gate was for so far.
+    pub fn struck(&self, fault: &str) -> u64 {
+        self.suite.faults().counts().iter().filter(|(name, _)| &**name == fault).map(|(_, count)| count).sum()
+    }
+
+    /// Takes one fault at the gate away; what its barrier holds goes on.
+    pub fn lift(&self, fault: &str) {
+        self.suite.faults().lift(fault);
+    }
+
+    /// Moves the services' clock ahead.
+    pub fn advance(&self, by: std::time::Duration) {
+        self.suite.clock().advance(by);
+    }
+
     /// Takes all faults at the gate away.
     pub fn clear_faults(&self) {
         self.suite.faults().clear();

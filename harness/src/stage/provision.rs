@@ -5,17 +5,18 @@ use gcp_bigquery_client::model::dataset::Dataset;
 use google_cloud_pubsub::model::PushConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::TableSet;
 use crate::SetupError;
 use crate::clients::Clients;
 use crate::front_door::FrontDoor;
-use crate::observe::{run_statement, staging_tables};
-use crate::pipeline::{Pipeline, Substitutions};
-use crate::scenario::{MainTable, Seed, SeedPlayers, Written};
+use crate::observe::{Inbox, run_statement, staging_tables};
+use crate::pipeline::{Deployment, Pipeline, Substitutions};
+use crate::scenario::{BatchPlan, MainTable, Seed, SeedPlayers, Written};
 
 /// As the pipeline has it: its handlers may take minutes.
-const ACK_DEADLINE_SECONDS: i32 = 600;
+const ACK_DEADLINE: Duration = Duration::from_secs(600);
 const DATASET: &str = "nba_predictions";
 /// Between topic and process in a subscription's id.
 const PUSHED_TO: &str = "-to-";
@@ -65,8 +66,10 @@ impl Props {
         &self,
         clients: &Clients,
         pipeline: &Pipeline,
+        deployment: &Deployment,
         doors: &BTreeMap<String, Arc<FrontDoor>>,
-        announcements_to: &str,
+        inbox: &Inbox,
+        counted: &BTreeSet<&str>,
     ) -> Result<(), SetupError> {
         let project = &clients.project;
         for topic in &self.topics {
@@ -77,22 +80,50 @@ impl Props {
         for process in &pipeline.processes {
             let (Some(push), Some(door)) = (&process.push, doors.get(&process.name)) else { continue };
             let subscription = format!("{}{PUSHED_TO}{}", topic_id(&push.topic), process.name);
-            subscribe(clients, &subscription, &push.topic, &door.url(&push.path)).await?;
+            let deadline = deployment.ack_deadline.map_or(ACK_DEADLINE, |deadline| deadline.0);
+            subscribe(clients, &subscription, &push.topic, &door.url(&push.path), deadline).await?;
         }
-        subscribe(clients, "scrimmage-announcements", &pipeline.batch.announcement, announcements_to).await
+        for number in 1..=deployment.announcement_subscriptions.max(1) {
+            let (name, topic) = (format!("scrimmage-announcements-{number}"), &pipeline.batch.announcement);
+            subscribe(clients, &name, topic, &inbox.url(), ACK_DEADLINE).await?;
+        }
+        for topic in counted {
+            let name = format!("scrimmage-count-{}", topic_id(topic));
+            subscribe(clients, &name, topic, &inbox.counter_url(topic), ACK_DEADLINE).await?;
+        }
+        Ok(())
     }
 
-    /// Creates the dataset and the main table.
-    pub async fn create_tables(&self, clients: &Clients, columns: MainTable) -> Result<(), SetupError> {
+    /// Creates the dataset, the main table, and what other batches have left behind.
+    pub async fn create_tables(&self, clients: &Clients, plan: &BatchPlan) -> Result<(), SetupError> {
         let project = &clients.project;
         let created = clients.bigquery.dataset().create(Dataset::new(project, &self.dataset)).await;
         created.map_err(|error| SetupError::prepare(format!("dataset {}", self.dataset), error))?;
-        let columns = match columns {
+        let columns = match plan.main_table {
             MainTable::Full => &self.tables.main_columns,
             MainTable::AsStaging => &self.tables.staging_columns,
         };
-        let statement = self.tables.create_main(&self.quoted(project, &self.tables.main), columns);
-        self.run(clients, "the main table", &statement).await
+        let main = self.quoted(project, &self.tables.main);
+        let statement = self.tables.create_main(&main, columns, plan.require_partition_filter);
+        self.run(clients, "the main table", &statement).await?;
+        let orphans: Vec<String> = self
+            .orphans(plan.orphans)
+            .map(|table| format!("CREATE TABLE {} (prediction_id STRING);", self.quoted(project, &table)))
+            .collect();
+        if orphans.is_empty() { Ok(()) } else { self.run(clients, "orphan tables", &orphans.join("\n")).await }
+    }
+
+    /// Names of staging tables that batches of long ago have left behind.
+    pub fn orphans(&self, count: usize) -> impl Iterator<Item = String> + '_ {
+        (1..=count).map(|number| format!("{}batch_20251201_1_orphan_{number:03}", self.tables.staging_prefix))
+    }
+
+    /// A scenario's text with the names of this run.
+    pub fn spelled_out(&self, text: &str, project: &str, game_date: &str) -> String {
+        text.replace("{main}", &self.quoted(project, &self.tables.main))
+            .replace("{dataset}", &format!("{project}.{}", self.dataset))
+            .replace("{collection}", &self.collection)
+            .replace("{date}", game_date)
     }
 
     /// Adds the columns that the main table is to have and does not have yet.
@@ -144,7 +175,13 @@ pub(crate) fn subscriptions_of(process: &str) -> String {
     format!("**/subscriptions/*{PUSHED_TO}{process}")
 }
 
-async fn subscribe(clients: &Clients, subscription: &str, topic: &str, endpoint: &str) -> Result<(), SetupError> {
+async fn subscribe(
+    clients: &Clients,
+    subscription: &str,
+    topic: &str,
+    endpoint: &str,
+    ack_deadline: Duration,
+) -> Result<(), SetupError> {
     let project = &clients.project;
     let created = clients
         .subscriptions
@@ -152,7 +189,7 @@ async fn subscribe(clients: &Clients, subscription: &str, topic: &str, endpoint:
         .set_name(format!("projects/{project}/subscriptions/{subscription}"))
         .set_topic(format!("projects/{project}/topics/{}", topic_id(topic)))
         .set_push_config(PushConfig::new().set_push_endpoint(endpoint))
-        .set_ack_deadline_seconds(ACK_DEADLINE_SECONDS)
+        .set_ack_deadline_seconds(i32::try_from(ack_deadline.as_secs()).unwrap_or(i32::MAX))
         .send()
         .await;
     created.map(|_| ()).map_err(|error| SetupError::prepare(format!("subscription {subscription}"), error))

@@ -115,7 +115,7 @@ impl TableSet {
     }
 
     /// The statement that creates the main table with these columns.
-    pub fn create_main(&self, table: &str, columns: &[Column]) -> String {
+    pub fn create_main(&self, table: &str, columns: &[Column], filter: bool) -> String {
         let declared: Vec<String> = columns
             .iter()
             .map(|column| {
@@ -124,10 +124,11 @@ impl TableSet {
             })
             .collect();
         format!(
-            "CREATE TABLE {table} (\n{}\n)\nPARTITION BY {}\nCLUSTER BY {}",
+            "CREATE TABLE {table} (\n{}\n)\nPARTITION BY {}\nCLUSTER BY {}{}",
             declared.join(",\n"),
             self.partition_field,
-            self.cluster_by.join(", ")
+            self.cluster_by.join(", "),
+            if filter { "\nOPTIONS (require_partition_filter = TRUE)" } else { "" }
         )
     }
 
@@ -148,7 +149,7 @@ mod tests {
         let tables = TableSet::read(&Layout::find().expect("a layout")).expect("the fixtures");
         assert_eq!((tables.main_columns.len(), tables.staging_columns.len()), (72, 63));
         assert_eq!(tables.only_in_main().count(), 9);
-        let sql = tables.create_main("`p.d.t`", &tables.main_columns);
+        let sql = tables.create_main("`p.d.t`", &tables.main_columns, false);
         assert!(sql.contains("predicted_points NUMERIC(5, 1) NOT NULL") && sql.contains("PARTITION BY game_date"));
         assert_eq!(tables.grow_main("`p.d.t`").matches("ADD COLUMN").count(), 9);
     }

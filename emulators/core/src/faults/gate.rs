@@ -86,6 +86,15 @@ impl FaultGate {
         self.active.store(false, Ordering::Release);
     }
 
+    /// Takes the faults of this name away; calls that their barriers hold go on. Whether there was one.
+    pub fn lift(&self, name: &str) -> bool {
+        let mut rules = self.rules();
+        let before = rules.len();
+        rules.retain(|rule| &*rule.name != name);
+        self.active.store(!rules.is_empty(), Ordering::Release);
+        rules.len() < before
+    }
+
     fn append(&self, rules: &mut Vec<Rule>, plan: FaultPlan) {
         for fault in plan.faults {
             let name = fault.name.clone().unwrap_or_else(|| format!("fault-{}", rules.len() + 1));
@@ -263,6 +272,16 @@ mod tests {
         clock.advance(Duration::from_secs(5));
         waiting.await.expect("released");
         assert!(commit(&gate, "b").is_none());
+    }
+
+    #[tokio::test]
+    async fn lifting_one_fault_lets_its_calls_go_and_leaves_the_others() {
+        let gate =
+            gate(r#"[{"name": "held", "barrier": {"count": 2, "timeout": "1h"}}, {"name": "slow", "delay": "1s"}]"#);
+        let wait = commit(&gate, "a").expect("held").barriers.remove(0);
+        assert!(gate.lift("held") && !gate.lift("held"));
+        wait.opened(&Clock::virtual_at(Timestamp::EPOCH)).await;
+        assert_eq!(gate.counts().len(), 1);
     }
 
     #[tokio::test]
