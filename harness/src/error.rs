@@ -37,6 +37,8 @@ pub enum SetupError {
     NotReady { process: String, within: Duration, problem: String, said: String },
     #[error("{call}: {problem}")]
     NotStarted { call: String, problem: String },
+    #[error("an operator's statement: {0}")]
+    Operator(String),
     #[error("preparing {what}: {problem}")]
     Prepare { what: String, problem: String },
     #[error("observing {what}: {problem}")]
@@ -55,7 +57,9 @@ impl SetupError {
     /// Whether it is the pipeline that does not start or does not answer. With a defect that is a
     /// result, not a wrong setup.
     pub(crate) fn is_of_pipeline(&self) -> bool {
-        matches!(self, SetupError::ExitedEarly { .. } | SetupError::NotReady { .. } | SetupError::NotStarted { .. })
+        use SetupError::{ExitedEarly, NotReady, NotStarted, Observe, Operator};
+        // Observed while the pipeline still drops tables, or operated on without them.
+        matches!(self, ExitedEarly { .. } | NotReady { .. } | NotStarted { .. } | Observe { .. } | Operator(_))
     }
 
     /// Something that was to be created before the run could not be.

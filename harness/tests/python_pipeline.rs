@@ -1,4 +1,5 @@
-//! Every scenario on the pipeline in Python, healthy and with the defects that it catches.
+//! The scenarios of the first rehearsal on the pipeline in Python, healthy and with the defects that
+//! they catch. The others are for `scrimmage matrix --pipeline python`: its processes start slowly.
 //!
 //! Runs where Python and the package index are reachable, and says why where it does not.
 
@@ -8,7 +9,10 @@ use scrimmage::SetupError;
 use scrimmage::layout::Layout;
 use scrimmage::report::{Widths, line};
 use scrimmage::run::{Setting, Verdict, rehearse};
-use scrimmage::scenario::all;
+use scrimmage::scenario::find;
+
+const FIRST: [&str; 5] =
+    ["forty-concurrent-completions", "hyphenated-names", "restart-mid-batch", "schema-drift", "zero-row-merge"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_rust_pipeline_shows_the_python_pipeline_shows_too() {
@@ -24,7 +28,8 @@ async fn what_the_rust_pipeline_shows_the_python_pipeline_shows_too() {
         }
         Err(error) => panic!("{error}"),
     };
-    for scenario in all(&layout).expect("good scenarios") {
+    for name in FIRST {
+        let scenario = find(&layout, name).expect("a good scenario");
         let known = scenario.catches.iter().filter(|defect| setting.pipeline.defects.known.contains(defect));
         for defect in [None].into_iter().chain(known.map(|defect| Some(defect.as_str()))) {
             let outcome = rehearse(&setting, &scenario, defect).await.expect("the run takes place");

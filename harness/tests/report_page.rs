@@ -171,7 +171,8 @@ fn seen(browser: &Path, width: u32) -> Value {
         .output()
         .expect("the browser runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    let probe = text.split("<pre id=\"probe\">").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap_or_default();
+    let probe =
+        text.split("<pre id=\"probe\">").nth(1).and_then(|rest| rest.split("</pre>").next()).unwrap_or_default();
     let probe = probe.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     serde_json::from_str(&probe).unwrap_or_else(|error| {
         panic!("no answer of the page ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))

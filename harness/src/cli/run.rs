@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::{End, say};
 use crate::SetupError;
 use crate::layout::Layout;
+use crate::pipeline::Pipeline;
 use crate::report::{Live, Widths, calls_a_run, grid, line, summary, to_html, to_json, to_junit};
 use crate::run::{Kept, Options, Outcome, Setting, rehearse_kept, rehearse_watched};
 use crate::scenario::{Scenario, all, find};
@@ -60,10 +61,13 @@ struct Common {
     /// Fixes what is left to chance: the order of deliveries, moments that a scenario leaves open, ids
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// How many runs at once
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: u16,
+    /// How many runs at once [default: 2, of a matrix 6: most of a run is waiting]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
 }
+
+const RUNS_AT_ONCE: u16 = 2;
+const CELLS_AT_ONCE: u16 = 6;
 
 type Cell = (Scenario, Option<String>);
 
@@ -74,6 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
     } else {
         arguments.scenarios.iter().map(|name| find(&layout, name)).collect::<Result<_, _>>()?
     };
+    let pipeline = Pipeline::read(&layout, &arguments.common.pipeline)?;
     let mut cells: Vec<Cell> = Vec::new();
     for scenario in scenarios {
         // A missing fixture is told before anything is built.
@@ -83,7 +88,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
             None => {
                 cells.push((scenario.clone(), None));
                 if !arguments.healthy {
-                    let catches = scenario.catches.clone();
+                    // Another pipeline may not have them all.
+                    let known = |defect: &String| pipeline.defects.known.contains(defect);
+                    let catches: Vec<String> = scenario.catches.iter().filter(|one| known(one)).cloned().collect();
                     cells.extend(catches.into_iter().map(|defect| (scenario.clone(), Some(defect))));
                 }
             }
@@ -101,12 +108,16 @@ fn end(outcomes: &[Outcome]) -> End {
     if outcomes.iter().all(|outcome| outcome.verdict.is_good()) { End::Held } else { End::Broke }
 }
 
-pub(crate) async fn matrix(arguments: MatrixArguments) -> Result<End, SetupError> {
+pub(crate) async fn matrix(mut arguments: MatrixArguments) -> Result<End, SetupError> {
+    arguments.common.jobs.get_or_insert(CELLS_AT_ONCE);
     let layout = Layout::find()?;
-    let pipeline = crate::pipeline::Pipeline::read(&layout, &arguments.common.pipeline)?;
+    let pipeline = Pipeline::read(&layout, &arguments.common.pipeline)?;
     let mut cells: Vec<Cell> = Vec::new();
     for scenario in all(&layout)? {
-        let defects = pipeline.defects.known.iter().map(|defect| Some(defect.clone()));
+        // A heavy one proves itself, and does not look at what it is not about.
+        let known = pipeline.defects.known.iter();
+        let defects = known.filter(|defect| !scenario.heavy || scenario.catches.contains(defect));
+        let defects = defects.map(|defect| Some(defect.clone()));
         cells.extend([None].into_iter().chain(defects).map(|defect| (scenario.clone(), defect)));
     }
     let outcomes = play(layout, cells, &arguments.common).await?;
@@ -179,7 +190,7 @@ async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<O
             let shown = performance.live.begin(performance.name(cell));
             rehearse_watched(&performance.setting, &cell.0, cell.1.as_deref(), &shown.phase).await
         })
-        .buffered(usize::from(common.jobs));
+        .buffered(usize::from(common.jobs.unwrap_or(RUNS_AT_ONCE)));
     let mut outcomes: Vec<Outcome> = Vec::new();
     while let Some(outcome) = runs.next().await {
         let outcome = outcome?;

@@ -218,7 +218,7 @@ impl Reach {
         if let Some(sql) = &fault.sql {
             let statement = self.props.spelled_out(sql, &self.clients.project, &self.game_date);
             let done = run_statement(&self.clients, &statement).await;
-            done.map_err(|error| SetupError::prepare("an operator's statement", error))?;
+            done.map_err(SetupError::Operator)?;
         }
         Ok(())
     }

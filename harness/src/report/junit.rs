@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_failure_tells_what_broke_and_xml_stays_xml() {
-        let judged = Judged { name: "keys-unique".into(), finding: Finding::Broken("o'neale & <NULL>\u{1} 2 times".into()) };
+        let judged =
+            Judged { name: "keys-unique".into(), finding: Finding::Broken("o'neale & <NULL>\u{1} 2 times".into()) };
         let outcome =
             Outcome { invariants: vec![judged], ..Outcome::example("hyphenated-names", None, Verdict::Broken) };
         let text = to_junit(&[outcome]);

@@ -42,6 +42,9 @@ pub struct Scenario {
     /// where the incident had none: there it is the services that must behave, and `check`s say how.
     #[serde(default)]
     pub catches: Vec<String>,
+    /// Too large for the tests of a debug build; `run` and `matrix` play it.
+    #[serde(default)]
+    pub heavy: bool,
     pub batch: BatchPlan,
     /// What the main table holds before the consolidation.
     #[serde(default)]
