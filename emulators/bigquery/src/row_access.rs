@@ -89,7 +89,13 @@ fn rows_where(
         project: snapshot.scope.project.clone(),
     };
     let (parameters, variables) = (Parameters::default(), HashMap::new());
-    let context = AnalyzerContext { catalog: &catalog, parameters: &parameters, variables: &variables, eval: &eval };
+    let context = AnalyzerContext {
+        catalog: &catalog,
+        parameters: &parameters,
+        variables: &variables,
+        eval: &eval,
+        cancel: None,
+    };
     let plan = analyzer::analyze(&statement, &context)?;
     match exec::execute(&plan, &ExecContext::new(eval.clone()))? {
         Outcome::Dml(change) => Ok(change.removed),

@@ -479,4 +479,6 @@ pub struct AnalyzerContext<'a> {
     /// Script variables in scope: names lower case.
     pub variables: &'a std::collections::HashMap<String, (Type, Value)>,
     pub eval: &'a crate::functions::EvalContext,
+    /// Set by somebody else to stop a statement that takes long to resolve.
+    pub cancel: Option<&'a std::sync::atomic::AtomicBool>,
 }

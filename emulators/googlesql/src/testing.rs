@@ -165,6 +165,7 @@ impl MemoryCatalog {
                 parameters: &Parameters::default(),
                 variables: &HashMap::new(),
                 eval: &eval,
+                cancel: None,
             };
             let plan = analyze(&parse_statement(sql)?, &context)?;
             execute(&plan, &ExecContext::new(eval.clone()))

@@ -270,6 +270,11 @@ impl Instance {
                 (String::new(), text.unwrap_or_else(|_| "null".to_owned()), None)
             }
             CaughtError::Error(rquickjs::Error::Allocation) => (String::new(), "out of memory".to_owned(), None),
+            CaughtError::Error(rquickjs::Error::WouldBlock) => {
+                // Nothing can settle it: there are no timers and no I/O.
+                let text = "the promise that the function returned is never settled";
+                return JsError { kind: ErrorKind::Thrown, message: text.to_owned(), place: None };
+            }
             CaughtError::Error(error) => return JsError::new(ErrorKind::Internal, error.to_string()),
         };
         if message == "interrupted" || (name == "InternalError" && late) {

@@ -256,7 +256,13 @@ pub fn constant(expr: &Expr, now: Timestamp) -> Result<(Value, Type), SqlError> 
     };
     let parameters = Parameters::default();
     let variables = HashMap::new();
-    let context = AnalyzerContext { catalog: &NoCatalog, parameters: &parameters, variables: &variables, eval: &eval };
+    let context = AnalyzerContext {
+        catalog: &NoCatalog,
+        parameters: &parameters,
+        variables: &variables,
+        eval: &eval,
+        cancel: None,
+    };
     let resolved = analyzer::analyze_expression(expr, &context)?;
     Ok((exec::eval_constant(&resolved, &eval)?, resolved.ty))
 }
@@ -272,7 +278,13 @@ pub fn default_value(expr: &Expr, ty: &Type, now: Timestamp, draws: &Draws) -> R
     };
     let parameters = Parameters::default();
     let variables = HashMap::new();
-    let context = AnalyzerContext { catalog: &NoCatalog, parameters: &parameters, variables: &variables, eval: &eval };
+    let context = AnalyzerContext {
+        catalog: &NoCatalog,
+        parameters: &parameters,
+        variables: &variables,
+        eval: &eval,
+        cancel: None,
+    };
     exec::eval_constant(&analyzer::analyze_assignment(expr, ty, &context)?, &eval)
 }
 

@@ -157,6 +157,7 @@ impl Runner {
                 parameters: around.parameters,
                 variables: around.variables,
                 eval: &eval,
+                cancel: Some(&self.cancel),
             };
             let plan = analyzer::analyze(statement, &context)?;
             let costs = Costs::of(&plan, &eval);

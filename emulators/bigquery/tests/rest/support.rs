@@ -237,8 +237,13 @@ impl Server {
             project: PROJECT.into(),
         };
         let (parameters, variables) = (Parameters::default(), HashMap::new());
-        let context =
-            AnalyzerContext { catalog: &snapshot, parameters: &parameters, variables: &variables, eval: &eval };
+        let context = AnalyzerContext {
+            catalog: &snapshot,
+            parameters: &parameters,
+            variables: &variables,
+            eval: &eval,
+            cancel: None,
+        };
         let statement = parser::parse_statement(sql).expect("it parses");
         let plan = analyzer::analyze(&statement, &context).expect("it resolves");
         match execute(&plan, &ExecContext::new(eval.clone())) {

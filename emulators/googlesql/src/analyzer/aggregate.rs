@@ -3,7 +3,7 @@
 use crate::ast;
 use crate::error::{Result, SqlError};
 use crate::functions::AggregateFunction;
-use crate::plan::{AggregateCall, Expr, Extreme, SortKey};
+use crate::plan::{AggregateCall, Expr, ExprKind, Extreme, SortKey};
 use crate::types::Type;
 
 use super::visit::same;
@@ -25,7 +25,8 @@ impl Analyzer<'_> {
             Inside::Nothing | Inside::Window => {}
         }
         let Some(calls) = cx.calls.filter(|_| cx.aggregates) else {
-            let text = format!("Aggregate function {} not allowed in {}", function.sql_name, cx.clause);
+            let name = if function.name == "$count_star" { "COUNT(*)" } else { function.sql_name };
+            let text = format!("Aggregate function {name} not allowed in {}", cx.clause);
             return Err(SqlError::analysis(text).at(call.pos));
         };
         let inner = Cx { scope: cx.input, inside: Inside::Aggregate, windows: false, ..*cx };
@@ -145,6 +146,15 @@ impl Analyzer<'_> {
             return Ok((Vec::new(), Type::Int64));
         }
         let args = self.args(&call.args, cx)?;
+        let at = match function.name {
+            "string_agg" | "approx_quantiles" | "approx_top_count" | "hll_count.init" => 1,
+            "approx_top_sum" => 2,
+            name if name.starts_with("kll_quantiles.") => 1,
+            _ => usize::MAX,
+        };
+        if let Some(arg) = args.get(at) {
+            constant_argument(function, at, arg)?;
+        }
         self.resolve_aggregate(function, args, call.pos)
     }
 
@@ -168,6 +178,20 @@ impl Analyzer<'_> {
         }
         Ok(SortKey { expr, descending: item.descending, nulls_first: item.nulls_first.unwrap_or(!item.descending) })
     }
+}
+
+/// A separator, a count, a precision: the same for all rows.
+fn constant_argument(function: &AggregateFunction, at: usize, arg: &Expr) -> Result<()> {
+    let value = match &arg.kind {
+        ExprKind::Cast { expr, .. } => &expr.kind,
+        other => other,
+    };
+    let text = match value {
+        ExprKind::Literal(value) if value.is_null() => "must be non-NULL",
+        ExprKind::Literal(_) => return Ok(()),
+        _ => "must be a literal or query parameter",
+    };
+    Err(SqlError::analysis(format!("Argument {} to {} {text}", at + 1, function.sql_name)).at(arg.pos))
 }
 
 fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {

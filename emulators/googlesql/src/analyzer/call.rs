@@ -2,7 +2,7 @@
 
 use crate::ast::{self, ExprKind as A};
 use crate::error::{Pos, Result, SqlError};
-use crate::functions::resolve::{NoMatch, Resolved, resolve_aggregate, resolve_scalar};
+use crate::functions::resolve::{ArgInfo, NoMatch, Resolved, resolve_aggregate, resolve_scalar};
 use crate::functions::signature::{Pattern, parsed};
 use crate::functions::{AggregateFunction, ScalarFunction};
 use crate::plan::{Expr, ExprKind};
@@ -16,6 +16,17 @@ use super::{Analyzer, Cx, literal, string};
 pub(super) struct Arg {
     pub name: Option<String>,
     pub expr: Expr,
+    pub is_date_part: bool,
+}
+
+impl Arg {
+    fn plain(expr: Expr) -> Arg {
+        Arg { name: None, expr, is_date_part: false }
+    }
+
+    fn date_part(part: String, pos: Pos) -> Arg {
+        Arg { name: None, expr: string(part, pos), is_date_part: true }
+    }
 }
 
 impl Analyzer<'_> {
@@ -149,31 +160,36 @@ impl Analyzer<'_> {
                             return Err(SqlError::analysis(text).at(value_pos));
                         }
                     };
-                    out.push(Arg { name: None, expr: value });
+                    out.push(Arg::plain(value));
                     let part = date_part_name(&from.name).ok_or_else(|| {
                         SqlError::analysis(format!("A valid date part name is required but found {}", from.name))
                             .at(from.pos)
                     })?;
-                    out.push(Arg { name: None, expr: string(part, from.pos) });
+                    out.push(Arg::date_part(part, from.pos));
                 }
                 _ if wants_part(index) => {
                     if let Some(part) = date_part(arg) {
-                        out.push(Arg { name: None, expr: string(part, arg.pos) });
+                        out.push(Arg::date_part(part, arg.pos));
                     } else if let A::Name(name) = &arg.kind {
                         // Perhaps a column, where another overload has no date part here.
                         if cx.scope.find(&name.name).is_some() {
-                            out.push(Arg { name: None, expr: self.expr(arg, cx)? });
+                            out.push(Arg::plain(self.expr(arg, cx)?));
                         } else {
                             let text = format!("A valid date part name is required but found {}", name.name);
                             return Err(SqlError::analysis(text).at(name.pos));
                         }
                     } else {
-                        out.push(Arg { name: None, expr: self.expr(arg, cx)? });
+                        out.push(Arg::plain(self.expr(arg, cx)?));
                     }
                 }
                 A::NamedArgument { name, value } => {
                     let expr = self.expr(value, cx)?;
-                    out.push(Arg { name: Some(name.name.to_lowercase()), expr });
+                    let lower = name.name.to_lowercase();
+                    if out.iter().any(|arg| arg.name.as_ref() == Some(&lower)) {
+                        let text = format!("Duplicate named argument {} found in call to function", name.name);
+                        return Err(SqlError::analysis(text).at(name.pos));
+                    }
+                    out.push(Arg { name: Some(lower), expr, is_date_part: false });
                 }
                 _ => {
                     if out.iter().any(|arg| arg.name.is_some()) {
@@ -181,7 +197,7 @@ impl Analyzer<'_> {
                                     named arguments must be specified last in the argument list";
                         return Err(SqlError::analysis(text).at(arg.pos));
                     }
-                    out.push(Arg { name: None, expr: self.expr(arg, cx)? });
+                    out.push(Arg::plain(self.expr(arg, cx)?));
                 }
             }
         }
@@ -203,12 +219,15 @@ impl Analyzer<'_> {
                 args = args.into_iter().map(|arg| self.convert(arg, &ty)).collect::<Result<Vec<_>>>()?;
             }
         }
-        let args = args.into_iter().map(|expr| Arg { name: None, expr }).collect();
+        let args = args.into_iter().map(Arg::plain).collect();
         self.resolved_scalar(function, args, false, pos)
     }
 
     fn resolved_scalar(&self, function: &'static ScalarFunction, args: Vec<Arg>, safe: bool, pos: Pos) -> Result<Expr> {
-        let infos: Vec<_> = args.iter().map(|arg| arg_info(&arg.expr, arg.name.clone())).collect();
+        let infos: Vec<_> = args
+            .iter()
+            .map(|arg| ArgInfo { is_date_part: arg.is_date_part, ..arg_info(&arg.expr, arg.name.clone()) })
+            .collect();
         let places: Vec<Pos> = args.iter().map(|arg| arg.expr.pos).collect();
         let resolved = resolve_scalar(function, &infos).map_err(|error| no_match(error, &places, pos))?;
         let ty = resolved.result_type.clone();
@@ -229,7 +248,7 @@ impl Analyzer<'_> {
         let places: Vec<Pos> = args.iter().map(|arg| arg.pos).collect();
         let resolved = resolve_aggregate(function, &infos).map_err(|error| no_match(error, &places, pos))?;
         let ty = resolved.result_type.clone();
-        let args = args.into_iter().map(|expr| Arg { name: None, expr }).collect();
+        let args = args.into_iter().map(Arg::plain).collect();
         Ok((self.arranged(args, resolved, Value::Null, pos)?, ty))
     }
 

@@ -79,6 +79,7 @@ pub(super) fn arg_info(expr: &Expr, name: Option<String>) -> ArgInfo {
         is_parameter: false,
         untyped_array: is_empty_array(expr),
         name,
+        is_date_part: false,
     }
 }
 

@@ -111,9 +111,7 @@ impl Analyzer<'_> {
     }
 
     fn float(&self, text: &str, pos: Pos) -> Result<Expr> {
-        if text.len() > 15 {
-            self.digits.borrow_mut().insert(pos, text.to_owned());
-        }
+        self.digits.borrow_mut().insert(pos, text.to_owned());
         float_literal(text, pos)
     }
 
@@ -195,11 +193,7 @@ impl Analyzer<'_> {
         while let A::Binary { op, left, right, .. } = &first.kind {
             spine.push((*op, left, right, first.pos));
             if spine.len() > MAX_CHAIN {
-                return Err(SqlError::resources(
-                    "Resources exceeded during query execution: Not enough resources for query planning - too many \
-                     subqueries or query is too complex.",
-                )
-                .at(expr.pos));
+                return Err(super::too_complex(expr.pos));
             }
             first = left;
         }

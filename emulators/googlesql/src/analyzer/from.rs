@@ -248,7 +248,7 @@ impl Analyzer<'_> {
     /// A CTE, table or view by name; no alias applied.
     pub(super) fn table_path(&self, path: &ast::Path, as_of: Option<&ast::Expr>) -> Result<Source> {
         if let [only] = path.parts.as_slice()
-            && let Some(source) = self.cte_ref(&only.name, as_of)
+            && let Some(source) = self.cte_ref(&only.name, as_of, only.pos)
         {
             return source;
         }
@@ -338,6 +338,7 @@ impl Analyzer<'_> {
             start..middle,
             outer,
             join.pos,
+            alias_pos(&join.right),
         )
     }
 
@@ -352,14 +353,17 @@ impl Analyzer<'_> {
         left_ids: std::ops::Range<u32>,
         outer: Option<&Scope>,
         pos: Pos,
+        right_pos: Pos,
     ) -> Result<Source> {
         let (left, left_names) = left;
         let (mut right, right_names) = right;
         for (name, range) in &right_names.ranges {
-            let is_array = matches!(**range, RangeVariable::Value { .. });
-            if left_names.ranges.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) && !is_array {
-                let text = format!("Duplicate table alias {name} in the same FROM clause");
-                return Err(SqlError::analysis(text).at(pos));
+            if left_names.ranges.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                let text = match **range {
+                    RangeVariable::Value { .. } => format!("Duplicate alias {name} found"),
+                    RangeVariable::Row(_) => format!("Duplicate table alias {name} in the same FROM clause"),
+                };
+                return Err(SqlError::analysis(text).at(right_pos));
             }
         }
         let lateral = reads_any(&mut right, &left_ids);
@@ -373,6 +377,15 @@ impl Analyzer<'_> {
         if lateral && matches!(plan_kind, JoinKind::Right | JoinKind::Full) {
             let text = "Array scan is not allowed with RIGHT or FULL JOIN when it references the left side of the join";
             return Err(SqlError::analysis(text).at(pos));
+        }
+        let clause = match condition {
+            JoinCondition::None => None,
+            JoinCondition::On(_) => Some("ON"),
+            JoinCondition::Using(_) => Some("USING"),
+        };
+        if let (Some(clause), ast::JoinKind::Comma | ast::JoinKind::Cross) = (clause, kind) {
+            let join = if kind == ast::JoinKind::Cross { "CROSS JOIN" } else { "comma join" };
+            return Err(SqlError::analysis(format!("{clause} clause cannot be used with {join}")).at(pos));
         }
         match condition {
             JoinCondition::None => {
@@ -524,6 +537,16 @@ impl Analyzer<'_> {
         names.ranges = left_names.ranges.iter().chain(&right_names.ranges).cloned().collect();
         names.extra = left_names.extra.iter().chain(&right_names.extra).cloned().collect();
         Ok((rel, names))
+    }
+}
+
+/// Where a table gets its name.
+pub(super) fn alias_pos(table: &ast::TableExpr) -> Pos {
+    match (&table.alias, &table.kind) {
+        (Some(alias), _) => alias.pos,
+        (None, ast::TableExprKind::Path { path, .. }) => path.parts.last().map_or(table.pos, |part| part.pos),
+        (None, ast::TableExprKind::Parenthesized(inner)) => alias_pos(inner),
+        _ => table.pos,
     }
 }
 

@@ -21,6 +21,7 @@ mod pipe;
 mod pivot;
 mod push;
 mod query;
+mod recursion;
 mod routine;
 mod scope;
 mod select;
@@ -110,10 +111,12 @@ struct Analyzer<'a> {
     /// CTEs in scope, the innermost last.
     ctes: RefCell<Vec<Rc<with::CteEntry>>>,
     /// Views and SQL routines being inlined, to notice a circle.
-    inlining: RefCell<Vec<String>>,
+    inlining: RefCell<Vec<routine::Inlined>>,
+    /// How many bodies were inlined so far, and how much text they had.
+    bodies: Cell<(usize, usize)>,
     /// How qualified column references were written, by position: for messages about grouping.
     spelled: RefCell<HashMap<Pos, String>>,
-    /// Floating point literals with more digits than FLOAT64 keeps, by position: NUMERIC and BIGNUMERIC take them all.
+    /// Floating point literals as they are written, by position: NUMERIC and BIGNUMERIC take all their digits.
     digits: RefCell<HashMap<Pos, String>>,
     /// Tables that demand a filter on their partitioning column, with the column's id in their scan.
     filters: RefCell<Vec<from::RequiredFilter>>,
@@ -181,6 +184,7 @@ impl<'a> Analyzer<'a> {
             out_of_depth: Cell::default(),
             ctes: RefCell::default(),
             inlining: RefCell::default(),
+            bodies: Cell::default(),
             spelled: RefCell::default(),
             digits: RefCell::default(),
             filters: RefCell::default(),
@@ -216,11 +220,13 @@ impl<'a> Analyzer<'a> {
         let depth = self.depth.get() + 1;
         if depth > self.max_depth.get() {
             self.out_of_depth.set(true);
-            return Err(SqlError::resources(
-                "Resources exceeded during query execution: Not enough resources for query planning - too many \
-                 subqueries or query is too complex.",
-            )
-            .at(pos));
+            return Err(too_complex(pos));
+        }
+        if depth > 1
+            && depth % 8 == 0
+            && self.ctx.cancel.is_some_and(|cancel| cancel.load(std::sync::atomic::Ordering::Relaxed))
+        {
+            return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));
         }
         self.depth.set(depth);
         Ok(Deeper { depth: &self.depth })
@@ -249,6 +255,15 @@ impl Drop for Deeper<'_> {
     fn drop(&mut self) {
         self.depth.set(self.depth.get() - 1);
     }
+}
+
+/// Production's refusal of what is too large to plan.
+fn too_complex(pos: Pos) -> SqlError {
+    SqlError::resources(
+        "Resources exceeded during query execution: Not enough resources for query planning - too many subqueries or \
+         query is too complex.",
+    )
+    .at(pos)
 }
 
 /// Shorthands for plan expressions.

@@ -35,7 +35,7 @@ impl Analyzer<'_> {
         for pipe in &query.pipes {
             let _deeper = self.deeper(pipe.pos)?;
             if let PipeKind::With(tables) = &pipe.kind {
-                ctes.extend(self.common_tables(tables, false, outer)?);
+                ctes.extend(self.common_tables(tables, false, outer, pipe.pos)?);
                 continue;
             }
             flow = self.pipe(flow, &pipe.kind, pipe.pos, start, outer)?;
@@ -126,11 +126,9 @@ impl Analyzer<'_> {
                         return Err(SqlError::analysis(text).at(pos));
                     }
                 }
-                let columns = names.columns.iter().map(|named| named.id).collect();
-                Ok(Flow {
-                    rel: Rel::Distinct { input: Box::new(rel), columns },
-                    names: NameList::of_columns(names.columns),
-                })
+                let columns: Vec<ColumnId> = names.columns.iter().map(|named| named.id).collect();
+                let names = names.only(&columns);
+                Ok(Flow { rel: Rel::Distinct { input: Box::new(rel), columns }, names })
             }
             PipeKind::OrderBy(items) => {
                 let calls = Calls::new(&[]);
@@ -142,7 +140,10 @@ impl Analyzer<'_> {
                             let named = super::query::ordinal_item(number, &names.columns, "ORDER BY", item.expr.pos)?;
                             super::column(named.id, named.ty.clone(), item.expr.pos)
                         }
-                        None => self.expr(&item.expr, &cx)?,
+                        None => {
+                            super::query::no_literal(&item.expr)?;
+                            self.expr(&item.expr, &cx)?
+                        }
                     };
                     keys.push(self.ordering(item, expr)?);
                 }
@@ -152,8 +153,9 @@ impl Analyzer<'_> {
             PipeKind::Join(join) => {
                 let middle = self.column_mark();
                 let right = self.table_expr(&join.right, &names, outer)?;
+                let named = super::from::alias_pos(&join.right);
                 let (rel, names) =
-                    self.joined(join.kind, (rel, names), right, &join.condition, start..middle, outer, pos)?;
+                    self.joined(join.kind, (rel, names), right, &join.condition, start..middle, outer, pos, named)?;
                 Ok(Flow { rel, names })
             }
             PipeKind::SetOperation { operator, queries } => {

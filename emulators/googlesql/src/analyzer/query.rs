@@ -104,7 +104,10 @@ impl Analyzer<'_> {
                         let out = ordinal_item(number, &columns, "ORDER BY", item.expr.pos)?;
                         column(out.id, out.ty.clone(), item.expr.pos)
                     }
-                    None => self.expr(&item.expr, &cx)?,
+                    None => {
+                        no_literal(&item.expr)?;
+                        self.expr(&item.expr, &cx)?
+                    }
                 };
                 keys.push(self.ordering(item, expr)?);
             }
@@ -194,6 +197,17 @@ pub(super) fn ordinal(expr: &ast::Expr) -> Option<i64> {
         },
         ast::ExprKind::Unary { op: ast::UnaryOp::Minus, expr } => ordinal(expr).map(|number| -number),
         _ => None,
+    }
+}
+
+/// Only integers, which count select items, may stand in ORDER BY as they are.
+pub(super) fn no_literal(expr: &ast::Expr) -> Result<()> {
+    use ast::ExprKind as A;
+    match &expr.kind {
+        A::Null | A::Bool(_) | A::Float(_) | A::String(_) | A::Bytes(_) | A::TypedLiteral { .. } => {
+            Err(SqlError::analysis("Cannot ORDER BY literal values").at(expr.pos))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Views and routines that somebody created: their SQL is resolved in place.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,8 +14,31 @@ use super::visit::walk_expr_mut;
 use super::with::CteEntry;
 use super::{Analyzer, Cx};
 
-/// How deep views and functions may be nested within each other; BigQuery allows views 16 levels.
-const MAX_INLINED: usize = 16;
+/// How deep views may be nested within each other, as in production.
+///
+/// Source: <https://cloud.google.com/bigquery/quotas#view_limits>
+const MAX_VIEWS: usize = 16;
+
+/// How many bodies of views and functions one statement may have put into it: functions that call each other twice
+/// grow without bound otherwise.
+const MAX_INLINED: usize = 20_000;
+
+/// And how many bytes of text they may have together.
+const MAX_INLINED_TEXT: usize = 16 << 20;
+
+/// A view or routine whose text is being resolved within a statement.
+pub(super) struct Inlined {
+    pub key: String,
+    pub view: bool,
+    /// How long its text is.
+    pub text: usize,
+}
+
+impl Inlined {
+    fn function(name: &str, body: &str) -> Inlined {
+        Inlined { key: name.to_owned(), view: false, text: body.len() }
+    }
+}
 
 /// What an aggregate function in JavaScript is called with once a group: its rows, and the arguments that are the
 /// same for all of them.
@@ -33,7 +55,11 @@ fn collected(routine: &Routine) -> String {
 impl Analyzer<'_> {
     /// A view's query in the place of its name.
     pub(super) fn view(&self, key: &str, sql: &str, pos: Pos) -> Result<Source> {
-        let query = self.inlined(key, pos, || {
+        let within = self.inlining.borrow().iter().filter(|known| known.view).count();
+        if within >= MAX_VIEWS {
+            return Err(SqlError::analysis("Views are nested too deeply").at(pos));
+        }
+        let query = self.inlined(Inlined { key: key.to_owned(), view: true, text: sql.len() }, pos, || {
             let parsed = crate::parser::parse_query(sql)?;
             self.behind_wall(|| self.query(&parsed, None))
         })?;
@@ -43,15 +69,18 @@ impl Analyzer<'_> {
 
     /// Guards against a view or function that contains itself; places inside are places in another text, so an
     /// error is moved to the use.
-    fn inlined<T>(&self, key: &str, pos: Pos, inner: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.inlining.borrow().iter().any(|known| known == key) {
-            return Err(SqlError::analysis(format!("{key} refers to itself")).at(pos));
+    fn inlined<T>(&self, what: Inlined, pos: Pos, inner: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.inlining.borrow().iter().any(|known| known.key == what.key) {
+            return Err(SqlError::analysis(format!("{} refers to itself", what.key)).at(pos));
         }
         let _deeper = self.deeper(pos)?;
-        if self.inlining.borrow().len() >= MAX_INLINED {
-            return Err(SqlError::analysis("Views and functions are nested too deeply").at(pos));
+        let (count, bytes) = self.bodies.get();
+        let bodies = (count + 1, bytes.saturating_add(what.text));
+        if bodies.0 > MAX_INLINED || bodies.1 > MAX_INLINED_TEXT {
+            return Err(super::too_complex(pos));
         }
-        self.inlining.borrow_mut().push(key.to_owned());
+        self.bodies.set(bodies);
+        self.inlining.borrow_mut().push(what);
         // Positions of two texts must not meet in one map.
         let spelled = std::mem::take(&mut *self.spelled.borrow_mut());
         let digits = std::mem::take(&mut *self.digits.borrow_mut());
@@ -98,7 +127,7 @@ impl Analyzer<'_> {
                 targets.push((Rc::from(declared.name.as_str()), Target::Column { id, ty: arg.ty.clone() }));
                 bindings.push((id, arg));
             }
-            let mut body = self.inlined(&name, pos, || {
+            let mut body = self.inlined(Inlined::function(&name, &routine.body), pos, || {
                 let parsed = crate::parser::parse_expression(&routine.body)?;
                 let names = NameList::of_targets(targets);
                 let scope = Scope::new(&names, None);
@@ -224,7 +253,7 @@ impl Analyzer<'_> {
         let names = NameList::of_targets(targets);
         let scope = Scope::new(&names, None);
         let javascript = routine.kind == RoutineKind::JavaScriptAggregate;
-        self.inlined(name, call.pos, || {
+        self.inlined(Inlined::function(name, &routine.body), call.pos, || {
             let text = if javascript { collected(routine) } else { routine.body.clone() };
             let parsed = crate::parser::parse_expression(&text)?;
             let cx = Cx { scope: &scope, input: &scope, windows: false, ..*cx };
@@ -316,7 +345,7 @@ impl Analyzer<'_> {
         targets: Vec<(Rc<str>, Target)>,
         pos: Pos,
     ) -> Result<Query> {
-        self.inlined(name, pos, || {
+        self.inlined(Inlined::function(name, sql), pos, || {
             let parsed = crate::parser::parse_query(sql)?;
             let names = NameList::of_targets(targets);
             let scope = Scope::new(&names, None);
@@ -324,13 +353,9 @@ impl Analyzer<'_> {
                 let mut ctes = Vec::with_capacity(tables.len());
                 for (name, table) in tables {
                     let id = self.new_cte();
-                    self.ctes.borrow_mut().push(Rc::new(CteEntry {
-                        name: Some(name.clone()),
-                        id,
-                        columns: table.columns.iter().map(|out| (out.name.clone(), out.ty.clone())).collect(),
-                        value_table: table.value_table,
-                        used: Cell::new(false),
-                    }));
+                    let columns = table.columns.iter().map(|out| (out.name.clone(), out.ty.clone())).collect();
+                    let entry = CteEntry::new(Some(name.clone()), id, columns, table.value_table);
+                    self.ctes.borrow_mut().push(Rc::new(entry));
                     ctes.push(Cte {
                         id,
                         name,

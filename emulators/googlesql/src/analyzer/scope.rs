@@ -74,6 +74,20 @@ impl NameList {
         NameList { extra, ..NameList::default() }
     }
 
+    /// The names of these columns alone; range variables lose the others.
+    pub fn only(&self, ids: &[ColumnId]) -> NameList {
+        let columns = self.columns.iter().filter(|column| ids.contains(&column.id)).cloned().collect();
+        let ranges = self.ranges.iter().filter_map(|(name, range)| {
+            let range = match &**range {
+                RangeVariable::Row(row) => RangeVariable::Row(Rc::new(row.only(ids))),
+                RangeVariable::Value { id, ty } if ids.contains(id) => RangeVariable::Value { id: *id, ty: ty.clone() },
+                RangeVariable::Value { .. } => return None,
+            };
+            Some((name.clone(), Rc::new(range)))
+        });
+        NameList { columns, ranges: ranges.collect(), ..NameList::default() }
+    }
+
     fn index(&self) -> &HashMap<Box<str>, Target> {
         self.index.get_or_init(|| {
             let mut index: HashMap<Box<str>, Target> = HashMap::with_capacity(self.columns.len() + self.ranges.len());

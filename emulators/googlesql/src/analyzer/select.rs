@@ -50,6 +50,25 @@ pub(super) enum Origin {
     Pipe,
 }
 
+/// What a SELECT without FROM cannot have.
+fn without_from(select: &ast::Select, tail: &Tail) -> Result<()> {
+    let text = if select.distinct {
+        return Err(SqlError::analysis("Query without FROM clause cannot use SELECT DISTINCT").at(select.pos));
+    } else if select.filter.is_some() {
+        "a WHERE"
+    } else if select.group_by.is_some() {
+        "a GROUP BY"
+    } else if select.having.is_some() {
+        "a HAVING"
+    } else if !tail.order_by.is_empty() {
+        "an ORDER BY"
+    } else {
+        return Ok(());
+    };
+    let text = format!("Query without FROM clause cannot have {text} clause");
+    Err(SqlError::analysis(text).at(select.behind_from))
+}
+
 impl Analyzer<'_> {
     pub(super) fn select(&self, select: &ast::Select, tail: Tail, outer: Option<&Scope>) -> Result<Query> {
         if let Some(option) = &select.with_option {
@@ -62,28 +81,10 @@ impl Analyzer<'_> {
             None => (Rel::SingleRow, NameList::default()),
         };
         if select.from.is_none() {
-            self.without_from(select)?;
+            without_from(select, &tail)?;
         }
         let origin = if select.from.is_some() { Origin::From } else { Origin::NoFrom };
         self.select_over(select, tail, rel, &names, start, outer, origin)
-    }
-
-    fn without_from(&self, select: &ast::Select) -> Result<()> {
-        let clause = |what: &str, pos: Pos| {
-            Err(SqlError::analysis(format!("Query without FROM clause cannot have a {what} clause")).at(pos))
-        };
-        if let Some(filter) = &select.filter {
-            return clause("WHERE", filter.pos);
-        }
-        match &select.group_by {
-            Some(ast::GroupBy::Items(_)) => return clause("GROUP BY", select.pos),
-            Some(ast::GroupBy::All(pos)) => return clause("GROUP BY", *pos),
-            None => {}
-        }
-        if let Some(having) = &select.having {
-            return clause("HAVING", having.pos);
-        }
-        Ok(())
     }
 
     /// The select over a relation that is resolved already; `start` is the first id that the relation may have made.
@@ -111,10 +112,14 @@ impl Analyzer<'_> {
         let cx = Cx {
             scope: &scope,
             input: &scope,
-            clause: if origin == Origin::Pipe { "pipe SELECT" } else { "SELECT list" },
+            clause: match origin {
+                Origin::Pipe => "pipe SELECT",
+                Origin::From => "SELECT list",
+                Origin::NoFrom => "SELECT without FROM clause",
+            },
             calls: Some(&calls),
-            aggregates: origin != Origin::Pipe,
-            windows: true,
+            aggregates: origin == Origin::From,
+            windows: origin != Origin::NoFrom,
             inside: Inside::Nothing,
         };
         let mut items = self.select_list(&select.items, names, &cx, has_from)?;
@@ -181,6 +186,7 @@ impl Analyzer<'_> {
                     }
                 }
                 None => {
+                    super::query::no_literal(&item.expr)?;
                     let cx = Cx { scope: &scope_with_aliases, clause: "ORDER BY clause", ..cx };
                     self.expr(&item.expr, &cx)?
                 }

@@ -1,6 +1,6 @@
 //! WITH: common tables, plain and recursive.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::ast::{self, QueryBody, SetOperatorKind};
@@ -9,6 +9,7 @@ use crate::plan::{ColumnId, Cte, CteKind, OutputColumn, Query, Rel};
 use crate::types::Type;
 
 use super::from::Source;
+use super::recursion::definition_order;
 use super::scope::{NameList, NamedColumn, Scope};
 use super::select::Tail;
 use super::{Analyzer, column};
@@ -21,11 +22,22 @@ pub(super) struct CteEntry {
     pub columns: Vec<(Option<String>, Type)>,
     pub value_table: bool,
     pub used: Cell<bool>,
+    /// Its own non-recursive term is being resolved: it may not be read there.
+    pub refused: bool,
+    /// Where it is read, by the first column of each reference.
+    pub places: RefCell<Vec<(ColumnId, Pos)>>,
+}
+
+impl CteEntry {
+    pub fn new(name: Option<String>, id: usize, columns: Vec<(Option<String>, Type)>, value_table: bool) -> CteEntry {
+        let (used, places) = (Cell::new(false), RefCell::default());
+        CteEntry { name, id, columns, value_table, used, refused: false, places }
+    }
 }
 
 impl Analyzer<'_> {
     /// A reference to a common table, if the name is one.
-    pub(super) fn cte_ref(&self, name: &str, as_of: Option<&ast::Expr>) -> Option<Result<Source>> {
+    pub(super) fn cte_ref(&self, name: &str, as_of: Option<&ast::Expr>, pos: Pos) -> Option<Result<Source>> {
         let ctes = self.ctes.borrow();
         let entry = ctes
             .iter()
@@ -36,8 +48,13 @@ impl Analyzer<'_> {
             let text = "FOR SYSTEM_TIME AS OF clause can only be used with tables";
             return Some(Err(SqlError::analysis(text).at(as_of.pos)));
         }
+        if entry.refused {
+            let text = format!("Recursive reference to {name} is not allowed in this context");
+            return Some(Err(SqlError::analysis(text).at(pos)));
+        }
         entry.used.set(true);
         let first = self.new_columns(entry.columns.len());
+        entry.places.borrow_mut().push((ColumnId(first), pos));
         let ids: Vec<ColumnId> = (0..entry.columns.len()).map(|index| ColumnId(first + index as u32)).collect();
         let named = entry
             .columns
@@ -55,7 +72,7 @@ impl Analyzer<'_> {
 
     /// Resolves the query's WITH clause; its tables stay in scope until the caller takes them off again.
     pub(super) fn with_clause(&self, query: &ast::Query, outer: Option<&Scope>) -> Result<Vec<Cte>> {
-        self.common_tables(&query.with, query.recursive, outer)
+        self.common_tables(&query.with, query.recursive, outer, query.pos)
     }
 
     pub(super) fn common_tables(
@@ -63,6 +80,7 @@ impl Analyzer<'_> {
         with: &[ast::CommonTable],
         recursive: bool,
         outer: Option<&Scope>,
+        pos: Pos,
     ) -> Result<Vec<Cte>> {
         let mut out = Vec::with_capacity(with.len());
         let mut names: Vec<String> = Vec::with_capacity(with.len());
@@ -74,7 +92,7 @@ impl Analyzer<'_> {
             }
             names.push(lower);
         }
-        let order = if recursive { definition_order(with, &names) } else { (0..with.len()).collect() };
+        let order = if recursive { definition_order(with, &names, pos)? } else { (0..with.len()).collect() };
         for index in order {
             let table = &with[index];
             let cte = match self.recursive_table(table, recursive, outer)? {
@@ -100,13 +118,8 @@ impl Analyzer<'_> {
             types: query.columns.iter().map(|out| out.ty.clone()).collect(),
             kind: CteKind::Plain(query.rel),
         };
-        self.ctes.borrow_mut().push(Rc::new(CteEntry {
-            name: Some(table.name.name.clone()),
-            id,
-            columns,
-            value_table: query.value_table,
-            used: Cell::new(false),
-        }));
+        let name = Some(table.name.name.clone());
+        self.ctes.borrow_mut().push(Rc::new(CteEntry::new(name, id, columns, query.value_table)));
         Ok(cte)
     }
 
@@ -140,12 +153,16 @@ impl Analyzer<'_> {
             }
             body = &inner.body;
         }
-        let not_a_union = |pos: Pos| {
-            let text = format!(
-                "Recursive query {} must be a UNION of a non-recursive term and a recursive term",
-                table.name.name
-            );
-            Err(SqlError::analysis(text).at(pos))
+        if let Some(first) = query.order_by.first() {
+            return Err(SqlError::analysis("A recursive query may not use ORDER BY").at(first.expr.pos));
+        }
+        if let Some(limit) = &query.limit {
+            return Err(SqlError::analysis("A recursive query may not use LIMIT").at(limit.pos));
+        }
+        let not_a_union = || {
+            let text = "Recursive query does not have the form <non-recursive-term> UNION [ALL|DISTINCT] \
+                        <recursive-term>";
+            Err(SqlError::analysis(text).at(query.pos))
         };
         // `anchor |> UNION ALL (step)` is the same as `anchor UNION ALL step`.
         let piped;
@@ -159,15 +176,19 @@ impl Analyzer<'_> {
                 piped = Box::new(ast::SetOperation { first: anchor.clone(), rest, pos: *pos });
                 &piped
             }
-            _ => return not_a_union(table.name.pos),
+            _ => return not_a_union(),
         };
-        let Some((last, before)) = operation.rest.split_last() else { return not_a_union(table.name.pos) };
+        let Some((last, before)) = operation.rest.split_last() else { return not_a_union() };
         let (operator, step) = last;
-        if operator.kind != SetOperatorKind::Union || !query.order_by.is_empty() || query.limit.is_some() {
-            return not_a_union(table.name.pos);
+        if operator.kind != SetOperatorKind::Union {
+            return not_a_union();
         }
         let mark = self.ctes.borrow().len();
-        let inner_ctes = self.common_tables(&query.with, query.recursive, outer)?;
+        let inner_ctes = self.common_tables(&query.with, query.recursive, outer, query.pos)?;
+        let id = self.new_cte();
+        let name = Some(table.name.name.clone());
+        let own = CteEntry { refused: true, ..CteEntry::new(name.clone(), id, Vec::new(), false) };
+        self.ctes.borrow_mut().push(Rc::new(own));
         let anchor = if before.is_empty() {
             self.body(&operation.first, Tail::none(), outer)?
         } else {
@@ -175,19 +196,14 @@ impl Analyzer<'_> {
             let first = ast::SetOperation { first: operation.first.clone(), rest, pos: operation.pos };
             self.set_operation(&first, outer)?
         };
-        let id = self.new_cte();
+        self.ctes.borrow_mut().pop();
         let columns = self.renamed(table, &anchor.columns)?;
-        let entry = Rc::new(CteEntry {
-            name: Some(table.name.name.clone()),
-            id,
-            columns: columns.clone(),
-            value_table: anchor.value_table,
-            used: Cell::new(false),
-        });
+        let entry = Rc::new(CteEntry::new(name.clone(), id, columns.clone(), anchor.value_table));
         self.ctes.borrow_mut().push(entry.clone());
         let step = self.body(step, Tail::none(), outer)?;
         self.ctes.borrow_mut().truncate(mark);
         let mut step = step;
+        super::recursion::check(&mut step.rel, &entry)?;
         if operator.by_name {
             let mut ordered = Vec::with_capacity(anchor.columns.len());
             for wanted in &anchor.columns {
@@ -255,13 +271,7 @@ impl Analyzer<'_> {
         } else {
             return Ok(None);
         };
-        self.ctes.borrow_mut().push(Rc::new(CteEntry {
-            name: Some(table.name.name.clone()),
-            id,
-            columns,
-            value_table: anchor.value_table,
-            used: Cell::new(false),
-        }));
+        self.ctes.borrow_mut().push(Rc::new(CteEntry::new(name, id, columns, anchor.value_table)));
         Ok(Some(Cte {
             id,
             name: table.name.name.clone(),
@@ -274,44 +284,11 @@ impl Analyzer<'_> {
     /// Resolves something that does not see the common tables around it.
     pub(super) fn behind_wall<T>(&self, inner: impl FnOnce() -> Result<T>) -> Result<T> {
         let mark = self.ctes.borrow().len();
-        self.ctes.borrow_mut().push(Rc::new(CteEntry {
-            name: None,
-            id: usize::MAX,
-            columns: Vec::new(),
-            value_table: false,
-            used: Cell::new(false),
-        }));
+        self.ctes.borrow_mut().push(Rc::new(CteEntry::new(None, usize::MAX, Vec::new(), false)));
         let result = inner();
         self.ctes.borrow_mut().truncate(mark);
         result
     }
-}
-
-/// Under RECURSIVE a table may read those that are written after it: define what is read first.
-fn definition_order(with: &[ast::CommonTable], names: &[String]) -> Vec<usize> {
-    fn visit(at: usize, edges: &[Vec<usize>], state: &mut [u8], order: &mut Vec<usize>) {
-        if state[at] != 0 {
-            return;
-        }
-        state[at] = 1;
-        for next in &edges[at] {
-            visit(*next, edges, state, order);
-        }
-        order.push(at);
-    }
-    if with.len() > 200 {
-        return (0..with.len()).collect();
-    }
-    let edges: Vec<Vec<usize>> = with
-        .iter()
-        .map(|table| (0..names.len()).filter(|other| mentions(&table.query, &names[*other])).collect())
-        .collect();
-    let mut state = vec![0; with.len()];
-    let mut order = Vec::with_capacity(with.len());
-    for at in 0..with.len() {
-        visit(at, &edges, &mut state, &mut order);
-    }
-    order
 }
 
 /// Whether the query reads a table of this one-part name anywhere.

@@ -87,6 +87,8 @@ pub struct Select {
     pub having: Option<Expr>,
     pub qualify: Option<Expr>,
     pub windows: Vec<(Ident, WindowSpec)>,
+    /// Where the first clause behind FROM begins, or what follows the whole.
+    pub behind_from: Pos,
     pub pos: Pos,
 }
 

@@ -108,6 +108,13 @@ pub fn cast(value: &Value, from: &Type, to: &Type, ctx: &EvalContext) -> Result<
             _ => Err(unsupported()),
         }),
         (Value::Timestamp(micros), Type::Timestamp) => Ok(Value::Timestamp(*micros)),
+        (Value::Timestamp(micros), Type::Date | Type::Datetime) => {
+            let local = civil::to_civil_checked(&default_zone(ctx)?, *micros).ok_or_else(|| {
+                let shown = civil::timestamp_text(*micros, &TimeZone::UTC);
+                SqlError::evaluation(format!("Timestamp {shown} is out of range of {to} in that time zone"))
+            })?;
+            from_civil(local, to)
+        }
         (Value::Timestamp(micros), _) => from_civil(civil::to_civil(&default_zone(ctx)?, *micros), to),
         _ if from == to || from.equivalent(to) => Ok(value.clone()),
         _ => Err(unsupported()),
@@ -305,9 +312,8 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
     if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return Some(sign * u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with(['+', '-']))? as f64);
     }
-    let value: f64 = text.parse().ok()?;
-    let named = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
-    (value.is_finite() || named).then_some(value)
+    // What is too large is infinite.
+    text.parse().ok()
 }
 
 /// `[2020-01-01, UNBOUNDED)`.

@@ -15,10 +15,12 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
     }),
     entry!("string_functions", "from_hex", "FROM_HEX", Propagate, ["(STRING) -> BYTES"], |_, args| {
         let text = string(args, 0)?;
-        match from_base_bits(text, 4, "hex") {
-            Ok(bytes) => Ok(Value::bytes(bytes)),
-            Err(_) => fail(format!("Failed to decode invalid hexadecimal string: {text}")),
+        if let Some(at) = text.bytes().position(|byte| !byte.is_ascii_hexdigit()) {
+            return fail(format!(
+                "Failed to decode invalid hexadecimal string due to character at offset {at}: {text}"
+            ));
         }
+        from_base_bits(text, 4, "hexadecimal").map(Value::bytes)
     }),
     entry!("string_functions", "to_base64", "TO_BASE64", Propagate, ["(BYTES) -> STRING"], |_, args| {
         Ok(Value::string(to_base64(bytes(args, 0)?)))
@@ -93,7 +95,15 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "SAFE_CONVERT_BYTES_TO_STRING",
         Propagate,
         ["(BYTES) -> STRING"],
-        |_, args| Ok(Value::string(String::from_utf8_lossy(bytes(args, 0)?)))
+        |_, args| {
+            let mut text = String::new();
+            // One replacement for each byte that is not part of a character.
+            for chunk in bytes(args, 0)?.utf8_chunks() {
+                text.push_str(chunk.valid());
+                text.extend(std::iter::repeat_n(char::REPLACEMENT_CHARACTER, chunk.invalid().len()));
+            }
+            Ok(Value::string(text))
+        }
     ),
 ];
 

@@ -5,7 +5,7 @@
 //!
 //! The notation of a signature: `(STRING, INT64, [INT64]) -> STRING`. Types by name; `T` and `U` stand
 //! for any type (the same everywhere in the signature); `ARRAY<T>`, `RANGE<T>`; `[X]` may be left out;
-//! `X...` may repeat any number of times (also none); `name => X` is a named argument;
+//! `X...` may repeat any number of times (also none); `name => X` is a named argument, `!name => X` one that cannot be given by its place;
 //! `STRUCT` any struct;
 //! `ORDERABLE<T>`, `GROUPABLE<T>` and `COMPARABLE<T>` demand that of T. `ANY` is a type of its own each time. A result
 //! of `?` is computed by the entry's `result` function. With `~` in front a signature matches without being listed.

@@ -20,7 +20,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         let written = string(args, 0)?;
         match parsed(written) {
             Some(bytes) => Ok(Value::bytes(bytes)),
-            None => fail(format!("Invalid IP address: {written}")),
+            None => fail(format!("NET.IP_FROM_STRING() encountered an unparseable IP-address: {written}")),
         }
     }),
     entry!(
@@ -39,7 +39,8 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         match <[u8; 16]>::try_from(address) {
             Ok(sixteen) => Ok(Value::string(Ipv6Addr::from(sixteen).to_string())),
             Err(_) => fail(format!(
-                "Invalid IP address in NET.IP_TO_STRING: expected 4 or 16 bytes, got {} bytes",
+                "NET.IP_TO_STRING() encountered an invalid IP address. Expected 4 (for IPv4) or 16 (for IPv6) bytes but \
+                 got {}",
                 address.len()
             )),
         }
@@ -47,12 +48,11 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
     entry!("net_functions", "net.ip_net_mask", "NET.IP_NET_MASK", Propagate, ["(INT64, INT64) -> BYTES"], |_, args| {
         let (size, prefix) = (int(args, 0)?, int(args, 1)?);
         if size != 4 && size != 16 {
-            return fail(format!("The first argument of NET.IP_NET_MASK must be either 4 or 16, got {size}"));
+            return fail(format!("The first argument of NET.IP_NET_MASK() must be either 4 or 16; got {size}"));
         }
         if !(0..=size * 8).contains(&prefix) {
             return fail(format!(
-                "The second argument of NET.IP_NET_MASK must be between 0 and {}, got {prefix}",
-                size * 8
+                "The second argument of NET.IP_NET_MASK() must be between 0 and 8 * first argument; got {prefix}"
             ));
         }
         Ok(Value::bytes(mask(size as usize, prefix)))
@@ -61,14 +61,13 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         let (address, prefix) = (bytes(args, 0)?, int(args, 1)?);
         if address.len() != 4 && address.len() != 16 {
             return fail(format!(
-                "The first argument of NET.IP_TRUNC must have 4 or 16 bytes, got {} bytes",
+                "NET.IP_TRUNC() encountered an invalid IP address. Expected 4 (for IPv4) or 16 (for IPv6) bytes but got {}",
                 address.len()
             ));
         }
         if !(0..=address.len() as i64 * 8).contains(&prefix) {
             return fail(format!(
-                "The second argument of NET.IP_TRUNC must be between 0 and {}, got {prefix}",
-                address.len() * 8
+                "The second argument of NET.IP_TRUNC() must be between 0 and 8 * LENGTH(first argument); got {prefix}"
             ));
         }
         let kept = address.iter().zip(mask(address.len(), prefix)).map(|(byte, mask)| byte & mask);
@@ -93,7 +92,10 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         let address = bytes(args, 0)?;
         match <[u8; 4]>::try_from(address) {
             Ok(four) => Ok(Value::Int64(i64::from(u32::from_be_bytes(four)))),
-            Err(_) => fail(format!("NET.IPV4_TO_INT64 argument must have 4 bytes, got {} bytes", address.len())),
+            Err(_) => fail(format!(
+                "NET.IPV4_TO_INT64() encountered a non-IPv4 address. Expected 4 bytes but got {}",
+                address.len()
+            )),
         }
     }),
 ];

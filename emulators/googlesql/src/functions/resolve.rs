@@ -19,6 +19,8 @@ pub struct ArgInfo {
     pub untyped_array: bool,
     /// `name => value`.
     pub name: Option<String>,
+    /// A date part, which travels as a string.
+    pub is_date_part: bool,
 }
 
 impl ArgInfo {
@@ -162,6 +164,7 @@ fn no_match_text(kind: &str, sql_name: &str, mismatches: &[(&Signature, Mismatch
 fn argument_text(arg: &ArgInfo) -> String {
     let ty = match &arg.ty {
         None => "NULL".to_string(),
+        Some(_) if arg.is_date_part => "DATE_TIME_PART".to_string(),
         Some(_) if arg.untyped_array => "ARRAY<>".to_string(),
         Some(ty) => ty.to_string(),
     };
@@ -205,6 +208,16 @@ fn signature_text(kind: &str, sql_name: &str, signature: &Signature) -> String {
 fn assign<'s>(signature: &'s Signature, args: &[ArgInfo]) -> Result<Vec<(&'s Argument, Option<usize>)>, Mismatch> {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let positional = args.iter().take_while(|arg| arg.name.is_none()).count();
+    for name in args.iter().filter_map(|given| given.name.as_ref()) {
+        let known = |arg: &Argument| arg.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
+        match signature.args.iter().position(known) {
+            None => return Err(format!("Named argument {name} does not exist in signature")),
+            Some(place) if place < positional => {
+                return Err(format!("Named argument {name} is given by its position already"));
+            }
+            Some(_) => {}
+        }
+    }
     let (least, most) = signature.arity();
     if args.len() < least {
         return Err(format!(
@@ -251,7 +264,7 @@ fn assign<'s>(signature: &'s Signature, args: &[ArgInfo]) -> Result<Vec<(&'s Arg
             continue;
         }
         // Arguments of the notation that have a name are given by name only, or in their place.
-        if next < positional {
+        if next < positional && !arg.by_name_only {
             pairs.push((arg, Some(next)));
             next += 1;
         } else if let Some(given) = args.iter().position(|given| {
@@ -275,21 +288,17 @@ fn assign<'s>(signature: &'s Signature, args: &[ArgInfo]) -> Result<Vec<(&'s Arg
         at += 1;
     }
     if next < positional {
+        if let Some(name) = signature.args.iter().find(|arg| arg.by_name_only).and_then(|arg| arg.name.as_deref()) {
+            return Err(format!(
+                "Positional argument at {} is invalid because argument `{name}` can only be referred to by name",
+                next + 1
+            ));
+        }
         return Err(format!(
             "Signature accepts at most {next} argument{}, found {} arguments",
             plural(next),
             args.len()
         ));
-    }
-    for given in args {
-        if let Some(name) = &given.name
-            && !signature
-                .args
-                .iter()
-                .any(|arg| arg.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name)))
-        {
-            return Err(format!("Named argument {name} does not exist in signature"));
-        }
     }
     // What is left out at the end is not passed at all.
     while pairs.last().is_some_and(|(_, given)| given.is_none()) {

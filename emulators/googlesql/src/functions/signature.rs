@@ -36,6 +36,8 @@ pub struct Argument {
     pub repeated: bool,
     /// Set for `name => X`: may be passed by this name.
     pub name: Option<String>,
+    /// `!name => X`: by its name and not by its place.
+    pub by_name_only: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -96,14 +98,16 @@ fn parse_argument(text: &str) -> Option<Argument> {
         None => (text, false),
     };
     let (name, text) = match text.split_once("=>") {
-        Some((name, rest)) => (Some(name.trim().to_string()), rest.trim()),
+        Some((name, rest)) => (Some(name.trim()), rest.trim()),
         None => (None, text),
     };
+    let by_name_only = name.is_some_and(|name| name.starts_with('!'));
+    let name = name.map(|name| name.trim_start_matches('!').to_string());
     let (text, repeated) = match text.strip_suffix("...") {
         Some(rest) => (rest.trim(), true),
         None => (text, false),
     };
-    Some(Argument { pattern: parse_pattern(text)?, optional, repeated, name })
+    Some(Argument { pattern: parse_pattern(text)?, optional, repeated, name, by_name_only })
 }
 
 fn parse_pattern(text: &str) -> Option<Pattern> {

@@ -243,6 +243,7 @@ impl Parser<'_> {
         if self.eat_kw(Kw::From) {
             select.from = Some(self.source_tables()?);
         }
+        select.behind_from = self.pos();
         if self.eat_kw(Kw::Where) {
             select.filter = Some(self.expr()?);
         }
@@ -277,6 +278,7 @@ impl Parser<'_> {
             having: None,
             qualify: None,
             windows: Vec::new(),
+            behind_from: pos,
             pos,
         };
         if self.is_kw(Kw::With) && self.identifier_ahead(1) {

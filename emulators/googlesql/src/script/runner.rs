@@ -273,6 +273,7 @@ impl<'a, H: Host> Runner<'a, H> {
             parameters: &call.parameters,
             variables: &call.scope.all,
             eval: &eval,
+            cancel: None,
         };
         let resolved = match ty {
             Some(ty) => analyzer::analyze_assignment(expr, ty, &context),

@@ -74,6 +74,7 @@ impl Host for MemoryHost {
             parameters: context.parameters,
             variables: context.variables,
             eval: &eval,
+            cancel: None,
         };
         let plan = analyzer::analyze(statement, &analyzer_context)?;
         match exec::execute(&plan, &ExecContext::new(eval.clone()))? {

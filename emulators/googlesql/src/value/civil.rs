@@ -227,7 +227,14 @@ pub fn offset_seconds(zone: &TimeZone, micros: i64) -> i32 {
     if zone == &TimeZone::UTC {
         return 0;
     }
-    jiff::Timestamp::from_microsecond(micros).map_or(0, |instant| zone.to_offset(instant).seconds())
+    // The last days of year 9999 are beyond what the zone's rules can be asked for; no zone changes within them.
+    let instant = micros.min(jiff::Timestamp::MAX.as_microsecond() - 20 * DAY_MICROS);
+    jiff::Timestamp::from_microsecond(instant).map_or(0, |instant| zone.to_offset(instant).seconds())
+}
+
+/// The civil time in `zone` at an instant, where it is within years 1 to 9999.
+pub fn to_civil_checked(zone: &TimeZone, micros: i64) -> Option<i64> {
+    micros_in_range(to_civil(zone, micros))
 }
 
 /// The civil time in `zone` at an instant.

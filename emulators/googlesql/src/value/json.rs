@@ -32,11 +32,11 @@ pub const MAX_DEPTH: usize = 500;
 
 /// Parses one JSON text. The error is what follows `Invalid input to PARSE_JSON: ` or the like.
 pub fn parse(text: &str, numbers: WideNumbers) -> Result<Json, String> {
-    let mut parser = Parser { bytes: text.as_bytes(), at: 0, text, numbers };
+    let mut parser = Parser { bytes: text.as_bytes(), at: 0, last: 0, text, numbers };
     let value = parser.value(0)?;
     parser.blank();
     if parser.at < parser.bytes.len() {
-        return Err(parser.fail("unexpected text after the value"));
+        return Err(parser.unexpected("value", Some("end of input")));
     }
     Ok(value)
 }
@@ -44,9 +44,14 @@ pub fn parse(text: &str, numbers: WideNumbers) -> Result<Json, String> {
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the last number or string began: what "last read" quotes from.
+    last: usize,
     text: &'a str,
     numbers: WideNumbers,
 }
+
+/// What may stand where a value is expected.
+const A_VALUE: Option<&str> = Some("'[', '{', or a literal");
 
 impl Parser<'_> {
     fn blank(&mut self) {
@@ -55,12 +60,62 @@ impl Parser<'_> {
         }
     }
 
-    fn fail(&self, what: &str) -> String {
-        if self.at >= self.bytes.len() {
-            "syntax error while parsing value - unexpected end of input".into()
-        } else {
-            format!("syntax error while parsing value - {what} at offset {}", self.at)
+    /// A token cannot be read; `self.at` is behind what was read of it.
+    fn broken(&self, within: &str, what: &str, expected: Option<&str>) -> String {
+        let mut end = self.at.min(self.bytes.len());
+        while !self.text.is_char_boundary(end) {
+            end += 1;
         }
+        let mut read = String::new();
+        for c in self.text.get(self.last..end).unwrap_or_default().chars() {
+            if (c as u32) < 0x20 {
+                read.push_str(&format!("<U+{:04X}>", c as u32));
+            } else {
+                read.push(c);
+            }
+        }
+        let expected = expected.map_or_else(String::new, |expected| format!("; expected {expected}"));
+        format!("syntax error while parsing {within} - {what}; last read: '{read}'{expected}")
+    }
+
+    /// A token where another should be. A number or string is read for its own mistakes first.
+    fn unexpected(&mut self, within: &str, expected: Option<&str>) -> String {
+        let plain = |what: &str| {
+            let expected = expected.map_or_else(String::new, |expected| format!("; expected {expected}"));
+            format!("syntax error while parsing {within} - unexpected {what}{expected}")
+        };
+        match self.bytes.get(self.at) {
+            None => plain("end of input"),
+            Some(byte @ (b'{' | b'}' | b'[' | b']' | b':' | b',')) => plain(&format!("'{}'", char::from(*byte))),
+            Some(b'"') => plain("string literal"),
+            Some(b'-' | b'0'..=b'9') => plain("number literal"),
+            Some(_) => match self.word() {
+                Ok(Json::Null) => plain("null literal"),
+                Ok(Json::Bool(true)) => plain("true literal"),
+                Ok(_) => plain("false literal"),
+                Err(()) => self.broken(within, "invalid literal", expected),
+            },
+        }
+    }
+
+    /// `null`, `true`, `false`; otherwise as far as one of them was read.
+    fn word(&mut self) -> Result<Json, ()> {
+        let first = self.bytes.get(self.at).copied();
+        for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
+            if first != word.bytes().next() {
+                continue;
+            }
+            for byte in word.bytes() {
+                let found = self.bytes.get(self.at).copied();
+                self.at += usize::from(found.is_some());
+                if found != Some(byte) {
+                    return Err(());
+                }
+            }
+            return Ok(value);
+        }
+        self.at += 1;
+        Err(())
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, String> {
@@ -73,15 +128,8 @@ impl Parser<'_> {
             Some(b'[') => self.array(depth),
             Some(b'"') => Ok(Json::String(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => {
-                for (word, value) in [("null", Json::Null), ("true", Json::Bool(true)), ("false", Json::Bool(false))] {
-                    if self.bytes[self.at.min(self.bytes.len())..].starts_with(word.as_bytes()) {
-                        self.at += word.len();
-                        return Ok(value);
-                    }
-                }
-                Err(self.fail("invalid literal"))
-            }
+            None | Some(b'}' | b']' | b':' | b',') => Err(self.unexpected("value", A_VALUE)),
+            Some(_) => self.word().map_err(|()| self.broken("value", "invalid literal", None)),
         }
     }
 
@@ -102,7 +150,7 @@ impl Parser<'_> {
                     self.at += 1;
                     return Ok(Json::Array(items));
                 }
-                _ => return Err(self.fail("expected ',' or ']'")),
+                _ => return Err(self.unexpected("array", Some("']'"))),
             }
         }
     }
@@ -118,12 +166,12 @@ impl Parser<'_> {
         loop {
             self.blank();
             if self.bytes.get(self.at) != Some(&b'"') {
-                return Err(self.fail("expected a string as key"));
+                return Err(self.unexpected("object key", Some("string literal")));
             }
             let key = self.string()?;
             self.blank();
             if self.bytes.get(self.at) != Some(&b':') {
-                return Err(self.fail("expected ':'"));
+                return Err(self.unexpected("object separator", Some("':'")));
             }
             self.at += 1;
             let value = self.value(depth + 1)?;
@@ -136,18 +184,23 @@ impl Parser<'_> {
                     self.at += 1;
                     return Ok(Json::Object(fields));
                 }
-                _ => return Err(self.fail("expected ',' or '}'")),
+                _ => return Err(self.unexpected("object", Some("'}'"))),
             }
         }
     }
 
+    fn bad_string(&self, what: &str) -> String {
+        self.broken("value", &format!("invalid string: {what}"), None)
+    }
+
     fn string(&mut self) -> Result<String, String> {
+        self.last = self.at;
         self.at += 1;
         let mut out = String::new();
         let mut start = self.at;
         loop {
             match self.bytes.get(self.at) {
-                None => return Err(self.fail("unterminated string")),
+                None => return Err(self.bad_string("missing closing quote")),
                 Some(b'"') => {
                     out.push_str(self.text.get(start..self.at).unwrap_or_default());
                     self.at += 1;
@@ -159,7 +212,11 @@ impl Parser<'_> {
                     self.escape(&mut out)?;
                     start = self.at;
                 }
-                Some(byte) if *byte < 0x20 => return Err(self.fail("control character in a string")),
+                Some(byte) if *byte < 0x20 => {
+                    let text = control(*byte);
+                    self.at += 1;
+                    return Err(self.bad_string(&text));
+                }
                 Some(_) => self.at += 1,
             }
         }
@@ -178,23 +235,29 @@ impl Parser<'_> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => {
+                let pair = "surrogate U+DC00..U+DFFF must be followed by U+DC00..U+DFFF";
                 let first = self.hex4()?;
                 let code = if (0xD800..0xDC00).contains(&first) {
-                    if self.bytes.get(self.at..self.at + 2) != Some(b"\\u") {
-                        return Err(self.fail("lone surrogate"));
+                    for wanted in *b"\\u" {
+                        let found = self.bytes.get(self.at).copied();
+                        self.at += usize::from(found.is_some());
+                        if found != Some(wanted) {
+                            return Err(self.bad_string(pair));
+                        }
                     }
-                    self.at += 2;
                     let second = self.hex4()?;
                     if !(0xDC00..0xE000).contains(&second) {
-                        return Err(self.fail("lone surrogate"));
+                        return Err(self.bad_string(pair));
                     }
                     0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
                 } else {
                     first
                 };
-                char::from_u32(code).ok_or_else(|| self.fail("lone surrogate"))?
+                let lone = "surrogate U+DC00..U+DFFF must follow U+D800..U+DBFF";
+                char::from_u32(code).ok_or_else(|| self.bad_string(lone))?
             }
-            _ => return Err(self.fail("invalid escape")),
+            Some(_) => return Err(self.bad_string("forbidden character after backslash")),
+            None => return Err(self.bad_string("missing closing quote")),
         });
         Ok(())
     }
@@ -202,51 +265,51 @@ impl Parser<'_> {
     fn hex4(&mut self) -> Result<u32, String> {
         let digits = self.text.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        let code = code.ok_or_else(|| self.fail("invalid \\u escape"))?;
+        let code = code.ok_or_else(|| self.bad_string("'\\u' must be followed by 4 hex digits"))?;
         self.at += 4;
         Ok(code)
     }
 
     fn number(&mut self) -> Result<Json, String> {
         let start = self.at;
-        let digits = |parser: &mut Self| {
+        self.last = start;
+        let digits = |parser: &mut Self, before: &str| {
             let from = parser.at;
             while matches!(parser.bytes.get(parser.at), Some(b'0'..=b'9')) {
                 parser.at += 1;
             }
-            parser.at > from
+            if parser.at > from {
+                return Ok(());
+            }
+            parser.at += usize::from(parser.at < parser.bytes.len());
+            Err(parser.broken("value", &format!("invalid number; expected {before}"), None))
         };
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
         }
         if self.bytes.get(self.at) == Some(&b'0') {
             self.at += 1;
-        } else if !digits(self) {
-            return Err(self.fail("invalid number"));
+        } else {
+            digits(self, "digit after '-'")?;
         }
         let mut integer = true;
         if self.bytes.get(self.at) == Some(&b'.') {
             integer = false;
             self.at += 1;
-            if !digits(self) {
-                return Err(self.fail("invalid number"));
-            }
+            digits(self, "digit after '.'")?;
         }
         if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
             integer = false;
             self.at += 1;
             if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
                 self.at += 1;
-            }
-            if !digits(self) {
-                return Err(self.fail("invalid number"));
+                digits(self, "digit after exponent sign")?;
+            } else {
+                digits(self, "'+', '-', or digit after exponent")?;
             }
         }
         let text = self.text.get(start..self.at).unwrap_or_default();
         if integer {
-            if text == "-0" {
-                return Ok(Json::Float(-0.0));
-            }
             if let Ok(value) = text.parse::<i64>() {
                 return Ok(Json::Int(value));
             }
@@ -256,6 +319,24 @@ impl Parser<'_> {
         }
         number_from_decimal(text, self.numbers)
     }
+}
+
+/// What is wrong with a control character in a string.
+fn control(byte: u8) -> String {
+    const NAMES: [&str; 32] = [
+        "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO", "SI", "DLE",
+        "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
+    ];
+    let short = match byte {
+        8 => " or \\b",
+        9 => " or \\t",
+        10 => " or \\n",
+        12 => " or \\f",
+        13 => " or \\r",
+        _ => "",
+    };
+    let name = NAMES.get(usize::from(byte)).copied().unwrap_or_default();
+    format!("control character U+{byte:04X} ({name}) must be escaped to \\u{byte:04X}{short}")
 }
 
 /// The FLOAT64 for a decimal text, under `numbers`' rule.

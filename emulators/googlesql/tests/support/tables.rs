@@ -115,8 +115,13 @@ impl Tables {
     /// Parses, analyzes and runs one statement.
     pub fn run(&self, sql: &str, context: &ExecContext) -> Result<Outcome> {
         let (parameters, variables) = (Parameters::default(), HashMap::new());
-        let analyzer =
-            AnalyzerContext { catalog: self, parameters: &parameters, variables: &variables, eval: &context.eval };
+        let analyzer = AnalyzerContext {
+            catalog: self,
+            parameters: &parameters,
+            variables: &variables,
+            eval: &context.eval,
+            cancel: Some(&context.cancel),
+        };
         execute(&analyzer::analyze(&parser::parse_statement(sql)?, &analyzer)?, context)
     }
 }

@@ -63,6 +63,7 @@ impl World {
             parameters: &parameters,
             variables: &variables,
             eval: &eval,
+            cancel: None,
         };
         let plan = crate::analyzer::analyze(&statement, &context)?;
         match execute(&plan, &ExecContext::new(eval.clone()))? {
@@ -200,8 +201,23 @@ fn exchanges(text: &str) -> Vec<Exchange> {
     out
 }
 
+/// `DIALOGUE=FILE cargo test … dialogues -- --nocapture` says what the statements of another file come to.
+fn ask(file: &str) {
+    let text = std::fs::read_to_string(file).expect("the statements");
+    let mut world = World::default();
+    for exchange in exchanges(&text) {
+        let order = if exchange.any_order { "?" } else { "" };
+        println!("{order}> {}", exchange.sql.replace('\n', "\n| "));
+        world.say(&exchange.sql).iter().for_each(|line| println!("{line}"));
+        println!();
+    }
+}
+
 #[test]
 fn dialogues_answer_as_written() {
+    if let Ok(file) = std::env::var("DIALOGUE") {
+        return ask(&file);
+    }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dialogues");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).expect("the dialogues").map(|entry| entry.expect("an entry").path()).collect();

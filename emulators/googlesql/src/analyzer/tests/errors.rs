@@ -53,7 +53,7 @@ fn names_that_mean_nothing() {
         ("SELECT * FROM missing", "Not found: Table p:d.missing was not found in location US"),
         ("SELECT NO_SUCH(1)", "Function not found: NO_SUCH at [1:8]"),
         ("SELECT `p.d`.no_such(1)", "Function not found: `p.d`.no_such at [1:8]"),
-        ("SELECT * FROM t AS x, u AS x", "Duplicate table alias x in the same FROM clause at [1:21]"),
+        ("SELECT * FROM t AS x, u AS x", "Duplicate table alias x in the same FROM clause at [1:28]"),
         ("SELECT * EXCEPT (zz) FROM t", "Column zz in SELECT * EXCEPT list does not exist at [1:18]"),
         ("SELECT @p", "Query parameter 'p' not found at [1:8]"),
     ]);

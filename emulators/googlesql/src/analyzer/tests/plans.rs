@@ -17,7 +17,13 @@ fn rel_of(sql: &str) -> Rel {
         Vec::new(),
     ));
     let (parameters, variables, eval) = (Parameters::default(), HashMap::new(), eval_context());
-    let context = AnalyzerContext { catalog: &catalog, parameters: &parameters, variables: &variables, eval: &eval };
+    let context = AnalyzerContext {
+        catalog: &catalog,
+        parameters: &parameters,
+        variables: &variables,
+        eval: &eval,
+        cancel: None,
+    };
     let statement = crate::parser::parse_statement(sql).expect("parses");
     match analyze(&statement, &context).expect("resolves") {
         Plan::Query(query) => query.rel,

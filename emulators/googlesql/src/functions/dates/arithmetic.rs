@@ -16,6 +16,7 @@ fn describe(value: &Value) -> String {
         Value::Date(days) => format!("date {}", civil::date_text(*days)),
         Value::Datetime(micros) => format!("datetime {}", civil::datetime_text(*micros, ' ')),
         Value::Timestamp(micros) => format!("timestamp {}", civil::timestamp_text(*micros, &TimeZone::UTC)),
+        Value::Time(micros) => format!("time {}", civil::time_text(*micros)),
         _ => String::new(),
     }
 }
@@ -32,6 +33,13 @@ fn overflow(value: &Value, amount: i64, part: Part, minus: bool) -> SqlError {
 /// `*_ADD` and, with `minus`, `*_SUB`.
 pub(crate) fn add_part(function: &str, value: &Value, amount: i64, part: Part, minus: bool) -> Result<Value> {
     let fail = || overflow(value, amount, part, minus);
+    if let Value::Time(start) = value {
+        // A day's length apart is the same time, so no amount is too much.
+        let unit = part.micros().filter(|_| part != Part::Day).ok_or_else(|| part.unsupported(function))?;
+        let amount = if minus { -i128::from(amount) } else { i128::from(amount) };
+        let moved = (i128::from(*start) + amount * i128::from(unit)).rem_euclid(i128::from(DAY_MICROS));
+        return Ok(Value::Time(moved as i64));
+    }
     let signed = if minus { amount.checked_neg().ok_or_else(fail)? } else { amount };
     let months = match part {
         Part::Month => Some(1),
@@ -72,12 +80,6 @@ pub(crate) fn add_part(function: &str, value: &Value, amount: i64, part: Part, m
             let unit = part.micros().ok_or_else(|| part.unsupported(function))?;
             let micros = signed.checked_mul(unit).and_then(|micros| start.checked_add(micros));
             micros.and_then(civil::micros_in_range).map(Value::Timestamp).ok_or_else(fail)
-        }
-        Value::Time(start) => {
-            let unit = part.micros().filter(|_| part != Part::Day).ok_or_else(|| part.unsupported(function))?;
-            // A day's length apart is the same time, so the product may be reduced before it overflows.
-            let moved = (i128::from(*start) + i128::from(signed) * i128::from(unit)).rem_euclid(i128::from(DAY_MICROS));
-            Ok(Value::Time(moved as i64))
         }
         other => Err(SqlError::internal(format!("{function} of {other:?}"))),
     }

@@ -232,6 +232,16 @@ fn now(call: &Call, args: &[Value]) -> Result<i64> {
     Ok(civil::to_civil(&zone(call, args, 0)?, call.ctx.now))
 }
 
+/// A timestamp's civil time; `to` has no years before 1 and after 9999.
+fn local(micros: i64, zone: &TimeZone, to: &Type) -> Result<i64> {
+    civil::to_civil_checked(zone, micros).ok_or_else(|| out_of_range(micros, to))
+}
+
+fn out_of_range(micros: i64, to: &Type) -> SqlError {
+    let shown = civil::timestamp_text(micros, &TimeZone::UTC);
+    SqlError::evaluation(format!("Timestamp {shown} is out of range of {to} in that time zone"))
+}
+
 fn instant(datetime: i64, zone: &TimeZone) -> Result<Value> {
     civil::to_instant(zone, datetime).map(Value::Timestamp).ok_or_else(|| {
         SqlError::evaluation(format!("Cannot convert Datetime {} to timestamp", civil::datetime_text(datetime, ' ')))
@@ -255,7 +265,7 @@ fn date(call: &Call, args: &[Value]) -> Result<Value> {
             })
         }
         Value::Timestamp(micros) => {
-            let local = civil::to_civil(&zone(call, args, 1)?, *micros);
+            let local = local(*micros, &zone(call, args, 1)?, &Type::Date)?;
             Ok(Value::Date(local.div_euclid(DAY_MICROS) as i32))
         }
         Value::Datetime(micros) => Ok(Value::Date(micros.div_euclid(DAY_MICROS) as i32)),
@@ -265,7 +275,7 @@ fn date(call: &Call, args: &[Value]) -> Result<Value> {
             let text = string(args, 0)?;
             match civil::parse_timestamp(text, &default_zone(call.ctx)?) {
                 Some(micros) if civil::parse_date(text).is_none() => {
-                    let local = civil::to_civil(&default_zone(call.ctx)?, micros);
+                    let local = local(micros, &default_zone(call.ctx)?, &Type::Date)?;
                     Ok(Value::Date(local.div_euclid(DAY_MICROS) as i32))
                 }
                 _ => from_text(text, &Type::Date, call.ctx),
@@ -309,7 +319,7 @@ fn datetime(call: &Call, args: &[Value]) -> Result<Value> {
             let time = if args.len() > 1 { crate::functions::args::time(args, 1)? } else { 0 };
             Ok(Value::Datetime(i64::from(*days) * DAY_MICROS + time))
         }
-        Value::Timestamp(micros) => Ok(Value::Datetime(civil::to_civil(&zone(call, args, 1)?, *micros))),
+        Value::Timestamp(micros) => local(*micros, &zone(call, args, 1)?, &Type::Datetime).map(Value::Datetime),
         Value::Datetime(micros) => Ok(Value::Datetime(*micros)),
         _ => from_text(string(args, 0)?, &Type::Datetime, call.ctx),
     }

@@ -238,7 +238,7 @@ fn one(element: char, ty: &Type, parts: &Civil, days: i64, micros: i64, offset: 
             match (hours, minutes) {
                 (0, 0) => "UTC".to_string(),
                 (hours, 0) => format!("UTC{sign}{hours}"),
-                (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+                (hours, minutes) => format!("UTC{sign}{hours:02}{minutes:02}"),
             }
         }
         'z' => format!("{}{:02}{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 3600, offset.abs() / 60 % 60),

@@ -122,7 +122,10 @@ pub(super) fn wrap(geography: Geography) -> Result<Value> {
 
 /// A position within bounds; longitudes of one turn more are brought back.
 pub(super) fn checked(longitude: f64, latitude: f64) -> Result<Position, String> {
-    if !longitude.is_finite() || !latitude.is_finite() || latitude.abs() > 90.0 {
+    if !longitude.is_finite() {
+        return Err(format!("Longitude must be finite. Actual value: {}", degree_text(longitude)));
+    }
+    if !latitude.is_finite() || latitude.abs() > 90.0 {
         return Err(format!("Latitude must be between -90 and 90 degrees. Actual value: {}", degree_text(latitude)));
     }
     let longitude = if longitude.abs() > 180.0 { (longitude + 180.0).rem_euclid(360.0) - 180.0 } else { longitude };

@@ -15,7 +15,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "float64",
         "FLOAT64",
         Handled,
-        ["(JSON, [wide_number_mode => STRING]) -> FLOAT64"],
+        ["(JSON, [!wide_number_mode => STRING]) -> FLOAT64"],
         |_, args| float_argument(args, json_float)
     ),
     entry!(
@@ -23,9 +23,14 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "double",
         "DOUBLE",
         Handled,
-        ["(JSON, [wide_number_mode => STRING]) -> FLOAT64"],
+        ["(JSON, [!wide_number_mode => STRING]) -> FLOAT64"],
         |_, args| float_argument(args, json_float)
     ),
+    entry!("json_functions", "json_flatten", "JSON_FLATTEN", Propagate, ["(JSON) -> ARRAY<JSON>"], |_, args| {
+        let mut items = Vec::new();
+        flatten(json(args, 0)?, &mut items);
+        Ok(Value::array(items))
+    }),
     entry!("json_functions", "lax_bool", "LAX_BOOL", Propagate, ["(JSON) -> BOOL"], |_, args| {
         Ok(lax_bool(json(args, 0)?))
     }),
@@ -39,7 +44,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         Ok(lax_float(json(args, 0)?))
     }),
     entry!("json_functions", "lax_string", "LAX_STRING", Propagate, ["(JSON) -> STRING"], |_, args| {
-        Ok(super::extract::scalar_text(json(args, 0)?).map_or(Value::Null, Value::string))
+        Ok(lax_string(json(args, 0)?))
     }),
     entry!("json_functions", "bool_array", "BOOL_ARRAY", Propagate, ["(JSON) -> ARRAY<BOOL>"], |_, args| {
         strict_array(json(args, 0)?, json_bool)
@@ -52,7 +57,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "float64_array",
         "FLOAT64_ARRAY",
         Handled,
-        ["(JSON, [wide_number_mode => STRING]) -> ARRAY<FLOAT64>"],
+        ["(JSON, [!wide_number_mode => STRING]) -> ARRAY<FLOAT64>"],
         |_, args| float_argument(args, |value, exact| strict_array(value, |item| json_float(item, exact)))
     ),
     entry!("json_functions", "string_array", "STRING_ARRAY", Propagate, ["(JSON) -> ARRAY<STRING>"], |_, args| {
@@ -135,6 +140,22 @@ pub(crate) fn json_string(value: &Json) -> Result<Value> {
     match value {
         Json::String(text) => Ok(Value::string(text)),
         _ => fail("The provided JSON input is not a string"),
+    }
+}
+
+/// Numbers read as a CAST of them would: `1.0` is `1`.
+fn lax_string(value: &Json) -> Value {
+    match value {
+        Json::Float(number) => Value::string(crate::value::float::to_text(*number)),
+        other => super::extract::scalar_text(other).map_or(Value::Null, Value::string),
+    }
+}
+
+/// What is no array, within arrays of arrays however deep, from left to right.
+fn flatten(value: &Json, into: &mut Vec<Value>) {
+    match value {
+        Json::Array(items) => items.iter().for_each(|item| flatten(item, into)),
+        other => into.push(Value::Json(std::sync::Arc::new(other.clone()))),
     }
 }
 

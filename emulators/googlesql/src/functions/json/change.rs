@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::functions::args::{any, fail, json, optional_string, string};
 use crate::functions::json::convert::to_json;
 use crate::functions::json::extract::needs_strict;
@@ -18,7 +18,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "json_set",
         "JSON_SET",
         Handled,
-        ["(JSON, STRING, ANY, STRING..., ANY..., [create_if_missing => BOOL]) -> JSON"],
+        ["(JSON, STRING, ANY, STRING..., ANY..., [!create_if_missing => BOOL]) -> JSON"],
         |call, args| {
             let (pairs, create) = pairs_and_flag(call, args, true);
             let Some(create) = create else { return Ok(Value::Null) };
@@ -55,7 +55,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "json_strip_nulls",
         "JSON_STRIP_NULLS",
         Handled,
-        ["(JSON, [STRING], [include_arrays => BOOL], [remove_empty => BOOL]) -> JSON"],
+        ["(JSON, [STRING], [!include_arrays => BOOL], [!remove_empty => BOOL]) -> JSON"],
         |_, args| {
             if any(args, 0).is_null() {
                 return Ok(Value::Null);
@@ -79,18 +79,20 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "json_array_append",
         "JSON_ARRAY_APPEND",
         Handled,
-        ["(JSON, STRING, ANY, STRING..., ANY..., [append_each_element => BOOL]) -> JSON"],
+        ["(JSON, STRING, ANY, STRING..., ANY..., [!append_each_element => BOOL]) -> JSON"],
         |call, args| {
             let (pairs, each) = pairs_and_flag(call, args, true);
             let Some(each) = each else { return Ok(Value::Null) };
             change(call, args, pairs, |document, steps, value, is_array| {
-                let Some(target) = walk_mut(document, steps) else { return };
+                let Some(target) = walk_mut(document, steps) else { return Ok(()) };
                 if matches!(target, Json::Null) {
                     *target = Json::Array(Vec::new());
                 }
                 if let Json::Array(items) = target {
                     items.extend(each_element(value, each && is_array));
+                    bounded(items.len())?;
                 }
+                Ok(())
             })
         }
     ),
@@ -99,34 +101,42 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "json_array_insert",
         "JSON_ARRAY_INSERT",
         Handled,
-        ["(JSON, STRING, ANY, STRING..., ANY..., [insert_each_element => BOOL]) -> JSON"],
+        ["(JSON, STRING, ANY, STRING..., ANY..., [!insert_each_element => BOOL]) -> JSON"],
         |call, args| {
             let (pairs, each) = pairs_and_flag(call, args, true);
             let Some(each) = each else { return Ok(Value::Null) };
             change(call, args, pairs, |document, steps, value, is_array| {
-                let Some((Step::Index(index), parents)) = steps.split_last() else { return };
-                let Some(target) = walk_mut(document, parents) else { return };
+                let Some((Step::Index(index), parents)) = steps.split_last() else { return Ok(()) };
+                let Some(target) = walk_mut(document, parents) else { return Ok(()) };
                 if matches!(target, Json::Null) {
                     *target = Json::Array(Vec::new());
                 }
                 if let Json::Array(items) = target {
-                    if *index > MAX_PADDING {
-                        return;
-                    }
+                    bounded(index.saturating_add(1))?;
                     while items.len() < *index {
                         items.push(Json::Null);
                     }
                     for (offset, value) in each_element(value, each && is_array).into_iter().enumerate() {
                         items.insert(index + offset, value);
                     }
+                    bounded(items.len())?;
                 }
+                Ok(())
             })
         }
     ),
 ];
 
-/// How far behind an array's end an element may be set.
-const MAX_PADDING: usize = 1_000_000;
+/// How many elements an array may come to have.
+const MAX_ARRAY: usize = 1_000_000;
+
+fn bounded(length: usize) -> Result<()> {
+    if length <= MAX_ARRAY {
+        return Ok(());
+    }
+    // Text: GoogleSQL's.
+    Err(SqlError::evaluation(format!("Exceeded maximum array size of {MAX_ARRAY}")))
+}
 
 /// How many arguments are pairs, and the flag behind them; `None` for a NULL flag, which makes the result NULL.
 fn pairs_and_flag(call: &Call, args: &[Value], default: bool) -> (usize, Option<bool>) {
@@ -142,7 +152,12 @@ fn pairs_and_flag(call: &Call, args: &[Value], default: bool) -> (usize, Option<
 }
 
 /// Applies each path and value in turn; a NULL path changes nothing.
-fn change(call: &Call, args: &[Value], end: usize, apply: impl Fn(&mut Json, &[Step], Json, bool)) -> Result<Value> {
+fn change(
+    call: &Call,
+    args: &[Value],
+    end: usize,
+    apply: impl Fn(&mut Json, &[Step], Json, bool) -> Result<()>,
+) -> Result<Value> {
     if any(args, 0).is_null() {
         return Ok(Value::Null);
     }
@@ -155,7 +170,7 @@ fn change(call: &Call, args: &[Value], end: usize, apply: impl Fn(&mut Json, &[S
         needs_strict(&path)?;
         let ty = call.arg_types.get(index + 1).unwrap_or(&Type::Int64);
         let value = to_json(any(args, index + 1), ty, false)?;
-        apply(&mut document, &path.steps, value, matches!(ty, Type::Array(_)));
+        apply(&mut document, &path.steps, value, matches!(ty, Type::Array(_)))?;
     }
     Ok(Value::Json(Arc::new(document)))
 }
@@ -176,37 +191,39 @@ fn walk_mut<'a>(document: &'a mut Json, steps: &[Step]) -> Option<&'a mut Json> 
     })
 }
 
-fn set(document: &mut Json, steps: &[Step], value: Json, create: bool) {
+fn set(document: &mut Json, steps: &[Step], value: Json, create: bool) -> Result<()> {
     let Some((first, rest)) = steps.split_first() else {
         *document = value;
-        return;
+        return Ok(());
     };
     if matches!(document, Json::Null) && create {
         *document = match first {
             Step::Key(_) => Json::Object(std::collections::BTreeMap::new()),
-            Step::Index(_) => Json::Array(Vec::new()),
+            Step::Index(_) | Step::Nowhere => Json::Array(Vec::new()),
         };
     }
     match (document, first) {
         (Json::Object(fields), Step::Key(key)) => {
             if create {
-                set(fields.entry(key.clone()).or_insert(Json::Null), rest, value, create);
+                set(fields.entry(key.clone()).or_insert(Json::Null), rest, value, create)?;
             } else if let Some(field) = fields.get_mut(key) {
-                set(field, rest, value, create);
+                set(field, rest, value, create)?;
             }
         }
         (Json::Array(items), Step::Index(index)) => {
-            if create && *index <= MAX_PADDING {
+            if create {
+                bounded(index.saturating_add(1))?;
                 while items.len() <= *index {
                     items.push(Json::Null);
                 }
             }
             if let Some(item) = items.get_mut(*index) {
-                set(item, rest, value, create);
+                set(item, rest, value, create)?;
             }
         }
         _ => {}
     }
+    Ok(())
 }
 
 fn remove(document: &mut Json, steps: &[Step]) {

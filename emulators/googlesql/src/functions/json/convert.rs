@@ -18,7 +18,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "to_json",
         "TO_JSON",
         Handled,
-        ["(ANY, [stringify_wide_numbers => BOOL]) -> JSON"],
+        ["(ANY, [!stringify_wide_numbers => BOOL]) -> JSON"],
         |call, args| {
             if args.len() > 1 && any(args, 1).is_null() {
                 return Ok(Value::Null);
@@ -43,7 +43,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         "parse_json",
         "PARSE_JSON",
         Handled,
-        ["(STRING, [wide_number_mode => STRING]) -> JSON"],
+        ["(STRING, [!wide_number_mode => STRING]) -> JSON"],
         |_, args| {
             if any(args, 0).is_null() || args.len() > 1 && any(args, 1).is_null() {
                 return Ok(Value::Null);
@@ -51,7 +51,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
             let numbers = match optional_string(args, 1)?.unwrap_or("exact") {
                 "exact" => WideNumbers::Exact,
                 "round" => WideNumbers::Round,
-                other => return fail(format!("Invalid `wide_number_mode` specified: {other}")),
+                other => return fail(format!("Invalid `wide_number_mode` specified for PARSE_JSON: {other}")),
             };
             match json::parse(string(args, 0)?, numbers) {
                 Ok(value) => Ok(Value::Json(Arc::new(value))),

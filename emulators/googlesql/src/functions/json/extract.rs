@@ -114,14 +114,6 @@ pub(crate) fn walk<'a>(document: &'a Json, steps: &[Step]) -> Option<&'a Json> {
     })
 }
 
-fn walk_raw<'a>(document: &'a Raw, steps: &[Step]) -> Option<&'a Raw> {
-    steps.iter().try_fold(document, |at, step| match (at, step) {
-        (_, Step::Key(key)) => at.key(key),
-        (Raw::Array(items), Step::Index(index)) => items.get(*index),
-        _ => None,
-    })
-}
-
 /// Everything that the path reaches when arrays are stepped through (one level, or any with `recursive`)
 /// and a value that is no array counts as one of one element.
 fn walk_lax<'a>(document: &'a Json, path: &Path) -> Vec<&'a Json> {
@@ -158,6 +150,7 @@ fn walk_lax<'a>(document: &'a Json, path: &Path) -> Vec<&'a Json> {
                     other if *index == 0 => next.push(other),
                     _ => {}
                 },
+                Step::Nowhere => {}
             }
         }
         current = next;
@@ -183,8 +176,7 @@ fn query(args: &[Value], notation: Notation) -> Result<Value> {
         return Ok(walk(document, &path.steps).map_or(Value::Null, |found| Value::Json(Arc::new(found.clone()))));
     }
     strict(&path)?;
-    let document = Raw::parse(string(args, 0)?);
-    let found = document.as_ref().and_then(|document| walk_raw(document, &path.steps));
+    let found = Raw::find(string(args, 0)?, &path.steps);
     Ok(match found {
         None | Some(Raw::Null) => Value::Null,
         Some(found) => Value::string(found.to_text()),
@@ -205,10 +197,7 @@ fn value(args: &[Value], notation: Notation) -> Result<Value> {
     strict(&path)?;
     let text = match any(args, 0) {
         Value::Json(document) => walk(document, &path.steps).and_then(scalar_text),
-        _ => {
-            let document = Raw::parse(string(args, 0)?);
-            document.as_ref().and_then(|document| walk_raw(document, &path.steps)).and_then(Raw::scalar)
-        }
+        _ => Raw::find(string(args, 0)?, &path.steps).as_ref().and_then(Raw::scalar),
     };
     Ok(text.map_or(Value::Null, Value::string))
 }
@@ -223,7 +212,7 @@ fn query_array(args: &[Value], notation: Notation) -> Result<Value> {
             }
             _ => Value::Null,
         },
-        _ => match Raw::parse(string(args, 0)?).as_ref().and_then(|document| walk_raw(document, &path.steps)) {
+        _ => match Raw::find(string(args, 0)?, &path.steps) {
             Some(Raw::Array(items)) => Value::array(items.iter().map(|item| Value::string(item.to_text())).collect()),
             _ => Value::Null,
         },
@@ -247,11 +236,10 @@ fn value_array(args: &[Value], notation: Notation) -> Result<Value> {
             }
         }
         _ => {
-            let document = Raw::parse(string(args, 0)?);
-            let found = document.as_ref().and_then(|document| walk_raw(document, &path.steps));
+            let found = Raw::find(string(args, 0)?, &path.steps);
             let Some(Raw::Array(items)) = found else { return Ok(Value::Null) };
             for item in items {
-                match (item, item.scalar()) {
+                match (&item, item.scalar()) {
                     (_, Some(text)) => out.push(Value::string(text)),
                     (Raw::Null, None) => out.push(Value::Null),
                     _ => return Ok(Value::Null),
@@ -319,5 +307,9 @@ pub(crate) fn needs_strict(path: &Path) -> Result<()> {
         Ok(())
     } else {
         Err(SqlError::evaluation("JSONPath modifiers are not allowed here"))
+    }?;
+    if path.steps.contains(&Step::Nowhere) {
+        return Err(SqlError::evaluation("Negative indexes are not supported in JSON paths."));
     }
+    Ok(())
 }

@@ -7,6 +7,8 @@ use crate::error::{Result, SqlError};
 pub(crate) enum Step {
     Key(String),
     Index(usize),
+    /// A negative index or one beyond all arrays: nothing is there, and nothing can be put there.
+    Nowhere,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,7 +62,7 @@ pub(crate) fn parse(text: &str, notation: Notation) -> Result<Path> {
                     rest = left;
                     continue;
                 }
-                let length = body.find(['.', '[', '\'', '"', ' ']).unwrap_or(body.len());
+                let length = body.find(['.', '[', '\'', '"']).unwrap_or(body.len());
                 let (key, left) = body.split_at(length);
                 if key == "*" || key.is_empty() && left.starts_with('.') {
                     return Err(SqlError::evaluation(
@@ -93,7 +95,10 @@ pub(crate) fn parse(text: &str, notation: Notation) -> Result<Path> {
                 if inner.is_empty() {
                     return Err(invalid(at));
                 }
+                let digits = inner.strip_prefix('-').unwrap_or(inner);
+                let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
                 match inner.parse::<usize>() {
+                    _ if number && (inner.starts_with('-') || inner.len() > 18) => steps.push(Step::Nowhere),
                     Ok(index) if inner.bytes().all(|b| b.is_ascii_digit()) => steps.push(Step::Index(index)),
                     _ if notation == Notation::Legacy && !inner.starts_with('-') => {
                         steps.push(Step::Key(inner.to_string()))
@@ -177,7 +182,7 @@ mod tests {
         );
         assert_eq!(steps("$[a][1]", Notation::Legacy).expect("a path"), vec![key("a"), Step::Index(1)]);
         assert_eq!(steps("$.\"a.b\".c", Notation::Standard).expect("a path"), vec![key("a.b"), key("c")]);
-        for bad in ["a", "$.", "$[", "$['a'", "$.*", "$..a", "$[-1]", "$.a['b']"] {
+        for bad in ["a", "$.", "$[", "$['a'", "$.*", "$..a", "$[-a]", "$.a['b']"] {
             assert!(steps(bad, Notation::Standard).is_err(), "{bad}");
         }
     }

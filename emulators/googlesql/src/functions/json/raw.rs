@@ -2,6 +2,7 @@
 //!
 //! The functions over STRING answer with pieces of their input, so they must not sort or round.
 
+use crate::functions::json::path::Step;
 use crate::value::json::{MAX_DEPTH, quote_into};
 
 #[derive(Clone, PartialEq, Debug)]
@@ -16,19 +17,9 @@ pub(crate) enum Raw {
 }
 
 impl Raw {
-    /// `None` where the text is not JSON.
-    pub(crate) fn parse(text: &str) -> Option<Raw> {
-        let mut reader = Reader { text, at: 0 };
-        let value = reader.value(0)?;
-        reader.blank();
-        (reader.at == text.len()).then_some(value)
-    }
-
-    pub(crate) fn key(&self, name: &str) -> Option<&Raw> {
-        match self {
-            Raw::Object(fields) => fields.iter().find(|(key, _)| key == name).map(|(_, value)| value),
-            _ => None,
-        }
+    /// What is at the path. As in GoogleSQL's own reader, the text behind it is not looked at: it need not be JSON.
+    pub(crate) fn find(text: &str, steps: &[Step]) -> Option<Raw> {
+        Reader { text, at: 0 }.find(steps, 0)
     }
 
     pub(crate) fn print(&self, out: &mut String) {
@@ -97,6 +88,41 @@ impl Reader<'_> {
     fn eat(&mut self, byte: u8) -> Option<()> {
         self.blank();
         (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn find(&mut self, steps: &[Step], depth: usize) -> Option<Raw> {
+        let Some((step, rest)) = steps.split_first() else { return self.value(depth) };
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match step {
+            Step::Nowhere => None,
+            Step::Key(wanted) => {
+                self.eat(b'{')?;
+                loop {
+                    self.blank();
+                    let key = self.string()?;
+                    self.eat(b':')?;
+                    if key == *wanted {
+                        let start = self.at;
+                        if let Some(found) = self.find(rest, depth + 1) {
+                            return Some(found);
+                        }
+                        self.at = start;
+                    }
+                    self.value(depth + 1)?;
+                    self.eat(b',')?;
+                }
+            }
+            Step::Index(wanted) => {
+                self.eat(b'[')?;
+                for _ in 0..*wanted {
+                    self.value(depth + 1)?;
+                    self.eat(b',')?;
+                }
+                self.find(rest, depth + 1)
+            }
+        }
     }
 
     fn value(&mut self, depth: usize) -> Option<Raw> {
@@ -176,6 +202,10 @@ impl Reader<'_> {
                 _ => self.at += 1,
             }
         }
+        let inner = self.text.get(start + 1..self.at - 1)?;
+        if inner.bytes().all(|byte| byte != b'\\' && byte >= 0x20) {
+            return Some(inner.to_owned());
+        }
         // Escapes are the JSON type's business.
         match crate::value::json::parse(self.text.get(start..self.at)?, crate::value::json::WideNumbers::Round) {
             Ok(crate::value::json::Json::String(text)) => Some(text),
@@ -192,16 +222,25 @@ mod tests {
     #[test]
     fn order_and_numbers_stay() {
         let text = r#"{ "b" : [1.50, 1e5, "x\u0041"], "a":null }"#;
-        assert_eq!(Raw::parse(text).expect("JSON").to_text(), r#"{"b":[1.50,1e5,"xA"],"a":null}"#);
-        for bad in ["", "{", "[1,]", "{\"a\"}", "nul", "1 2"] {
-            assert_eq!(Raw::parse(bad), None, "{bad}");
+        assert_eq!(Raw::find(text, &[]).expect("JSON").to_text(), r#"{"b":[1.50,1e5,"xA"],"a":null}"#);
+        for bad in ["", "{", "[1,]", "{\"a\"}", "nul"] {
+            assert_eq!(Raw::find(bad, &[]), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_path_reads_as_far_as_it_must() {
+        let at = |text, steps: &[Step]| Raw::find(text, steps).map(|found| found.to_text());
+        let key = |name: &str| Step::Key(name.into());
+        assert_eq!(at(r#"{"a":{"b":1}, "a":{"c":[7, 8"#, &[key("a"), key("c"), Step::Index(1)]), Some("8".into()));
+        assert_eq!(at("[1, 2]", &[Step::Index(2)]), None);
+        assert_eq!(at("{}", &[key("a")]), None);
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "[\\[\\]{}:,\"\\\\a-c0-9.eé -]{0,20}") {
-            let _ = Raw::parse(&text);
+            let _ = (Raw::find(&text, &[]), Raw::find(&text, &[Step::Key("a".into()), Step::Index(1)]));
         }
     }
 }

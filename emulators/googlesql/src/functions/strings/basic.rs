@@ -370,16 +370,12 @@ fn soundex(text: &str) -> String {
     let mut out = String::from(first);
     let mut last = code(first);
     for c in letters {
-        let digit = code(c);
-        if let Some(digit) = digit
-            && last != Some(digit)
-        {
+        // What has no code does not separate equal codes, vowels neither.
+        let Some(digit) = code(c) else { continue };
+        if last != Some(digit) {
             out.push(digit);
         }
-        // H and W do not separate equal codes; vowels do.
-        if !matches!(c.to_ascii_uppercase(), 'H' | 'W') {
-            last = digit;
-        }
+        last = Some(digit);
         if out.len() == 4 {
             break;
         }

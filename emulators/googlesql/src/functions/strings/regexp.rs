@@ -363,7 +363,8 @@ fn pieces(replacement: &[u8], groups: usize) -> Result<Vec<Piece>> {
                 let group = usize::from(digit - b'0');
                 if group >= groups {
                     return fail(format!(
-                        "Invalid REGEXP_REPLACE pattern: invalid replacement schema, requested {group} groups, but the regexp only has {} parenthesized subexpressions",
+                        "Invalid REGEXP_REPLACE pattern: Rewrite schema requests {group} matches, but the regexp only has {} \
+                         parenthesized subexpressions.",
                         groups - 1
                     ));
                 }
