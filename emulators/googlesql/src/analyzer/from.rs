@@ -358,11 +358,10 @@ impl Analyzer<'_> {
         let (left, left_names) = left;
         let (mut right, right_names) = right;
         for (name, range) in &right_names.ranges {
-            if left_names.ranges.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                let text = match **range {
-                    RangeVariable::Value { .. } => format!("Duplicate alias {name} found"),
-                    RangeVariable::Row(_) => format!("Duplicate table alias {name} in the same FROM clause"),
-                };
+            // Arrays may share an alias, which USING then joins by.
+            let is_array = matches!(**range, RangeVariable::Value { .. });
+            if left_names.ranges.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) && !is_array {
+                let text = format!("Duplicate table alias {name} in the same FROM clause");
                 return Err(SqlError::analysis(text).at(right_pos));
             }
         }

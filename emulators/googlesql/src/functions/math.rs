@@ -144,6 +144,9 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         ["(FLOAT64) -> FLOAT64", "(NUMERIC) -> NUMERIC", "(BIGNUMERIC) -> BIGNUMERIC"],
         |_, args| match any(args, 0) {
             Value::Numeric(x) if x.raw() >= 0 => numeric_result("SQRT", args, x.sqrt()),
+            Value::BigNumeric(x) if crate::value::numeric::big_sqrt(x).is_some() => {
+                Ok(crate::value::numeric::big_sqrt(x).map_or(Value::Null, |root| Value::BigNumeric(root.into())))
+            }
             x => {
                 let x = as_float(x).unwrap_or(f64::NAN);
                 like_argument(any(args, 0), checked("SQRT", &[x], x.sqrt())?)

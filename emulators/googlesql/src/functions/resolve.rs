@@ -212,7 +212,7 @@ fn assign<'s>(signature: &'s Signature, args: &[ArgInfo]) -> Result<Vec<(&'s Arg
         let known = |arg: &Argument| arg.name.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
         match signature.args.iter().position(known) {
             None => return Err(format!("Named argument {name} does not exist in signature")),
-            Some(place) if place < positional => {
+            Some(place) if place < positional && !signature.args.iter().any(|arg| arg.repeated) => {
                 return Err(format!("Named argument {name} is given by its position already"));
             }
             Some(_) => {}

@@ -247,7 +247,16 @@ impl Parser<'_> {
         if self.at_pivot() || self.at_unpivot() {
             return Ok(None);
         }
+        self.no_match_recognize()?;
         self.alias(true)
+    }
+
+    /// Row patterns are refused by name.
+    pub(super) fn no_match_recognize(&self) -> Result<()> {
+        if self.is_word("MATCH_RECOGNIZE") && self.is_ahead(1, Sym::Open) {
+            return Err(self.unsupported("MATCH_RECOGNIZE"));
+        }
+        Ok(())
     }
 
     fn at_pivot(&self) -> bool {

@@ -17,6 +17,7 @@ impl Parser<'_> {
 
     fn pipe_kind(&mut self) -> Result<PipeKind> {
         let pos = self.pos();
+        self.no_match_recognize()?;
         if let Some(operator) = self.set_operator()? {
             return self.pipe_set_operation(operator);
         }

@@ -49,6 +49,30 @@ fn to_big(value: I512) -> Option<BigNumeric> {
     (value <= max && value >= min).then(|| value.as_::<I256>())
 }
 
+/// The square root of a BIGNUMERIC, exact to its last decimal; `None` for negative ones.
+pub fn big_sqrt(value: &BigNumeric) -> Option<BigNumeric> {
+    let zero = I512::default();
+    let one = 1i64.as_::<I512>();
+    let wanted = (*value).as_::<I512>() * ten_to(BIGNUMERIC_SCALE);
+    if wanted <= zero {
+        return (wanted == zero).then(|| zero.as_::<I256>());
+    }
+    // Newton's steps from a power of two above the root come down to it.
+    let bits = 512 - wanted.leading_zeros();
+    let mut root = one << bits.div_ceil(2);
+    loop {
+        let next = (root + wanted / root) / 2i64.as_::<I512>();
+        if next >= root {
+            break;
+        }
+        root = next;
+    }
+    if wanted - root * root > root {
+        root += one;
+    }
+    to_big(root)
+}
+
 // `add` and its kin answer `Option`, which the operators' traits cannot.
 #[allow(clippy::should_implement_trait)]
 impl Numeric {
@@ -541,6 +565,20 @@ mod tests {
         assert_eq!(big::to_text(&big::from_f64(0.1).expect("fits")), "0.10000000000000000555111512312578270212");
         assert_eq!(Numeric::from_f64(f64::NAN), None);
         assert_eq!(n("123456789012345678901.5").to_f64(), 123456789012345678901.5);
+    }
+
+    #[test]
+    fn square_roots_of_bignumeric_are_exact() {
+        let of = |text: &str| {
+            let root = big_sqrt(&big::parse(text, true).expect("a number"));
+            root.map(|root| big::to_text(&root))
+        };
+        assert_eq!(of("2").as_deref(), Some("1.41421356237309504880168872420969807857"));
+        assert_eq!(of("4").as_deref(), Some("2"));
+        assert_eq!(of("0").as_deref(), Some("0"));
+        assert_eq!(of("1e-38").as_deref(), Some("0.0000000000000000001"));
+        assert_eq!(of("1e38").as_deref(), Some("10000000000000000000"));
+        assert_eq!(of("-1"), None);
     }
 
     #[test]
