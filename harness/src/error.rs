@@ -45,6 +45,8 @@ pub enum SetupError {
     Observe { what: String, problem: String },
     #[error("{command}: {problem}")]
     Command { command: String, problem: String },
+    #[error(transparent)]
+    Load(scrimmage_load::LoadError),
     #[error("interrupted")]
     Interrupted,
 }

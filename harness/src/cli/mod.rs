@@ -4,6 +4,7 @@ mod exec;
 mod figures;
 mod indexes;
 mod list;
+mod load;
 mod run;
 mod transfer;
 mod up;
@@ -49,6 +50,8 @@ enum Command {
     Import(transfer::Arguments),
     /// List scenarios, pipelines' defects and invariants
     List(list::Arguments),
+    /// Show how completion contention scales: strategies against numbers of workers
+    Load(load::Arguments),
     /// Measure what the suite costs and how fast it is
     Figures(figures::Arguments),
 }
@@ -99,6 +102,7 @@ async fn dispatch(command: Command) -> Result<End, SetupError> {
         Command::Export(arguments) => transfer::export(arguments).await,
         Command::Import(arguments) => transfer::import(arguments).await,
         Command::List(arguments) => list::list(&arguments),
+        Command::Load(arguments) => load::load(arguments).await,
         Command::Figures(arguments) => figures::figures(arguments).await,
     }
 }
