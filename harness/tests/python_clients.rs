@@ -55,7 +55,8 @@ fn the_stock_clients_do_what_the_readme_claims(
         "pubsub_texts.py",
         "pubsub_push.py",
         "bigquery_clients.py",
-        "firestore_differential.py"
+        "firestore_differential.py",
+        "pubsub_differential.py"
     )]
     script: &str,
 ) {

@@ -173,7 +173,7 @@ pub enum Error {
     /// Ours: streams and waiting pulls when the suite is reset.
     #[error("The service was reset. Please retry.")]
     Reset,
-    /// Ours, as the ten below: production refuses the same, its wording is not known.
+    /// Ours, as the eleven below: production refuses the same, its wording is not known.
     #[error("A subscription has one of push_config, bigquery_config and cloud_storage_config, not several.")]
     SeveralMouths,
     /// Documented: exactly-once delivery is for pull subscriptions.
@@ -185,6 +185,8 @@ pub enum Error {
     BadTable(String),
     #[error("use_topic_schema and use_table_schema cannot both be enabled.")]
     TwoSchemas,
+    #[error("use_topic_schema needs a topic that has a schema.")]
+    NoTopicSchema,
     #[error("The BigQuery table does not exist (table={0}).")]
     NoTable(String),
     #[error("{0}")]

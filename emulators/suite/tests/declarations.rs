@@ -1,5 +1,5 @@
 //! Resources that are there from the start.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 mod common;
 
@@ -51,6 +51,26 @@ async fn they_are_there_again_after_a_reset() {
         suite.reset().expect("a reset");
     }
     assert_eq!(suite.notes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_there_yet_is_told_and_one_that_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("suite.toml");
+    let start = async |table: &str| {
+        let text = format!(
+            "[[pubsub.topic]]\nname = \"events\"\n[[pubsub.subscription]]\nname = \"rows\"\ntopic = \"events\"\n\
+             bigquery_config = {{ table = \"{table}\" }}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+        Suite::builder().project("demo").declarations(&file).start().await
+    };
+    let suite = start("demo.d.t").await.expect("it may be made later");
+    let [note] = suite.notes() else { panic!("{:?}", suite.notes()) };
+    assert!(note.contains("The BigQuery table does not exist (table=demo.d.t)."), "{note}");
+    drop(suite);
+    let refused = start("demo.t").await.expect_err("no table's name");
+    assert!(refused.to_string().contains("Invalid BigQuery table given (table=demo.t)."), "{refused}");
 }
 
 #[tokio::test]

@@ -88,6 +88,42 @@ async fn messages_become_rows_with_their_metadata() {
 }
 
 #[tokio::test]
+async fn the_topics_schema_names_the_columns() {
+    let suite = start().await;
+    let columns = [("player", "STRING"), ("at", "TIMESTAMP"), ("points", "INTEGER"), ("note", "STRING")];
+    table(&suite, "t", &columns).await;
+    let config = json!({"table": "demo.d.t", "useTopicSchema": true});
+    let (status, refused) = subscribe(&suite, config.clone()).await;
+    assert_eq!((status, &refused["error"]["status"]), (400, &json!("INVALID_ARGUMENT")), "a topic without a schema");
+    let definition = json!({"type": "record", "name": "R", "fields": [
+        {"name": "player", "type": "string"}, {"name": "note", "type": ["null", "string"]},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "points", "type": "int"}, {"name": "extra", "type": "boolean"}]});
+    let schema = json!({"type": "AVRO", "definition": definition.to_string()});
+    let topic = json!({"schemaSettings": {"schema": "projects/demo/schemas/points", "encoding": "JSON"}});
+    let mask = json!({"topic": {"name": "projects/demo/topics/events", "schemaSettings": topic["schemaSettings"]},
+        "updateMask": "schemaSettings"});
+    for (verb, path, body) in [
+        ("POST", "/v1/projects/demo/schemas?schemaId=points", schema),
+        ("PATCH", "/v1/projects/demo/topics/events", mask),
+    ] {
+        let (status, answer) = rest(verb, suite.addr(), path, body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let (status, refused) = subscribe(&suite, config).await;
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!((status, message), (400, "The BigQuery table has no column extra (table=demo.d.t)."));
+    let config = json!({"table": "demo.d.t", "useTopicSchema": true, "dropUnknownFields": true});
+    let (status, made) = subscribe(&suite, config).await;
+    assert_eq!(status, 200, "{made}");
+    // {"player":"lebron","note":{"string":"a"},"at":1767225600000000,"points":27,"extra":true}
+    let data = "eyJwbGF5ZXIiOiJsZWJyb24iLCJub3RlIjp7InN0cmluZyI6ImEifSwiYXQiOjE3NjcyMjU2MDAwMDAwMDAsInBvaW50cyI6MjcsImV4dHJhIjp0cnVlfQ==";
+    publish(&suite, json!({"data": data})).await;
+    let row = [json!("lebron"), json!("1.7672256E9"), json!("27"), json!("a")];
+    assert_eq!(rows(&suite, "t", 1).await, [row]);
+}
+
+#[tokio::test]
 async fn what_does_not_fit_the_tables_schema_goes_to_the_dead_letter_topic() {
     let suite = start().await;
     table(&suite, "t", &[("player", "STRING"), ("points", "INTEGER")]).await;

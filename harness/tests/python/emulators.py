@@ -73,6 +73,6 @@ def firestore():
     return google("cloud-firestore-emulator", "cloud-firestore-emulator.jar", main)
 
 
-def pubsub():
-    """Google's Pub/Sub emulator."""
-    return google("pubsub-emulator", "lib/cloud-pubsub-emulator-*-all.jar", "com.google.cloud.pubsub.testing.v1.Main")
+def pubsub(version="*"):
+    """Google's Pub/Sub emulator, of this version where it matters."""
+    return google("pubsub-emulator", f"lib/cloud-pubsub-emulator-{version}-all.jar", "com.google.cloud.pubsub.testing.v1.Main")

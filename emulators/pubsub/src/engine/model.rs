@@ -1,6 +1,6 @@
 //! The engine against a model that is too simple to be wrong: one list of messages, scanned anew for
 //! every question. Random publishes, pulls, acknowledgements (in time, late, twice, out of order),
-//! nacks, deadline moves, seeks, snapshots, jumps of the clock, kills and restarts, and in the end a
+//! nacks, deliveries taken back unseen, deadline moves, seeks, snapshots, jumps of the clock, kills and restarts, and in the end a
 //! deleted topic or a detached subscription; after each step both must agree.
 //!
 //! Beside it a [`History`] that knows nothing of either looks at what clients see: no delivery after a
@@ -21,6 +21,7 @@ use super::snapshots::{CreateSnapshot, DeleteSnapshot, Seek};
 use super::subscriptions::{DetachSubscription, GetSubscription};
 use super::tests::{Bench, DEAD, DEAD_SUB, SUB, TOPIC, data};
 use super::topics::DeleteTopic;
+use super::transforms::{Fate, Settle};
 use crate::texts::Error;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,14 +179,25 @@ impl Model {
             self.settle();
             return;
         }
+        self.take_back_behind(index);
+        let backoff = Duration::from_secs([1, 2, 4, 8].get(deliveries as usize - 1).copied().unwrap_or(8));
+        self.items[index].state = if self.rules.retry { State::Delayed(at + backoff) } else { State::Ready };
+    }
+
+    /// What is out or acknowledged behind a message of its key was not an attempt.
+    fn take_back_behind(&mut self, index: usize) {
         for other in self.later(index) {
             if matches!(self.items[other].state, State::Out { .. } | State::Acked) {
                 self.items[other].state = State::Ready;
                 self.items[other].deliveries -= 1;
             }
         }
-        let backoff = Duration::from_secs([1, 2, 4, 8].get(deliveries as usize - 1).copied().unwrap_or(8));
-        self.items[index].state = if self.rules.retry { State::Delayed(at + backoff) } else { State::Ready };
+    }
+
+    fn untake(&mut self, index: usize) {
+        self.take_back_behind(index);
+        self.items[index].state = State::Ready;
+        self.items[index].deliveries -= 1;
     }
 
     fn pass(&mut self, to: Timestamp) {
@@ -336,6 +348,22 @@ impl Pair {
         assert_eq!(answer.is_ok(), held.is_some() || !self.model.rules.exactly_once, "deadline of lease {lease}");
     }
 
+    /// A delivery that never left: as transforms give them back whose time is up.
+    fn untake(&mut self, lease: usize) {
+        if let Some(index) = self.model.holds(lease) {
+            let name = self.model.items[index].name.clone();
+            self.history.0.entry(name.clone()).and_modify(|seen| seen.deliveries -= 1);
+            self.history.moved(&name, None);
+            for later in self.model.later(index) {
+                let name = self.model.items[later].name.clone();
+                self.history.moved(&name, None);
+            }
+            self.model.untake(index);
+        }
+        let ack = self.leases[lease].ack;
+        self.bench.run(Settle(vec![(ack, Fate::Untouched)])).expect("settled");
+    }
+
     fn pass(&mut self, time: Duration) {
         self.bench.pass(time);
         let ended: Vec<usize> = (0..self.model.items.len())
@@ -425,7 +453,12 @@ impl Pair {
                     self.modify(lease, 0);
                 }
             }
-            83..88 => {
+            83..85 => {
+                if let Some(lease) = lease(rng, self.leases.len()) {
+                    self.untake(lease);
+                }
+            }
+            85..88 => {
                 if let Some(lease) = lease(rng, self.leases.len()) {
                     self.modify(lease, 10 + i32::try_from(rng.below(50)).expect("small"));
                 }

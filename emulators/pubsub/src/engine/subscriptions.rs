@@ -223,7 +223,11 @@ impl Engine {
 
     fn reconfigure(&mut self, now: Timestamp, id: SubId, mut config: pb::Subscription) -> Result<(), Error> {
         let settings = settings::subscription(&mut config)?;
-        if let Some(dead_letter) = &settings.dead_letter {
+        let before = self.subs.get(&id).and_then(|subscription| subscription.settings.dead_letter.as_ref());
+        if let Some(dead_letter) = &settings.dead_letter
+            // One that has been deleted since does not stand in the way of other settings.
+            && before.is_none_or(|before| before.topic != dead_letter.topic)
+        {
             self.referenced_topic(&dead_letter.topic)?;
         }
         self.change_subscription(now, id, config, settings);

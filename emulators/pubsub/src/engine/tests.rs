@@ -131,6 +131,23 @@ impl Bench {
 }
 
 #[test]
+fn a_dead_letter_topic_that_is_gone_stands_in_the_way_of_itself_alone() {
+    let policy = || Some(pb::DeadLetterPolicy { dead_letter_topic: DEAD.to_owned(), max_delivery_attempts: 5 });
+    let mut bench = Bench::with(|config| config.dead_letter_policy = policy());
+    bench.run(DeleteTopic(DEAD.to_owned())).expect("it is there");
+    let mut update = |path: &str, given: pb::Subscription| {
+        let subscription = Some(pb::Subscription { name: SUB.to_owned(), ..given });
+        let update_mask = Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
+        bench.run(UpdateSubscription(pb::UpdateSubscriptionRequest { subscription, update_mask }))
+    };
+    let other = pb::Subscription { ack_deadline_seconds: 20, ..Default::default() };
+    assert_eq!(update("ack_deadline_seconds", other).expect("updated").ack_deadline_seconds, 20);
+    update("dead_letter_policy", pb::Subscription::default()).expect("taken away");
+    let again = pb::Subscription { dead_letter_policy: policy(), ..Default::default() };
+    assert!(matches!(update("dead_letter_policy", again), Err(Error::NotFound(_))));
+}
+
+#[test]
 fn what_is_given_back_untouched_was_never_taken() {
     use super::transforms::{Fate, Settle};
     let dead = |config: &mut pb::Subscription| {

@@ -84,6 +84,9 @@ impl PubSub {
                 declared.topic_message_retention_duration = found.topic_message_retention_duration;
                 declared.detached = found.detached;
                 declared.state = found.state;
+                if let (Some(declared), Some(found)) = (&mut declared.bigquery_config, &found.bigquery_config) {
+                    declared.state = found.state;
+                }
                 (Resource::Subscription(declared), Resource::Subscription(found))
             }
         };
@@ -96,7 +99,7 @@ impl PubSub {
         let Some(config) = subscription.bigquery_config.as_ref().filter(|config| !config.table.is_empty()) else {
             return Ok(None);
         };
-        match sink::check(self.shell.sink().as_ref(), config) {
+        match sink::check(&self.shell, &subscription.topic, config) {
             Ok(()) => Ok(None),
             Err(error @ Error::NoTable(_)) => Ok(Some(format!("{}: {error}", subscription.name))),
             Err(error) => Err(error),

@@ -34,7 +34,8 @@ impl Publisher for PublisherService {
 
     async fn update_topic(&self, request: Request<pb::UpdateTopicRequest>) -> Result<Response<pb::Topic>, Status> {
         let request = request.into_inner();
-        let given = request.topic.as_ref().map(|topic| topic.message_transforms.clone()).unwrap_or_default();
+        let given = request.topic.as_ref().map(|topic| &topic.message_transforms);
+        let given = transforming::masked(request.update_mask.as_ref(), given).to_vec();
         Ok(Response::new(transforming::apply_with(&self.shell, &given, topics::UpdateTopic(request)).await?))
     }
 

@@ -1,21 +1,26 @@
 //! BigQuery subscriptions, the shell's side: from messages to rows of a table.
 //!
 //! Columns (<https://cloud.google.com/pubsub/docs/bigquery#write_metadata>): `data` with the message's
-//! bytes where no schema is used; with `write_metadata` also `subscription_name`, `message_id`,
-//! `publish_time` and `attributes`, a JSON object with the attributes and the ordering key.
+//! bytes where no schema is used, otherwise one a field of the message, by the table's schema or by the
+//! topic's; with `write_metadata` also `subscription_name`, `message_id`, `publish_time` and `attributes`, a
+//! JSON object with the attributes and the ordering key.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use scrimmage_core::Timestamp;
 use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::big_query_config::State;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{Shell, transforming};
 use crate::engine::message::{AckId, Message};
+use crate::engine::schemas::definition::Definition;
+use crate::engine::schemas::validation::{ENCODING_ATTRIBUTE, NAME_ATTRIBUTE, REVISION_ATTRIBUTE};
 use crate::engine::sink::{SinkDone, SinkJob, table_name};
 use crate::texts::Error;
 
@@ -45,15 +50,25 @@ pub trait TableSink: Debug + Send + Sync {
     fn write(&self, table: [&str; 3], rows: Vec<Map<String, Value>>) -> Result<Vec<Option<String>>, Unwritable>;
 }
 
-/// Checks that a table takes what a subscription will write, as production does when one is made.
-pub fn check(sink: Option<&Arc<dyn TableSink>>, config: &pb::BigQueryConfig) -> Result<(), Error> {
+/// Checks that a table takes what a subscription to `topic` will write, as production does when one is made.
+pub(super) fn check(shell: &Shell, topic: &str, config: &pb::BigQueryConfig) -> Result<(), Error> {
+    let settings = shell.state().engine.topic_schema(topic).cloned();
+    check_table(shell, settings.as_ref(), config)
+}
+
+/// The same for a topic with this schema.
+fn check_table(shell: &Shell, schema: Option<&pb::SchemaSettings>, config: &pb::BigQueryConfig) -> Result<(), Error> {
     if config.use_topic_schema && config.use_table_schema {
         return Err(Error::TwoSchemas);
     }
+    let mut fields = Vec::new();
     if config.use_topic_schema {
-        return Err(Error::Unimplemented("A BigQuery subscription by the topic's schema (use_topic_schema)"));
+        let definition = schema.and_then(|settings| shell.state().engine.topic_definition(settings));
+        fields = definition.ok_or(Error::NoTopicSchema)?.fields();
     }
-    let Some(sink) = sink else { return Err(Error::Unimplemented("A BigQuery subscription (bigquery_config)")) };
+    let Some(sink) = shell.sink() else {
+        return Err(Error::Unimplemented("A BigQuery subscription (bigquery_config)"));
+    };
     let name = table_name(&config.table).ok_or_else(|| Error::BadTable(config.table.clone()))?;
     let columns = sink.columns(name).map_err(|why| match why {
         Unwritable::NotFound => Error::NoTable(config.table.clone()),
@@ -66,11 +81,17 @@ pub fn check(sink: Option<&Arc<dyn TableSink>>, config: &pb::BigQueryConfig) -> 
         }
         Some(_) => Ok(()),
     };
-    let by_schema = config.use_table_schema || config.use_topic_schema;
-    if !by_schema {
+    let mut written: Vec<&str> = Vec::new();
+    if config.use_topic_schema {
+        let known = |field: &str| columns.iter().any(|column| column.name.eq_ignore_ascii_case(field));
+        if let Some(field) = fields.iter().find(|field| !config.drop_unknown_fields && !known(field)) {
+            return Err(Error::NoColumn { column: field.clone(), table: config.table.clone() });
+        }
+        written.extend(fields.iter().map(String::as_str));
+    } else if !config.use_table_schema {
         has("data", &["BYTES", "STRING", "JSON"])?;
+        written.push("data");
     }
-    let mut written = vec!["data"];
     if config.write_metadata {
         has("subscription_name", &["STRING"])?;
         has("message_id", &["STRING"])?;
@@ -80,7 +101,7 @@ pub fn check(sink: Option<&Arc<dyn TableSink>>, config: &pb::BigQueryConfig) -> 
     }
     let missed = |column: &&Column| column.required && !written.iter().any(|one| column.name.eq_ignore_ascii_case(one));
     match columns.iter().find(missed) {
-        Some(column) if !by_schema => Err(Error::RequiredColumn(column.name.clone())),
+        Some(column) if !config.use_table_schema => Err(Error::RequiredColumn(column.name.clone())),
         _ => Ok(()),
     }
 }
@@ -123,13 +144,16 @@ fn write(shell: &Shell, job: &SinkJob) -> SinkDone {
         Ok(columns) => columns,
         Err(why) => return unwritable(why),
     };
-    if let Err(error) = check(Some(&sink), &job.config) {
+    // Each message says what schema it has, also when its topic is gone.
+    let by_gone_topic = job.config.use_topic_schema && job.schema.is_none();
+    if !by_gone_topic && let Err(error) = check_table(shell, job.schema.as_ref(), &job.config) {
         return all(State::SchemaMismatch, &error.to_string());
     }
+    let mut schemas = Definitions { shell, known: HashMap::new() };
     let mut fates: Vec<(AckId, Option<String>)> = Vec::with_capacity(job.deliveries.len());
     let (mut rows, mut places) = (Vec::new(), Vec::new());
     for delivery in &job.deliveries {
-        match row(job, &delivery.message, &columns) {
+        match row(job, &delivery.message, &columns, &mut schemas) {
             Ok(row) => {
                 places.push(fates.len());
                 rows.push(row);
@@ -153,8 +177,66 @@ fn write(shell: &Shell, job: &SinkJob) -> SinkDone {
     SinkDone { sub: job.sub, rows: fates, state: State::Active }
 }
 
+/// The definitions of a batch's messages.
+struct Definitions<'a> {
+    shell: &'a Shell,
+    known: HashMap<(String, String), Option<Arc<Definition>>>,
+}
+
+impl Definitions<'_> {
+    /// The fields of a message, by the schema that it was published with.
+    fn fields(&mut self, content: &pb::PubsubMessage) -> Result<Map<String, Value>, String> {
+        let said = |name: &str| content.attributes.get(name).cloned();
+        let (Some(schema), Some(revision)) = (said(NAME_ATTRIBUTE), said(REVISION_ATTRIBUTE)) else {
+            return Err("The message was published without a schema.".to_owned());
+        };
+        let encoding = said(ENCODING_ATTRIBUTE).and_then(|name| pb::Encoding::from_str_name(&name));
+        let shell = self.shell;
+        let definition = self
+            .known
+            .entry((schema, revision))
+            .or_insert_with_key(|(schema, revision)| shell.state().engine.definition(schema, revision));
+        let definition = definition.as_ref().ok_or("The schema's revision does not exist any more.")?;
+        // A transform may have made something else of it.
+        match definition.read(encoding.unwrap_or(pb::Encoding::Json), &content.data)? {
+            Value::Object(fields) => Ok(fields),
+            _ => Err("The schema's type is no record.".to_owned()),
+        }
+    }
+}
+
+/// A field's value as its column takes it: maps are repeated records of `key` and `value`; whole numbers are
+/// microseconds or days, as in Avro's logical types.
+fn as_column(value: Value, kind: &str) -> Value {
+    match value {
+        Value::Object(entries) if kind.starts_with("ARRAY") => {
+            let entry = |(key, value): (String, Value)| json!({ "key": key, "value": value });
+            Value::Array(entries.into_iter().map(entry).collect())
+        }
+        Value::Number(number) => match (kind, number.as_i64()) {
+            ("TIMESTAMP", Some(micros)) => Value::String(Timestamp::from_micros(micros).to_string()),
+            ("DATE", Some(days)) => {
+                let text = Timestamp::from_parts(days.saturating_mul(86_400), 0).to_string();
+                Value::String(text.split('T').next().unwrap_or_default().to_owned())
+            }
+            ("TIME", Some(micros)) => {
+                let text = Timestamp::from_micros(micros).to_string();
+                let time = text.split('T').nth(1).unwrap_or_default();
+                Value::String(time.trim_end_matches('Z').to_owned())
+            }
+            _ => Value::Number(number),
+        },
+        value => value,
+    }
+}
+
 /// One message as a row; an error is why it does not fit.
-fn row(job: &SinkJob, message: &Message, columns: &[Column]) -> Result<Map<String, Value>, String> {
+fn row(
+    job: &SinkJob,
+    message: &Message,
+    columns: &[Column],
+    schemas: &mut Definitions<'_>,
+) -> Result<Map<String, Value>, String> {
     let content = &message.content;
     let kind =
         |name: &str| columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).map(|c| c.kind.as_str());
@@ -166,6 +248,16 @@ fn row(job: &SinkJob, message: &Message, columns: &[Column]) -> Result<Map<Strin
         row = fields;
         if job.config.drop_unknown_fields {
             row.retain(|name, _| kind(name).is_some());
+        }
+    } else if job.config.use_topic_schema {
+        for (name, value) in schemas.fields(content)? {
+            match kind(&name) {
+                Some(kind) => {
+                    row.insert(name, as_column(value, kind));
+                }
+                None if job.config.drop_unknown_fields => {}
+                None => return Err(format!("The table has no column {name}.")),
+            }
         }
     } else {
         let data = match kind("data") {

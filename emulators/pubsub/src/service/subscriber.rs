@@ -25,10 +25,10 @@ pub struct SubscriberService {
 impl SubscriberService {
     /// Looks at the table that a subscription is to write to.
     fn check_table(&self, subscription: &pb::Subscription) -> Result<(), Error> {
-        match &subscription.bigquery_config {
-            Some(config) if !config.table.is_empty() => sink::check(self.shell.sink().as_ref(), config),
-            _ => Ok(()),
-        }
+        let Some(config) = subscription.bigquery_config.as_ref().filter(|config| !config.table.is_empty()) else {
+            return Ok(());
+        };
+        sink::check(&self.shell, &subscription.topic, config)
     }
 }
 
@@ -60,9 +60,11 @@ impl Subscriber for SubscriberService {
         if let Some(subscription) = &request.subscription
             && request.update_mask.iter().flat_map(|mask| &mask.paths).any(|path| path.starts_with("bigquery_config"))
         {
-            self.check_table(subscription)?;
+            let topic = self.shell.apply(subscriptions::GetSubscription(subscription.name.clone()))?.topic;
+            self.check_table(&pb::Subscription { topic, ..subscription.clone() })?;
         }
-        let given = request.subscription.as_ref().map(|given| given.message_transforms.clone()).unwrap_or_default();
+        let given = request.subscription.as_ref().map(|given| &given.message_transforms);
+        let given = transforming::masked(request.update_mask.as_ref(), given).to_vec();
         let command = subscriptions::UpdateSubscription(request);
         Ok(Response::new(transforming::apply_with(&self.shell, &given, command).await?))
     }

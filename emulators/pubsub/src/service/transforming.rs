@@ -30,6 +30,15 @@ pub async fn apply_with<C: Command>(
     shell.apply(With { command, transforms })
 }
 
+/// The transforms of an update, where its mask has them.
+pub fn masked<'a>(
+    mask: Option<&prost_types::FieldMask>,
+    given: Option<&'a Vec<pb::MessageTransform>>,
+) -> &'a [pb::MessageTransform] {
+    let named = mask.is_some_and(|mask| mask.paths.iter().any(|path| path.starts_with("message_transforms")));
+    given.filter(|_| named).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// Publishes, through the topic's transforms where it has some. One message that fails fails the request;
 /// one that is filtered has an id like the others.
 pub async fn publish(shell: &Arc<Shell>, request: pb::PublishRequest) -> Result<Vec<String>, Error> {

@@ -43,6 +43,14 @@ impl Definition {
         }
     }
 
+    /// The names of the fields of a message, top level alone; none where the type is no record.
+    pub fn fields(&self) -> Vec<String> {
+        match self {
+            Definition::Avro(avro) => avro.fields(),
+            Definition::Protobuf(protobuf) => protobuf.fields(),
+        }
+    }
+
     /// Whether a revision of `self` may be followed by one of `next`.
     pub fn is_compatible_with(&self, next: &Definition) -> bool {
         match (self, next) {

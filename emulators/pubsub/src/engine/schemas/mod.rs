@@ -316,6 +316,11 @@ impl Engine {
         self.schemas.get(name).ok_or_else(|| Error::not_found(name))
     }
 
+    /// The definition of a revision, if it is still there.
+    pub fn definition(&self, schema: &str, revision: &str) -> Option<Arc<Definition>> {
+        Some(self.schemas.get(schema)?.revision(revision)?.definition.clone())
+    }
+
     /// The revision that a name with `@revision` names, or the latest; with the name as given.
     fn schema_revision(&self, full: &str) -> Result<(String, &Revision), Error> {
         let (name, id) = full.split_once('@').map_or((full, None), |(name, id)| (name, Some(id)));

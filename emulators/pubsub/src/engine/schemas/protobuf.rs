@@ -60,6 +60,10 @@ impl Protobuf {
         message.serialize_with_options(serde_json::value::Serializer, &options).map_err(|error| error.to_string())
     }
 
+    pub fn fields(&self) -> Vec<String> {
+        self.message.fields().map(|field| field.name().to_owned()).collect()
+    }
+
     /// Whether a new revision may follow: optional fields may come and go, other fields may not, and a
     /// field that stays stays as it is
     /// (<https://cloud.google.com/pubsub/docs/commit-schema-revision>).

@@ -1,11 +1,20 @@
 //! Publishing to a topic with a schema.
 
+use std::sync::Arc;
+
 use scrimmage_protos::google::pubsub::v1 as pb;
 use scrimmage_protos::google::pubsub::v1::Encoding;
 
 use super::super::{Engine, TopicId};
+use super::definition::Definition;
 use super::{DELETED_SCHEMA, Revision, Schema};
 use crate::texts::Error;
+
+/// What production says on each message of the schema that it was held against: `JSON` or `BINARY`, the schema's
+/// full name, and the revision's id.
+pub const ENCODING_ATTRIBUTE: &str = "googclient_schemaencoding";
+pub const NAME_ATTRIBUTE: &str = "googclient_schemaname";
+pub const REVISION_ATTRIBUTE: &str = "googclient_schemarevisionid";
 
 impl Schema {
     /// The revisions that a topic's settings allow, newest first.
@@ -50,6 +59,17 @@ impl Engine {
         }
     }
 
+    /// The newest definition that a topic's settings allow.
+    pub fn topic_definition(&self, settings: &pb::SchemaSettings) -> Option<Arc<Definition>> {
+        let schema = self.schemas.get(&settings.schema)?;
+        schema.allowed(settings).next().map(|revision| revision.definition.clone())
+    }
+
+    /// The schema settings of a topic.
+    pub fn topic_schema(&self, topic: &str) -> Option<&pb::SchemaSettings> {
+        self.topics.get(self.topic_names.get(topic)?)?.config.schema_settings.as_ref()
+    }
+
     /// Holds messages against the schema of their topic and says on each which revision it fits. One that
     /// fits none fails them all.
     pub(in super::super) fn apply_schema(
@@ -81,9 +101,9 @@ impl Engine {
             }
             let revision = fits.ok_or(refused)?;
             for (key, value) in [
-                ("googclient_schemaencoding", encoding.as_str_name()),
-                ("googclient_schemaname", &settings.schema),
-                ("googclient_schemarevisionid", &revision.config.revision_id),
+                (ENCODING_ATTRIBUTE, encoding.as_str_name()),
+                (NAME_ATTRIBUTE, &settings.schema),
+                (REVISION_ATTRIBUTE, &revision.config.revision_id),
             ] {
                 message.attributes.insert(key.to_owned(), value.to_owned());
             }

@@ -71,6 +71,13 @@ impl Avro {
         Ok(Avro { nodes: parser.nodes, root })
     }
 
+    pub fn fields(&self) -> Vec<String> {
+        match self.node(self.root) {
+            Node::Record { fields, .. } => fields.iter().map(|field| field.name.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn node(&self, at: usize) -> &Node {
         // Places come from the parser; a place that is none cannot match anything.
         self.nodes.get(at).unwrap_or(&Node::Open)
