@@ -341,7 +341,8 @@ def follow(dice, services, commits):
     queries = {1: everything, 2: first, 3: filtered}
     targets = {number: {"query": {"parent": ROOT, "structured_query": query}} for number, query in queries.items()}
     targets[4] = {"documents": {"documents": names}}
-    followers = [Following(service.client, DATABASE, targets) for service in services]
+    # Google's emulator now and then sends a frame that is none, and the client ends the stream.
+    followers = [Following(service.client, DATABASE, targets, allowed) for service, allowed in zip(services, (10, 0), strict=True)]
     differences = 0
     for number in range(commits):
         operation = dice.commit()
@@ -356,13 +357,17 @@ def follow(dice, services, commits):
             state = {number: run(query) for number, query in queries.items()}
             state[4] = {name: one for name, one in state[1].items() if name in names}
             shows = lambda targets: {number: {name: shown(one) for name, one in of.items()} for number, of in targets.items()}  # noqa: E731
-            instead = follower.wait_for(lambda targets, state=state: shows(targets) == state)
+            instead = follower.wait_for(lambda targets, state=state: shows(targets) == state) if follower else None
             states.append((state, instead))
+        if states[0][1] and followers[0]:
+            print(f"Google's listeners do not follow from commit {number} on: {states[0][1]}"[:300])
+            followers[0].close()
+            followers[0] = None
         if wanted != found or states[0] != states[1] or states[1][1]:
             differences += 1
             print(f"commit {number} under listeners:\n  Google's: {wanted} {states[0][1]}\n  here:     {found} {states[1][1]}")
             break
-    for follower in followers:
+    for follower in filter(None, followers):
         follower.close()
     return differences
 

@@ -11,29 +11,48 @@ END = object()
 class Following:
     """The documents in each target of one stream, kept up by a thread of its own."""
 
-    def __init__(self, client, database, targets):
+    def __init__(self, client, database, targets, restarts=0):
         self.changed = threading.Condition()
+        self.open = lambda: self.listen(client, database, targets)
         self.targets = {number: {} for number in targets}
         self.current = set()
         self.problem = None
+        self.closed = False
+        # How often the stream may break and be opened anew.
+        self.restarts = restarts
+        self.answers = self.open()
+        threading.Thread(target=self.follow, daemon=True).start()
+
+    def listen(self, client, database, targets):
         self.requests = queue.Queue()
         for number, target in targets.items():
             self.requests.put(ListenRequest(database=database, add_target=Target(target_id=number, **target)))
         # The backend finds the database in this header.
         metadata = [("google-cloud-resource-prefix", database)]
-        self.answers = client.listen(iter(self.requests.get, END), metadata=metadata)
-        threading.Thread(target=self.follow, daemon=True).start()
+        return client.listen(iter(self.requests.get, END), metadata=metadata)
 
     def follow(self):
-        try:
-            for answer in self.answers:
-                with self.changed:
-                    self.apply(answer)
-                    self.changed.notify_all()
-        except Exception as error:  # told to whoever waits
+        while not self.closed and not self.problem:
+            try:
+                for answer in self.answers:
+                    with self.changed:
+                        self.apply(answer)
+                        self.changed.notify_all()
+                broken = "the stream ended"
+            except Exception as error:  # told to whoever waits
+                broken = f"the stream ended: {error!r}"
             with self.changed:
-                self.problem = self.problem or f"the stream ended: {error!r}"
-                self.changed.notify_all()
+                if self.restarts == 0:
+                    self.problem = self.problem or broken
+                    self.changed.notify_all()
+                else:
+                    self.restarts -= 1
+                    self.current.clear()
+                    for documents in self.targets.values():
+                        documents.clear()
+                    self.requests.put(END)
+                    if not self.closed:
+                        self.answers = self.open()
 
     def apply(self, answer):
         if "target_change" in answer:
@@ -70,5 +89,6 @@ class Following:
             return None if fine() else {number: sorted(documents) for number, documents in self.targets.items()}
 
     def close(self):
+        self.closed = True
         self.requests.put(END)
         self.answers.cancel()

@@ -190,7 +190,8 @@ async fn a_query_can_begin_its_transaction() {
 async fn what_is_missing_says_so() {
     let served = serve(Clock::real()).await;
     let mut client = served.client().await.0;
-    let error = client.execute_pipeline(pb::ExecutePipelineRequest::default()).await.unwrap_err();
+    let request = pb::ExecutePipelineRequest { database: DATABASE.to_owned(), ..Default::default() };
+    let error = client.execute_pipeline(request).await.unwrap_err();
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert!(error.message().contains("only allowed on ENTERPRISE mode"));
 }
