@@ -460,4 +460,4 @@ pub fn operation_not_found(name: &str) -> String {
 }
 
 /// Ours.
-pub const NO_OPERATION_FILTER: &str = "Filters of operations are not supported here: all are listed.";
+pub const NO_OPERATION_FILTER: &str = "Of filters of operations, only `done=true` and `done=false` are supported here.";

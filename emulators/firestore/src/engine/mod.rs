@@ -371,6 +371,11 @@ impl Engine {
         }
     }
 
+    /// Lets a database come into being, as any command to it does.
+    pub fn name(&mut self, database: &DatabaseName) {
+        self.database(database);
+    }
+
     fn known(&self, database: &DatabaseName) -> Option<&Database> {
         self.numbers.get(database).and_then(|number| self.databases.get(*number))
     }

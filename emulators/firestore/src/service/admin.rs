@@ -374,9 +374,21 @@ impl Firestore {
         if wanted.database_edition() == pb::database::DatabaseEdition::Enterprise {
             self.editions.declare(&database);
         }
+        self.shell.name(&database);
         let metadata = any("CreateDatabaseMetadata", &pb::CreateDatabaseMetadata::default());
         let response = any("Database", &self.described(&database));
         Ok(self.done(&database, metadata, response))
+    }
+
+    /// The databases of a project that were named so far, in the order of their names.
+    fn do_list_databases(&self, parent: &str) -> Result<pb::ListDatabasesResponse, Error> {
+        let project = parent.strip_prefix("projects/").filter(|project| !project.is_empty() && !project.contains('/'));
+        let project = project.ok_or_else(|| Error::invalid(texts::bad_admin_name(parent)))?;
+        let mut known = self.shell.databases();
+        known.retain(|database| database.project() == project);
+        known.sort_by_key(DatabaseName::to_string);
+        let databases = known.iter().map(|database| self.described(database)).collect();
+        Ok(pb::ListDatabasesResponse { databases, ..Default::default() })
     }
 
     fn described(&self, database: &DatabaseName) -> pb::Database {
@@ -448,6 +460,10 @@ impl FirestoreAdmin for Admin {
         answer(self.0.do_list_fields(request.get_ref()))
     }
 
+    async fn list_databases(&self, request: Request<pb::ListDatabasesRequest>) -> Answer<pb::ListDatabasesResponse> {
+        answer(self.0.do_list_databases(&request.get_ref().parent))
+    }
+
     async fn get_database(&self, request: Request<pb::GetDatabaseRequest>) -> Answer<pb::Database> {
         answer(self.0.do_get_database(&request.get_ref().name))
     }
@@ -460,7 +476,6 @@ impl FirestoreAdmin for Admin {
         export_documents(ExportDocumentsRequest) -> Operation,
         import_documents(ImportDocumentsRequest) -> Operation,
         bulk_delete_documents(BulkDeleteDocumentsRequest) -> Operation,
-        list_databases(ListDatabasesRequest) -> pb::ListDatabasesResponse,
         update_database(UpdateDatabaseRequest) -> Operation,
         delete_database(DeleteDatabaseRequest) -> Operation,
         create_user_creds(CreateUserCredsRequest) -> pb::UserCreds,

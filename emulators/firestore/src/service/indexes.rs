@@ -388,4 +388,21 @@ mod tests {
                      indexes?create_exemption=";
         assert!(text.starts_with(start), "{text}");
     }
+
+    #[test]
+    fn what_is_remembered_of_ever_new_queries_is_bounded() {
+        use crate::engine::query::normalize::Draft;
+        use crate::engine::query::{Direction, Filter, Operator, Order, Scope, Target};
+        let settings = IndexSettings::new(&Context::new(scrimmage_core::Clock::real()));
+        let database = DatabaseName::parse("projects/p/databases/d").unwrap();
+        for number in 0..REMEMBERED + 50 {
+            let scope = Scope { parent: Arc::from(""), collection_id: Some(Arc::from("c")), all_descendants: false };
+            let mut draft = Draft::new(scope);
+            draft.filter = Some(Filter::Field(path("a"), Operator::Equal, crate::value::Value::Int(1)));
+            let by = Target::Field(path(&format!("scores.player{number}")));
+            draft.order = vec![Order { target: by, direction: Direction::Ascending }];
+            settings.check(&database, &draft.normalize().unwrap(), None).unwrap();
+        }
+        assert_eq!((settings.needed().size(), settings.state().said.len()), (REMEMBERED, REMEMBERED));
+    }
 }

@@ -48,11 +48,13 @@ impl Done {
     fn list(&self, request: &pb::ListOperationsRequest) -> Result<pb::ListOperationsResponse, Error> {
         // Clients write the database's name with and without the collection behind it.
         let database = DatabaseName::parse(request.name.strip_suffix("/operations").unwrap_or(&request.name))?;
-        if !request.filter.is_empty() {
-            return Err(Error::Unimplemented(texts::NO_OPERATION_FILTER.to_owned()));
-        }
+        let wanted = match request.filter.replace([' ', '"'], "").to_lowercase().as_str() {
+            "" | "done=true" | "done:true" => true,
+            "done=false" | "done:false" => false,
+            _ => return Err(Error::Unimplemented(texts::NO_OPERATION_FILTER.to_owned())),
+        };
         let prefix = format!("{database}/operations/");
-        let of_database = |operation: &&pb::Operation| operation.name.starts_with(&prefix);
+        let of_database = |operation: &&pb::Operation| wanted && operation.name.starts_with(&prefix);
         let all = self.all().iter().filter(of_database).cloned().collect();
         let (operations, next_page_token) = page(all, request.page_size, &request.page_token)?;
         Ok(pb::ListOperationsResponse { operations, next_page_token, ..Default::default() })

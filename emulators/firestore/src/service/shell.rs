@@ -113,11 +113,11 @@ impl State {
             keeper.declare(&record)?;
         }
         self.engine.carry_out(now, record);
+        // It is done; what has expired by it may be kept now or later.
+        let _ = self.deliver(now);
         if let Some(keeper) = &mut self.keeper {
             keeper.tidy(&self.engine);
         }
-        // It is done; what has expired by it may be kept now or later.
-        let _ = self.deliver(now);
         Ok(())
     }
 
@@ -382,6 +382,11 @@ impl Shell {
         self.state().engine.database_names().cloned().collect()
     }
 
+    /// Lets a database come into being.
+    pub fn name(&self, database: &DatabaseName) {
+        self.state().engine.name(database);
+    }
+
     /// Declares indexes for one database, or for all, to be found again after a restart.
     pub fn declare_indexes(&self, database: Option<&DatabaseName>, catalogue: Catalogue) -> Result<(), Error> {
         let record = Record::Indexes { database: database.cloned(), catalogue: Arc::new(catalogue) };
@@ -514,7 +519,7 @@ impl Stream {
         state.engine.add_target(now, self.id, target, spec);
         let events = state.engine.pending_events(self.id);
         if let Some(outlet) = state.streams.get_mut(&self.id) {
-            outlet.most = outlet.most.saturating_add(events);
+            outlet.most = outlet.queue.length.load(Ordering::Relaxed) + events + limits::LISTENER_BACKLOG;
         }
         let _ = state.deliver(now);
     }

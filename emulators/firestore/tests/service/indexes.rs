@@ -198,9 +198,37 @@ async fn operations_are_remembered_by_database() {
     let first = list(&format!("{DATABASE}/operations"), 1).await;
     assert_eq!((first.operations.as_slice(), first.next_page_token.is_empty()), (std::slice::from_ref(&one), false));
     assert_eq!(list("projects/p/databases/other", 0).await.operations, []);
+    for (filter, found) in [("done=true", Some(2)), ("done = false", Some(0)), ("metadata.state=SUCCESSFUL", None)] {
+        let filter = filter.to_owned();
+        let request = lro::ListOperationsRequest { name: DATABASE.to_owned(), filter, ..Default::default() };
+        let listed = api.list_operations(Request::new(request)).await;
+        assert_eq!(listed.ok().map(|listed| listed.into_inner().operations.len()), found);
+    }
     api.cancel_operation(Request::new(lro::CancelOperationRequest { name: one.name.clone() })).await.unwrap();
     api.delete_operation(Request::new(lro::DeleteOperationRequest { name: one.name.clone() })).await.unwrap();
     assert_eq!(get(&one.name).await.unwrap_err().code(), Code::NotFound);
     served.firestore.reset().unwrap();
     assert_eq!(get(&two.name).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn databases_are_listed_by_project() {
+    let served = serve(Clock::real()).await;
+    let api = scrimmage_firestore::Admin(std::sync::Arc::new(served.firestore.clone()));
+    served.client().await.commit(&[], vec![set("c/a", 1)]).await.unwrap();
+    let create = admin::CreateDatabaseRequest {
+        parent: "projects/p".to_owned(),
+        database_id: "made".to_owned(),
+        ..Default::default()
+    };
+    api.create_database(Request::new(create)).await.unwrap();
+    let listed = async |parent: &str| {
+        let request = admin::ListDatabasesRequest { parent: parent.to_owned(), ..Default::default() };
+        let databases = api.list_databases(Request::new(request)).await.unwrap().into_inner().databases;
+        databases.into_iter().map(|database| database.name).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("projects/p").await, [DATABASE, "projects/p/databases/made"]);
+    assert_eq!(listed("projects/other").await, [""; 0]);
+    let wrong = admin::ListDatabasesRequest { parent: "p".to_owned(), ..Default::default() };
+    assert_eq!(api.list_databases(Request::new(wrong)).await.unwrap_err().code(), Code::InvalidArgument);
 }

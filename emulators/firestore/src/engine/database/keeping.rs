@@ -79,6 +79,8 @@ impl Database {
             }
             Record::Complete { from, .. } => {
                 self.complete_from = from;
+                // Readers of now must not be told that now is too long ago, whatever the clock says.
+                self.last_time = self.last_time.max(from);
                 self.listeners.forget_before(from);
             }
             Record::TimeToLive { group, field, delay, .. } => {

@@ -407,3 +407,26 @@ fn with_attempts_enough_all_of_forty_apply_in_whatever_order_they_come() {
         assert_eq!((applied, world.number("c/n")), (CLIENTS, Some(CLIENTS as i64)), "seed {seed}");
     }
 }
+
+#[test]
+fn commits_that_are_taken_back_leave_nothing_but_their_errors() {
+    let mut world = World::new();
+    world.engine.record();
+    world.put("c/a", 1);
+    world.engine.take_records();
+    world.engine.settle_records();
+    let (t, other) = (world.begin(), world.begin());
+    assert_eq!((world.read(t, "c/a"), world.read(other, "c/z")), (Some(1), None));
+    let waiting = world.waits(commit(None, vec![set("c/a", 5), delete("c/b")]));
+    // The transaction's end lets the other commit go: both are in one step.
+    committed(world.at_once(commit(Some(t), vec![set("c/b", 2)]))).unwrap();
+    committed(world.resolved(waiting)).unwrap();
+    assert_eq!(world.engine.take_records().len(), 2);
+    world.engine.take_back(world.now);
+    assert_eq!((world.number("c/a"), world.number("c/b")), (Some(1), None));
+    // Who did not commit goes on with what it holds.
+    let blocked = world.waits(commit(None, vec![set("c/z", 1)]));
+    committed(world.at_once(commit(Some(other), vec![set("c/y", 1)]))).unwrap();
+    committed(world.resolved(blocked)).unwrap();
+    assert_eq!((world.number("c/z"), world.number("c/y")), (Some(1), Some(1)));
+}

@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::listen::TargetKind;
 use crate::engine::ttl::Policy;
+use crate::limits;
 
 fn expiring(path: &str, after: u64) -> Write {
     let time = Value::Timestamp(START + Duration::from_secs(after));
@@ -53,6 +54,26 @@ fn a_delay_a_change_and_the_end_of_a_policy_are_heeded() {
     world.set_ttl("g", None);
     world.pass(Duration::from_secs(1_000));
     assert_eq!((world.number("g/a"), world.number("x/1/g/b")), (Some(1), Some(1)));
+}
+
+#[test]
+fn an_expiry_that_cannot_be_kept_is_tried_again_later() {
+    let mut world = World::new();
+    world.engine.record();
+    committed(world.at_once(commit(None, vec![expiring("g/a", 10)]))).unwrap();
+    world.set_ttl("g", policy(0));
+    world.engine.take_records();
+    world.engine.settle_records();
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(10));
+        assert_eq!(world.engine.take_records().len(), 1);
+        assert!(world.engine.take_back(world.now).is_empty());
+        // Not at once: the timer would run in circles.
+        assert_eq!(world.engine.due(), Some(world.now + limits::EXPIRY_RETRY));
+        assert_eq!(world.number("g/a"), Some(1));
+    }
+    world.pass(limits::EXPIRY_RETRY);
+    assert_eq!(world.number("g/a"), None);
 }
 
 #[test]
