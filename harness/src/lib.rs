@@ -17,6 +17,7 @@ pub mod observe;
 pub mod pipeline;
 pub mod report;
 pub mod run;
+pub mod run_model;
 pub mod scenario;
 pub mod stage;
 

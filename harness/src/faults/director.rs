@@ -80,7 +80,7 @@ impl Director {
         let mut timed: Vec<&FaultEntry> = Vec::new();
         for fault in faults {
             let called = fault.call.as_ref().map(|call| &call.process);
-            let roles = [&fault.kill, &fault.terminate, &fault.duplicate_delivery].into_iter().flatten();
+            let roles = [&fault.kill, &fault.terminate, &fault.crash, &fault.duplicate_delivery].into_iter().flatten();
             for role in roles.chain(called) {
                 reach.fleet.check_role(role)?;
             }
@@ -193,6 +193,9 @@ impl Reach {
         }
         if let Some(role) = &fault.terminate {
             self.fleet.terminate(role).await?;
+        }
+        if let Some(role) = &fault.crash {
+            self.fleet.crash(role)?;
         }
         if let Some(role) = &fault.duplicate_delivery {
             self.stage.duplicate_deliveries(&subscriptions_of(role))?;

@@ -27,6 +27,9 @@ pub struct FaultEntry {
     /// Asks every instance of a process to end (SIGTERM) and ends it after ten seconds, as Cloud Run does.
     #[serde(default)]
     pub terminate: Option<String>,
+    /// Ends one instance of a process at once, the busiest; the platform replaces it.
+    #[serde(default)]
+    pub crash: Option<String>,
     /// With `kill` and `terminate`: when the process is started again. Never, where it is left out.
     #[serde(default)]
     pub restart_after: Option<HumaneDuration>,
@@ -64,7 +67,7 @@ pub struct CallEntry {
 
 /// What an entry may do, for messages.
 const ACTIONS: &str =
-    "gate, kill, terminate, duplicate_delivery, grow_main_table, advance, lift, call, start_again, sql";
+    "gate, kill, terminate, crash, duplicate_delivery, grow_main_table, advance, lift, call, start_again, sql";
 
 impl FaultEntry {
     /// In a few words, for reports.
@@ -96,6 +99,7 @@ impl FaultEntry {
             self.gate.is_some(),
             self.kill.is_some(),
             self.terminate.is_some(),
+            self.crash.is_some(),
             self.duplicate_delivery.is_some(),
             self.grow_main_table,
             self.advance.is_some(),

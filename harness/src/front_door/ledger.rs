@@ -52,8 +52,6 @@ impl Exchange {
 
 #[derive(Debug, Default)]
 struct State {
-    ports: Vec<u16>,
-    turn: usize,
     in_flight: HashSet<String>,
     seen: HashSet<String>,
     acknowledged: HashSet<String>,
@@ -82,18 +80,6 @@ impl Ledger {
 
     fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
-    }
-
-    pub(super) fn route_to(&self, ports: Vec<u16>) {
-        self.state().ports = ports;
-    }
-
-    /// The instance whose turn it is.
-    pub(super) fn next_port(&self) -> Option<u16> {
-        let mut state = self.state();
-        state.turn = state.turn.wrapping_add(1);
-        let turn = state.turn.checked_rem(state.ports.len())?;
-        state.ports.get(turn).copied()
     }
 
     pub(super) fn exchanges(&self) -> Vec<Exchange> {

@@ -1,8 +1,8 @@
 //! The stable address of a process: what Pub/Sub pushes to, whichever instances there are.
 //!
-//! It routes to the instances in turn, answers 503 where there is none, holds messages back where a
-//! scenario wants a moment to be exact, and keeps what went through: who was told what, and what
-//! was acknowledged.
+//! It holds messages back where a scenario wants a moment to be exact, hands them to the service's
+//! [run model](crate::run_model), which finds an instance or answers itself, and keeps what went
+//! through: who was told what, and what was acknowledged.
 
 mod arrival;
 mod ledger;
@@ -14,8 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -23,12 +22,10 @@ pub use ledger::{Exchange, Message};
 
 use crate::SetupError;
 use crate::run::Activity;
+use crate::run_model::{Decision, Refusal, Service};
 use crate::scenario::Arrival;
 use arrival::ArrivalGate;
 use ledger::Ledger;
-
-/// As long as Cloud Run gives the pipeline's requests.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The front door of one kind of process.
 pub struct FrontDoor {
@@ -39,6 +36,8 @@ pub struct FrontDoor {
     /// Players whose messages are acknowledged and go nowhere.
     silent: Mutex<HashSet<String>>,
     http: reqwest::Client,
+    /// What is behind the door, once it is.
+    service: OnceLock<Arc<Service>>,
     activity: Activity,
 }
 
@@ -67,7 +66,13 @@ impl FrontDoor {
             ledger: Ledger::default(),
             arrival: arrival.map(|(arrival, total)| ArrivalGate::new(arrival, total)),
             silent: Mutex::default(),
-            http: reqwest::Client::new(),
+            // A connection a request: one that an instance closes while it is being used again would
+            // look like a broken instance.
+            http: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .map_err(|error| SetupError::prepare(format!("the front door of {role}"), error))?,
+            service: OnceLock::new(),
             activity,
         });
         let router = Router::new().fallback(enter).with_state(Arc::clone(&door));
@@ -99,10 +104,10 @@ impl FrontDoor {
         message.content["player_lookup"].as_str().is_some_and(|player| silent.contains(player))
     }
 
-    /// Which ports requests go to from now on.
-    pub fn route_to(&self, ports: Vec<u16>) {
-        self.ledger.route_to(ports);
-        self.activity.note();
+    /// Puts a service behind the door; there is one for as long as the door is.
+    pub(crate) fn serve(&self, service: Arc<Service>) {
+        // A second one would be a mistake of the harness, and changes nothing.
+        let _ = self.service.set(service);
     }
 
     /// Everything that went through so far.
@@ -150,44 +155,63 @@ impl FrontDoor {
         }
         self.activity.note();
         let answer = self.forward(&request).await;
-        let status = answer.as_ref().map_or(StatusCode::SERVICE_UNAVAILABLE, |answer| answer.0);
-        self.ledger.write(&self.role, request.uri.path(), message.as_ref(), status);
+        self.ledger.write(&self.role, request.uri.path(), message.as_ref(), answer.status());
         self.activity.note();
-        answer.map_or_else(
-            |problem| (StatusCode::SERVICE_UNAVAILABLE, problem).into_response(),
-            |(status, headers, body)| (status, headers, body).into_response(),
-        )
+        answer
     }
 
-    async fn forward(&self, request: &Incoming) -> Result<(StatusCode, HeaderMap, Bytes), String> {
-        let port = self.ledger.next_port().ok_or_else(|| format!("no instance of {} is running", self.role))?;
-        let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut outgoing = self
-            .http
-            .request(request.method.clone(), format!("http://127.0.0.1:{port}{path}"))
-            .timeout(REQUEST_TIMEOUT)
-            .body(request.body.clone());
-        for (name, value) in &request.headers {
-            if name != header::HOST && name != header::CONTENT_LENGTH && name != header::CONNECTION {
-                outgoing = outgoing.header(name, value);
+    async fn forward(&self, request: &Incoming) -> Response {
+        let Some(service) = self.service.get() else { return Refusal::NoInstance.into_response() };
+        let mut pass = service.arrive();
+        let port = match pass.decision().await {
+            Decision::Route(port) => port,
+            Decision::Refuse(refusal) => return refusal.into_response(),
+        };
+        // A task of its own: when the platform gives up, the instance goes on all the same.
+        let mut sending = tokio::spawn(request.clone().send(self.http.clone(), port));
+        tokio::select! {
+            sent = &mut sending => {
+                let answer = sent.ok().flatten();
+                pass.finish(answer.is_some());
+                answer.unwrap_or_else(|| Refusal::BrokenConnection.into_response())
+            }
+            decision = pass.decision() => match decision {
+                Decision::Refuse(refusal) => refusal.into_response(),
+                // A request is routed once.
+                Decision::Route(_) => Refusal::BrokenConnection.into_response(),
             }
         }
-        let answer = outgoing.send().await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let mut headers = HeaderMap::new();
-        if let Some(kind) = answer.headers().get(header::CONTENT_TYPE) {
-            headers.insert(header::CONTENT_TYPE, kind.clone());
-        }
-        let body = answer.bytes().await.map_err(|error| error.to_string())?;
-        Ok((status, headers, body))
     }
 }
 
+#[derive(Clone)]
 struct Incoming {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl Incoming {
+    /// Asks the instance at a port; `None` where the connection breaks.
+    async fn send(self, http: reqwest::Client, port: u16) -> Option<Response> {
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut outgoing =
+            http.request(self.method.clone(), format!("http://127.0.0.1:{port}{path}")).body(self.body.clone());
+        for (name, value) in &self.headers {
+            if name != header::HOST && name != header::CONTENT_LENGTH && name != header::CONNECTION {
+                outgoing = outgoing.header(name, value);
+            }
+        }
+        let answer = outgoing.send().await.ok()?;
+        let status = answer.status();
+        let mut headers = HeaderMap::new();
+        if let Some(kind) = answer.headers().get(header::CONTENT_TYPE) {
+            headers.insert(header::CONTENT_TYPE, kind.clone());
+        }
+        let body = answer.bytes().await.ok()?;
+        Some((status, headers, body).into_response())
+    }
 }
 
 async fn enter(

@@ -8,6 +8,7 @@ use scrimmage_core::duration::HumaneDuration;
 
 use crate::SetupError;
 use crate::layout::Layout;
+use crate::run_model::{RunEntry, RunModel};
 use crate::scenario::read_toml;
 
 /// A pipeline, as its file describes it.
@@ -101,8 +102,12 @@ pub struct ProcessDescription {
     pub name: String,
     /// Program and arguments; `{bin}` is the folder of what was built.
     pub command: Vec<String>,
+    /// How many instances there are, where `run` does not say more.
     #[serde(default = "one")]
     pub instances: usize,
+    /// How the platform treats it.
+    #[serde(default)]
+    pub run: RunEntry,
     /// A path that answers 200 once the process can work.
     pub ready: String,
     #[serde(default = "ten_seconds")]
@@ -146,6 +151,15 @@ fn ten_seconds() -> HumaneDuration {
     HumaneDuration(std::time::Duration::from_secs(10))
 }
 
+impl ProcessDescription {
+    /// How the platform treats it in a scenario that may have its own wishes.
+    pub(crate) fn run_model(&self, wishes: Option<&RunEntry>) -> Result<RunModel, SetupError> {
+        let entry = wishes.map_or_else(|| self.run.clone(), |wishes| wishes.over(&self.run));
+        let model = entry.model(self.instances);
+        model.map_err(|problem| SetupError::prepare(format!("run.{}", self.name), problem))
+    }
+}
+
 impl Pipeline {
     /// Reads and checks a description.
     pub fn read(layout: &Layout, name: &str) -> Result<Pipeline, SetupError> {
@@ -167,6 +181,9 @@ impl Pipeline {
             }
             if process.instances == 0 {
                 return Err(wrong(format!("process `{}` has no instances", process.name)));
+            }
+            if let Err(problem) = process.run.model(process.instances) {
+                return Err(wrong(format!("process `{}`: run.{problem}", process.name)));
             }
         }
         pipeline.process(&pipeline.batch.start.process).map_err(|_| {

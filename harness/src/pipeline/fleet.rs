@@ -1,15 +1,16 @@
 //! All processes of a pipeline in one run.
 
+use scrimmage_core::Clock;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 use super::log::CapturedLog;
-use super::process::{Instance, Recipe};
+use super::process::{Instances, Recipe};
 use super::{Pipeline, ProcessDescription};
 use crate::SetupError;
 use crate::front_door::FrontDoor;
+use crate::run_model::{RunEntry, Service};
 
 /// What `{…}` stands for in a description.
 #[derive(Clone, Debug, Default)]
@@ -27,19 +28,15 @@ impl Substitutions {
     }
 }
 
-/// One kind of process with its instances, behind its front door.
+/// One kind of process, behind its front door.
 struct Role {
     name: String,
-    recipes: Vec<Recipe>,
-    instances: Mutex<Vec<Instance>>,
-    door: Arc<FrontDoor>,
+    service: Arc<Service>,
 }
 
 /// The running processes. Dropping it kills them all.
 pub struct Fleet {
     roles: Vec<Role>,
-    log: CapturedLog,
-    http: reqwest::Client,
 }
 
 /// What all processes have in common.
@@ -50,10 +47,14 @@ pub(crate) struct Common<'a> {
     pub(crate) substitutions: Substitutions,
     /// The stage's variables for each process.
     pub(crate) environments: BTreeMap<String, Vec<(String, String)>>,
+    /// How the scenario wants services run, by process.
+    pub(crate) overrides: &'a BTreeMap<String, RunEntry>,
+    /// What the platform's patience is measured by.
+    pub(crate) clock: Clock,
 }
 
 impl Common<'_> {
-    fn recipes(&self, process: &ProcessDescription) -> Vec<Recipe> {
+    fn recipe(&self, process: &ProcessDescription) -> Recipe {
         let substitutions = self.substitutions.clone().with("bin", self.programs.to_string_lossy());
         let mut command: Vec<String> = process.command.iter().map(|part| substitutions.apply(part)).collect();
         let mut of_defect = Vec::new();
@@ -70,17 +71,21 @@ impl Common<'_> {
         let own = self.pipeline.environment.iter().map(|(name, value)| (name.clone(), substitutions.apply(value)));
         environment.extend(own);
         environment.extend(of_defect);
-        let recipe = |name: String| Recipe {
-            name: name.into(),
-            command: command.clone(),
-            environment: environment.clone(),
+        // As Cloud Run sets them.
+        for (name, value) in [
+            ("K_SERVICE", process.name.clone()),
+            ("K_CONFIGURATION", process.name.clone()),
+            ("K_REVISION", format!("{}-00001-run", process.name)),
+        ] {
+            environment.entry(name.to_owned()).or_insert(value);
+        }
+        Recipe {
+            name: process.name.as_str().into(),
+            command,
+            environment,
             folder: self.pipeline.folder.clone(),
             ready: process.ready.clone(),
             ready_within: process.ready_within.0,
-        };
-        match process.instances {
-            1 => vec![recipe(process.name.clone())],
-            many => (1..=many).map(|number| recipe(format!("{}-{number}", process.name))).collect(),
         }
     }
 }
@@ -96,24 +101,21 @@ impl Fleet {
         let mut roles = Vec::new();
         for process in &common.pipeline.processes {
             let Some(door) = doors.get(&process.name) else { continue };
-            roles.push(Role {
-                name: process.name.clone(),
-                recipes: common.recipes(process),
-                instances: Mutex::default(),
-                door: Arc::clone(door),
-            });
+            let model = process.run_model(common.overrides.get(&process.name))?;
+            let instances = Instances {
+                recipe: common.recipe(process),
+                are_numbered: model.max_instances > 1,
+                log: log.clone(),
+                http: http.clone(),
+            };
+            let clock = common.clock.clone();
+            let service = Service::new(&process.name, model, Arc::new(instances), clock, log.clone());
+            door.serve(Arc::clone(&service));
+            roles.push(Role { name: process.name.clone(), service });
         }
-        let fleet = Fleet { roles, log, http };
-        futures::future::try_join_all(fleet.roles.iter().map(|role| fleet.bring_up(role))).await?;
+        let fleet = Fleet { roles };
+        futures::future::try_join_all(fleet.roles.iter().map(|role| role.service.bring_up())).await?;
         Ok(fleet)
-    }
-
-    async fn bring_up(&self, role: &Role) -> Result<(), SetupError> {
-        let starting = role.recipes.iter().map(|recipe| recipe.start(&self.log, &self.http));
-        let started = futures::future::try_join_all(starting).await?;
-        role.door.route_to(started.iter().map(|instance| instance.port).collect());
-        *role.instances.lock().await = started;
-        Ok(())
     }
 
     fn role(&self, name: &str) -> Result<&Role, SetupError> {
@@ -130,36 +132,37 @@ impl Fleet {
 
     /// Ends every instance of a process at once.
     pub async fn kill(&self, name: &str) -> Result<(), SetupError> {
-        let role = self.role(name)?;
-        role.door.route_to(Vec::new());
-        for mut instance in role.instances.lock().await.drain(..) {
-            instance.kill().await;
-        }
+        self.role(name)?.service.kill().await;
         Ok(())
     }
 
     /// Asks every instance of a process to end.
     pub async fn terminate(&self, name: &str) -> Result<(), SetupError> {
-        let role = self.role(name)?;
-        role.door.route_to(Vec::new());
-        let mut instances = role.instances.lock().await;
-        futures::future::join_all(instances.iter_mut().map(Instance::terminate)).await;
-        instances.clear();
+        self.role(name)?.service.terminate().await;
+        Ok(())
+    }
+
+    /// Ends one instance of a process at once, the busiest; the platform replaces it.
+    pub fn crash(&self, name: &str) -> Result<(), SetupError> {
+        self.role(name)?.service.crash_one();
         Ok(())
     }
 
     /// Starts a process that was ended.
     pub async fn restart(&self, name: &str) -> Result<(), SetupError> {
-        self.bring_up(self.role(name)?).await
+        self.role(name)?.service.bring_up().await
     }
 
     /// Ends everything.
     pub async fn stop(&self) {
+        futures::future::join_all(self.roles.iter().map(|role| role.service.kill())).await;
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
         for role in &self.roles {
-            role.door.route_to(Vec::new());
-            for mut instance in role.instances.lock().await.drain(..) {
-                instance.kill().await;
-            }
+            role.service.close();
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::run::Activity;
 pub enum Stream {
     Stdout,
     Stderr,
+    /// Not the process itself: the platform, about it.
+    Platform,
 }
 
 /// One line.
@@ -51,10 +53,19 @@ impl CapturedLog {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The last line of one process, where it has said anything.
-    pub fn last_of(&self, process: &str) -> String {
+    /// The last few lines of one process, where it has said anything.
+    pub fn last_words_of(&self, process: &str) -> String {
+        const LINES: usize = 5;
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().rev().find(|line| &*line.process == process).map(|line| line.text.clone()).unwrap_or_default()
+        let of_process = lines.iter().rev().filter(|line| &*line.process == process && !line.text.is_empty());
+        let mut last: Vec<&str> = of_process.take(LINES).map(|line| line.text.trim()).collect();
+        last.reverse();
+        last.join(" / ")
+    }
+
+    /// Writes down what the platform has to say about a service.
+    pub(crate) fn platform(&self, service: &str, text: &str) {
+        self.write(&Arc::from(service), Stream::Platform, text.to_owned());
     }
 
     /// Reads a pipe to its end.

@@ -1,5 +1,6 @@
 //! One instance of a process: started in a process group of its own, captured, ended for certain.
 
+use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,35 +9,38 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::log::{CapturedLog, Stream};
 use super::watchdog;
 use crate::SetupError;
+use crate::run_model::{Launcher, Running};
 
 /// Everything needed to start an instance, again and again.
 #[derive(Clone, Debug)]
-pub(super) struct Recipe {
-    pub(super) name: Arc<str>,
-    pub(super) command: Vec<String>,
-    pub(super) environment: BTreeMap<String, String>,
-    pub(super) folder: std::path::PathBuf,
-    pub(super) ready: String,
-    pub(super) ready_within: Duration,
+pub(crate) struct Recipe {
+    pub(crate) name: Arc<str>,
+    pub(crate) command: Vec<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) folder: std::path::PathBuf,
+    /// A path that answers with a 2xx once the process can work.
+    pub(crate) ready: String,
+    pub(crate) ready_within: Duration,
 }
 
 /// A running instance; dropping it kills its whole process group.
 #[derive(Debug)]
-pub(super) struct Instance {
-    child: Child,
+pub(crate) struct Instance {
     group: Option<Pid>,
-    pub(super) port: u16,
-    capture: Vec<JoinHandle<()>>,
+    port: u16,
+    /// How it ended, once it has and its last words are captured.
+    ended: watch::Receiver<Option<String>>,
 }
 
 impl Recipe {
     /// Starts an instance on a free port and waits until it is ready.
-    pub(super) async fn start(&self, log: &CapturedLog, http: &reqwest::Client) -> Result<Instance, SetupError> {
+    pub(crate) async fn start(&self, log: &CapturedLog, http: &reqwest::Client) -> Result<Instance, SetupError> {
         const TRIES: usize = 3;
         for attempt in 1.. {
             let mut instance = self.spawn(log)?;
@@ -54,10 +58,11 @@ impl Recipe {
         watchdog::be_ready();
         let failed = |problem: String| SetupError::Spawn { process: self.name.to_string(), problem };
         let port = free_port().map_err(|error| failed(error.to_string()))?;
+        let with_port = |text: &String| text.replace("{port}", &port.to_string());
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| failed("its command is empty".to_owned()))?;
         let mut command = Command::new(program);
-        command.args(arguments).envs(&self.environment).env("PORT", port.to_string());
+        command.args(arguments.iter().map(with_port)).envs(&self.environment).env("PORT", port.to_string());
         command.current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
@@ -74,7 +79,13 @@ impl Recipe {
         if let Some(pipe) = child.stderr.take() {
             capture.push(log.follow(&self.name, Stream::Stderr, pipe));
         }
-        Ok(Instance { child, group, port, capture })
+        let (end, ended) = watch::channel(None);
+        tokio::spawn(async move {
+            let how = see_out(child, group, capture).await;
+            // Nobody may want to know any more.
+            end.send_replace(Some(how));
+        });
+        Ok(Instance { group, port, ended })
     }
 
     async fn wait_until_ready(
@@ -89,12 +100,11 @@ impl Recipe {
         let mut problem = String::new();
         while Instant::now() < deadline {
             tokio::select! {
-                status = instance.child.wait() => {
-                    instance.drain().await;
+                status = instance.gone() => {
                     return Err(SetupError::ExitedEarly {
                         process: self.name.to_string(),
-                        status: status.map_or_else(|error| error.to_string(), describe),
-                        said: log.last_of(&self.name),
+                        status,
+                        said: log.last_words_of(&self.name),
                     });
                 }
                 answer = http.get(&url).timeout(self.ready_within).send() => match answer {
@@ -111,8 +121,31 @@ impl Recipe {
             process: self.name.to_string(),
             within: self.ready_within,
             problem,
-            said: log.last_of(&self.name),
+            said: log.last_words_of(&self.name),
         })
+    }
+}
+
+/// Waits for the end of a process, ends what it leaves behind, and waits for the capture of its last
+/// words.
+async fn see_out(mut child: Child, group: Option<Pid>, capture: Vec<JoinHandle<()>>) -> String {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let status = child.wait().await;
+    signal(group, Signal::KILL);
+    for follower in capture {
+        // A grandchild that has left the group and holds the pipe open must not hold the run.
+        let _ = tokio::time::timeout(PATIENCE, follower).await;
+    }
+    if let Some(group) = group {
+        watchdog::forget(group.as_raw_nonzero().get());
+    }
+    status.map_or_else(|error| error.to_string(), describe)
+}
+
+fn signal(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        // A group that is gone already is what was wanted.
+        let _ = kill_process_group(group, signal);
     }
 }
 
@@ -125,49 +158,57 @@ fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-impl Instance {
-    /// SIGKILL to the group; returns when the process is gone and its last words are captured.
-    pub(super) async fn kill(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.child.wait().await;
-        self.drain().await;
-        self.forget();
+#[async_trait]
+impl Running for Instance {
+    fn port(&self) -> u16 {
+        self.port
     }
 
-    /// SIGTERM, ten seconds, SIGKILL.
-    pub(super) async fn terminate(&mut self) {
-        const GRACE: Duration = Duration::from_secs(10);
-        self.signal(Signal::TERM);
-        let _ = tokio::time::timeout(GRACE, self.child.wait()).await;
-        self.kill().await;
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            // A group that is gone already is what was wanted.
-            let _ = kill_process_group(group, signal);
+    fn terminate(&self) {
+        if self.ended.borrow().is_none() {
+            signal(self.group, Signal::TERM);
         }
     }
 
-    fn forget(&mut self) {
-        if let Some(group) = self.group.take() {
-            watchdog::forget(group.as_raw_nonzero().get());
+    fn kill(&self) {
+        if self.ended.borrow().is_none() {
+            signal(self.group, Signal::KILL);
         }
     }
 
-    /// Waits for the capture of what the process has written.
-    async fn drain(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        for follower in self.capture.drain(..) {
-            // A grandchild that holds the pipe open must not hold the run.
-            let _ = tokio::time::timeout(PATIENCE, follower).await;
+    async fn gone(&self) -> String {
+        let mut ended = self.ended.clone();
+        let how = ended.wait_for(Option::is_some).await.ok().and_then(|how| how.clone());
+        match how {
+            Some(how) => how,
+            // The task that waits for it ends only with the runtime.
+            None => std::future::pending().await,
         }
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
-        self.forget();
+        self.kill();
+    }
+}
+
+/// Starts the instances of one service.
+pub(super) struct Instances {
+    pub(super) recipe: Recipe,
+    /// Whether there may be more than one at a time: then they have numbers.
+    pub(super) are_numbered: bool,
+    pub(super) log: CapturedLog,
+    pub(super) http: reqwest::Client,
+}
+
+#[async_trait]
+impl Launcher for Instances {
+    async fn launch(&self, number: u64) -> Result<Arc<dyn Running>, SetupError> {
+        let mut recipe = self.recipe.clone();
+        if self.are_numbered {
+            recipe.name = format!("{}-{number}", recipe.name).into();
+        }
+        Ok(Arc::new(recipe.start(&self.log, &self.http).await?))
     }
 }

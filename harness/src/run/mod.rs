@@ -227,7 +227,12 @@ impl Run {
                 .substitutions(project)
                 .with("predictions", scenario.batch.predictions_per_player.to_string()),
             environments,
+            overrides: &scenario.run,
+            clock: stage.clock(),
         };
+        for name in scenario.run.keys() {
+            pipeline.process(name)?;
+        }
         let fleet = Arc::new(Fleet::start(common, &doors, log.clone()).await?);
         let completions = doors.get(&pipeline.batch.start.process).cloned().ok_or_else(|| {
             SetupError::prepare("the run", format!("there is no process `{}`", pipeline.batch.start.process))

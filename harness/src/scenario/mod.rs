@@ -10,6 +10,7 @@ mod when;
 
 use scrimmage_core::duration::HumaneDuration;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use catalogue::{all, find};
@@ -21,6 +22,7 @@ pub use seed::{Seed, SeedPlayers, Written};
 pub use when::When;
 
 use crate::faults::FaultEntry;
+use crate::run_model::RunEntry;
 
 /// One scenario, as its file has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,6 +51,10 @@ pub struct Scenario {
     /// What the main table holds before the consolidation.
     #[serde(default)]
     pub seed: Option<Seed>,
+    /// How the platform treats a service in this scenario: `[run.NAME]`, over what the pipeline's
+    /// own description says.
+    #[serde(default)]
+    pub run: BTreeMap<String, RunEntry>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultEntry>,
     /// Invariants of this scenario's own.

@@ -1,6 +1,6 @@
 //! The embedded stage: a suite of our own in this process.
 
-use scrimmage_core::Timestamp;
+use scrimmage_core::{Clock, Timestamp};
 use scrimmage_core::faults::FaultPlan;
 use scrimmage_core::glob::Glob;
 use scrimmage_core::journal::{Body, Call, Entry, Query};
@@ -52,6 +52,11 @@ impl Embedded {
     /// What the start has to say.
     pub fn notes(&self) -> &[String] {
         self.suite.notes()
+    }
+
+    /// What everything in it waits on.
+    pub fn clock(&self) -> Clock {
+        self.suite.clock().clone()
     }
 
     pub fn project(&self) -> &str {
