@@ -19,6 +19,7 @@ pub mod report;
 pub mod run;
 pub mod run_model;
 pub mod scenario;
+pub mod scheduler;
 pub mod stage;
 
 pub use error::SetupError;

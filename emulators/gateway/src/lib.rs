@@ -18,6 +18,7 @@ mod gate;
 mod methods;
 mod plain;
 mod record;
+mod remote;
 mod route;
 mod scan;
 mod transcode;
@@ -42,6 +43,7 @@ use tower::util::BoxCloneSyncService;
 pub use connection::{Kill, Peer};
 pub use error::ErrorShape;
 pub use plain::HttpService;
+pub use remote::{Remote, RemoteGrpc, Token};
 
 use connection::Alive;
 use methods::Methods;

@@ -27,6 +27,7 @@ use scrimmage_core::{Clock, Code, Context, DataDir, DataError, FaultGate, Journa
 use scrimmage_firestore::{DeclareError, Firestore};
 pub use scrimmage_firestore::{IndexEnforcement, index_file};
 use scrimmage_gateway::{Gateway, HttpService};
+pub use scrimmage_gateway::{Remote, Token};
 use scrimmage_pubsub::PubSub;
 use thiserror::Error;
 
@@ -67,6 +68,9 @@ pub struct Builder {
     gcs_folder: Option<PathBuf>,
     firestore_indexes: Option<PathBuf>,
     firestore_index_enforcement: Option<IndexEnforcement>,
+    firestore_at: Option<Remote>,
+    pubsub_at: Option<Remote>,
+    bigquery_at: Option<Remote>,
 }
 
 impl Default for Builder {
@@ -82,6 +86,9 @@ impl Default for Builder {
             gcs_folder: None,
             firestore_indexes: None,
             firestore_index_enforcement: None,
+            firestore_at: None,
+            pubsub_at: None,
+            bigquery_at: None,
         }
     }
 }
@@ -152,6 +159,25 @@ impl Builder {
         self
     }
 
+    /// Firestore is one that runs elsewhere, such as Google's emulator: calls pass this suite's gate and
+    /// journal and go on there. A reset does not reach it.
+    pub fn firestore_at(mut self, remote: Remote) -> Self {
+        self.firestore_at = Some(remote);
+        self
+    }
+
+    /// The same for Pub/Sub.
+    pub fn pubsub_at(mut self, remote: Remote) -> Self {
+        self.pubsub_at = Some(remote);
+        self
+    }
+
+    /// The same for BigQuery.
+    pub fn bigquery_at(mut self, remote: Remote) -> Self {
+        self.bigquery_at = Some(remote);
+        self
+    }
+
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
         if !scrimmage_core::names::is_project_id(&self.project) {
@@ -182,18 +208,42 @@ impl Builder {
         pubsub.write_to(Arc::new(sink::Sink(bigquery.clone())));
         let notes = declarations::pubsub::apply(&declarations, &pubsub)?;
         let journal = context.journal.clone();
-        let gateway = Gateway::builder(context)
-            .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
-            .grpc("firestore", firestore.admin())
-            .grpc("firestore", firestore.operations())
-            .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
-            .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
-            .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))
-            .grpc("pubsub", pubsub.iam())
-            .grpc("bigquery", bigquery.storage_read())
-            .grpc("bigquery", bigquery.storage_write())
-            .http_service(HttpService::bigquery(bigquery.router()))
-            .http_service(HttpService::firestore_emulator(firestore.emulator_routes()))
+        let gateway = Gateway::builder(context);
+        let gateway = match &self.firestore_at {
+            None => gateway
+                .grpc("firestore", firestore.grpc().max_decoding_message_size(MAX_MESSAGE))
+                .grpc("firestore", firestore.admin())
+                .grpc("firestore", firestore.operations())
+                .http_service(HttpService::firestore_emulator(firestore.emulator_routes())),
+            Some(remote) => gateway
+                .grpc("firestore", remote.in_place_of(&firestore.grpc()))
+                .grpc("firestore", remote.in_place_of(&firestore.admin()))
+                .grpc("firestore", remote.in_place_of(&firestore.operations()))
+                .http_service(HttpService::firestore_emulator(remote.router())),
+        };
+        let gateway = match &self.pubsub_at {
+            None => gateway
+                .grpc("pubsub", pubsub.publisher().max_decoding_message_size(MAX_MESSAGE))
+                .grpc("pubsub", pubsub.subscriber().max_decoding_message_size(MAX_MESSAGE))
+                .grpc("pubsub", pubsub.schemas().max_decoding_message_size(MAX_MESSAGE))
+                .grpc("pubsub", pubsub.iam()),
+            Some(remote) => gateway
+                .grpc("pubsub", remote.in_place_of(&pubsub.publisher()))
+                .grpc("pubsub", remote.in_place_of(&pubsub.subscriber()))
+                .grpc("pubsub", remote.in_place_of(&pubsub.schemas()))
+                .grpc("pubsub", remote.in_place_of(&pubsub.iam())),
+        };
+        let gateway = match &self.bigquery_at {
+            None => gateway
+                .grpc("bigquery", bigquery.storage_read())
+                .grpc("bigquery", bigquery.storage_write())
+                .http_service(HttpService::bigquery(bigquery.router())),
+            Some(remote) => gateway
+                .grpc("bigquery", remote.in_place_of(&bigquery.storage_read()))
+                .grpc("bigquery", remote.in_place_of(&bigquery.storage_write()))
+                .http_service(HttpService::bigquery(remote.router())),
+        };
+        let gateway = gateway
             .admin("firestore", firestore.admin_routes())
             .on_reset({
                 let (firestore, pubsub, bigquery) = (firestore.clone(), pubsub.clone(), bigquery.clone());

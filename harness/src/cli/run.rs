@@ -12,6 +12,8 @@ use crate::pipeline::Pipeline;
 use crate::report::{Live, Widths, calls_a_run, grid, line, summary, to_html, to_json, to_junit};
 use crate::run::{Kept, Options, Outcome, Setting, rehearse_kept, rehearse_watched};
 use crate::scenario::{Scenario, all, find};
+use crate::stage::StageKind;
+use crate::stage::containers::{Images, OURS};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -49,6 +51,12 @@ struct Common {
     /// A pipeline of fixtures/pipelines, or a path to a pipeline.toml
     #[arg(long, default_value = "rust")]
     pipeline: String,
+    /// Where the services come from
+    #[arg(long, value_enum, default_value_t)]
+    stage: StageKind,
+    /// With `--stage containers`: the image that plays the services, or `google` for Google's emulators
+    #[arg(long, default_value = OURS, value_name = "IMAGE")]
+    image: String,
     /// Write one JSON object a run
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -142,6 +150,7 @@ impl Performance<'_> {
             write(file, "")?;
         }
         let setting = Setting::prepare(layout, &common.pipeline, &|text| eprintln!("{text}")).await?;
+        let setting = setting.on(common.stage, &Images::named(&common.image)).await?;
         for defect in cells.iter().filter_map(|cell| cell.1.as_deref()) {
             setting.pipeline.check_defect(defect)?;
         }

@@ -84,6 +84,7 @@ impl FaultEntry {
         let named = [
             ("kill", &self.kill),
             ("terminate", &self.terminate),
+            ("crash an instance of", &self.crash),
             ("deliver twice to", &self.duplicate_delivery),
             ("lift", &self.lift),
             ("an operator:", &self.sql),

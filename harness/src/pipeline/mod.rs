@@ -11,3 +11,5 @@ pub use description::{Deployment, Pipeline, ProcessDescription};
 pub(crate) use fleet::Common;
 pub use fleet::{Fleet, Substitutions};
 pub use log::{CapturedLog, LogLine, Stream};
+pub(crate) use process::{Instance, Recipe};
+pub(crate) use watchdog::watch_container;

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,6 +16,10 @@ use super::log::{CapturedLog, Stream};
 use super::watchdog;
 use crate::SetupError;
 use crate::run_model::{Launcher, Running};
+
+/// Becomes the program at a word, which is given when the watchdog knows of it. Without it, because
+/// the harness has been killed in between, it ends: no moment is left in which a process could be missed.
+const ON_A_WORD: &str = r#"read -r word && exec "$@" </dev/null"#;
 
 /// Everything needed to start an instance, again and again.
 #[derive(Clone, Debug)]
@@ -61,17 +65,19 @@ impl Recipe {
         let with_port = |text: &String| text.replace("{port}", &port.to_string());
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| failed("its command is empty".to_owned()))?;
-        let mut command = Command::new(program);
+        self.find(program).map_err(|error| failed(format!("{program}: {error}")))?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", ON_A_WORD, "sh", program]);
         command.args(arguments.iter().map(with_port)).envs(&self.environment).env("PORT", port.to_string());
         command.current_dir(&self.folder);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
-        let mut child =
-            command.spawn().map_err(|error| failed(format!("{}: {error}", Path::new(program).display())))?;
+        let mut child = command.spawn().map_err(|error| failed(format!("{program}: {error}")))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
             watchdog::watch(group.as_raw_nonzero().get());
         }
+        let word = child.stdin.take();
         let mut capture = Vec::new();
         if let Some(pipe) = child.stdout.take() {
             capture.push(log.follow(&self.name, Stream::Stdout, pipe));
@@ -81,11 +87,26 @@ impl Recipe {
         }
         let (end, ended) = watch::channel(None);
         tokio::spawn(async move {
+            if let Some(mut word) = word {
+                // A shell that has gone already is seen out like any other.
+                let _ = word.write_all(b"go\n").await;
+            }
             let how = see_out(child, group, capture).await;
             // Nobody may want to know any more.
             end.send_replace(Some(how));
         });
         Ok(Instance { group, port, ended })
+    }
+
+    /// Looks for the program as the shell will, so that one that is not there is told in its own words.
+    fn find(&self, program: &str) -> std::io::Result<()> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let is_found = if program.contains('/') {
+            self.folder.join(program).exists()
+        } else {
+            std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+        };
+        if is_found { Ok(()) } else { Err(std::io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error())) }
     }
 
     async fn wait_until_ready(

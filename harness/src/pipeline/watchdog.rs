@@ -1,8 +1,9 @@
 //! What ends the pipeline's processes when the harness itself is killed and can end nothing.
 //!
 //! A shell waits on a pipe whose other end only the harness holds. It is told each process group
-//! that begins and each that has ended; when the pipe closes, for whatever reason, it kills those
-//! that are left.
+//! that begins and each that has ended, and each container; when the pipe closes, for whatever reason,
+//! it kills those that are left, and removes the containers. These it tries three times: the engine may
+//! still be making one.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -11,14 +12,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 const SCRIPT: &str = r#"
 groups=" "
+containers=
 while read -r sign group; do
   case $sign in
     +) groups="$groups$group " ;;
     -) before=${groups%%" $group "*}; after=${groups#*" $group "}
        [ "$before" = "$groups" ] || groups="$before $after" ;;
+    c) containers="$containers $group" ;;
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+[ -n "$containers" ] || exit 0
+for try in 1 2 3; do
+  for name in $containers; do docker rm --force "$name" >/dev/null 2>&1; done
+  sleep 1
+done
 "#;
 
 struct Watchdog {
@@ -42,7 +50,7 @@ fn start() -> Option<Mutex<Watchdog>> {
     Some(Mutex::new(Watchdog { pipe, _shell: shell }))
 }
 
-fn tell(sign: char, group: i32) {
+fn tell(sign: char, group: impl std::fmt::Display) {
     let Some(watchdog) = WATCHDOG.get_or_init(start) else { return };
     let mut watchdog = watchdog.lock().unwrap_or_else(PoisonError::into_inner);
     // Without a watchdog the harness still ends its processes itself.
@@ -62,4 +70,9 @@ pub(super) fn watch(group: i32) {
 /// A process group has ended.
 pub(super) fn forget(group: i32) {
     tell('-', group);
+}
+
+/// A container of this name begins.
+pub(crate) fn watch_container(name: &str) {
+    tell('c', name);
 }

@@ -34,6 +34,7 @@ fn mark(outcome: &Outcome) -> char {
     match outcome.verdict {
         Verdict::Caught => '+',
         Verdict::Observed if outcome.broken().next().is_some() => 'x',
+        Verdict::Skipped(_) => '-',
         Verdict::Holds | Verdict::Observed => '.',
         Verdict::Broken | Verdict::NotAsNamed { .. } => '!',
     }

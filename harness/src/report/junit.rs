@@ -38,6 +38,11 @@ fn suite(text: &mut String, scenario: &str, outcomes: &[&Outcome]) {
         let case = escaped(outcome.defect.as_deref().unwrap_or("healthy"));
         let class = escaped(&format!("{}.{}.{scenario}", outcome.stage, outcome.pipeline));
         let _ = write!(text, "    <testcase name=\"{case}\" classname=\"{class}\" time=\"{:.3}\"", outcome.seconds);
+        if let Verdict::Skipped(obstacles) = &outcome.verdict {
+            let message = escaped(&obstacles.join("; "));
+            let _ = writeln!(text, "><skipped message=\"{message}\"/></testcase>");
+            continue;
+        }
         if outcome.verdict.is_good() {
             text.push_str("/>\n");
             continue;

@@ -13,6 +13,7 @@ pub fn line(outcome: &Outcome, widths: Widths) -> String {
             "holds, with a defect that it is not about".to_owned()
         }
         Verdict::Observed => format!("breaks {}", names(outcome)),
+        Verdict::Skipped(obstacles) => format!("skipped: {}", obstacles.join("; ")),
         Verdict::NotAsNamed { unbroken, also_broken } => {
             let mut parts = Vec::new();
             if !unbroken.is_empty() {
@@ -64,6 +65,10 @@ pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
     let bad = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
     let healthy = outcomes.iter().filter(|outcome| outcome.defect.is_none()).count();
     let defective = outcomes.len() - healthy;
-    let runs = format!("{healthy} healthy and {defective} defective runs in {seconds:.1} s");
+    let skipped = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Skipped(_))).count();
+    let mut runs = format!("{healthy} healthy and {defective} defective runs in {seconds:.1} s");
+    if skipped > 0 {
+        runs.push_str(&format!(", {skipped} of them skipped"));
+    }
     if bad == 0 { format!("{runs}: all as they should be") } else { format!("{runs}: {bad} not as they should be") }
 }

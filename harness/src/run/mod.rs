@@ -7,13 +7,14 @@ mod kept;
 mod options;
 mod record;
 mod rest;
+mod scheduling;
 mod seeding;
 mod starting;
 mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use activity::{Activity, Mark};
@@ -32,8 +33,10 @@ use crate::layout::Layout;
 use crate::observe::Inbox;
 use crate::pipeline::{CapturedLog, Fleet, Pipeline};
 use crate::scenario::Scenario;
+use crate::scheduler::Crew;
+use crate::stage::containers::Images;
 use crate::stage::provision::Props;
-use crate::stage::{Embedded, JournalWatch, TableSet};
+use crate::stage::{Backing, Embedded, JournalWatch, StageKind, TableSet};
 
 /// What all runs have in common: a pipeline that is built, and the fixtures.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub struct Setting {
     pub options: Options,
     programs: PathBuf,
     tables: TableSet,
+    stage: StageKind,
+    backing: Option<Arc<Backing>>,
 }
 
 impl Setting {
@@ -54,13 +59,30 @@ impl Setting {
         let pipeline = Pipeline::read(&layout, pipeline)?;
         let tables = TableSet::read(&layout)?;
         let programs = pipeline.build(tell).await?;
-        Ok(Setting { layout, pipeline, pipeline_argument, options: Options::default(), programs, tables })
+        Ok(Setting {
+            layout,
+            pipeline,
+            pipeline_argument,
+            options: Options::default(),
+            programs,
+            tables,
+            stage: StageKind::Embedded,
+            backing: None,
+        })
     }
 
     /// With other options than the default ones.
     pub fn with_options(mut self, options: Options) -> Setting {
         self.options = options;
         self
+    }
+
+    /// The same on another stage, which is started here for all runs; `images` play the services on
+    /// the stage `containers`.
+    pub async fn on(mut self, stage: StageKind, images: &Images) -> Result<Setting, SetupError> {
+        self.backing = Backing::start(stage, images).await?;
+        self.stage = stage;
+        Ok(self)
     }
 }
 
@@ -80,6 +102,8 @@ struct Run {
     requests: Vec<Arc<FrontDoor>>,
     doors: BTreeMap<String, Arc<FrontDoor>>,
     start: StartCall,
+    /// The scenario's scheduler, once it works.
+    schedule: OnceLock<Crew>,
     players: Vec<String>,
     /// Those of them who never report.
     silent: Vec<String>,
@@ -100,6 +124,12 @@ pub async fn rehearse_watched(
     phase: &Phase,
 ) -> Result<Outcome, SetupError> {
     let begun = Instant::now();
+    let obstacles = setting.stage.obstacles(scenario);
+    if !obstacles.is_empty() {
+        let took = begun.elapsed();
+        let outcome = outcome(setting, scenario, defect, Vec::new(), took, None);
+        return Ok(Outcome { verdict: Verdict::Skipped(obstacles), ..outcome });
+    }
     let (run, judged) = match Run::through(setting, scenario, defect, phase).await {
         // With a defect, a pipeline that does not run is a result.
         Err(error) if defect.is_some() && error.is_of_pipeline() => {
@@ -120,6 +150,10 @@ pub async fn rehearse_kept(
     phase: &Phase,
 ) -> Result<(Outcome, Kept), SetupError> {
     let begun = Instant::now();
+    let obstacles = setting.stage.obstacles(scenario);
+    if !obstacles.is_empty() {
+        return Err(SetupError::Stage(obstacles.join("; ")));
+    }
     let (run, judged) = Run::through(setting, scenario, defect, phase).await?;
     Ok((run.outcome(setting, scenario, defect, judged, begun.elapsed()), Kept::of(run)))
 }
@@ -139,7 +173,7 @@ fn outcome(
         scenario: scenario.name.clone(),
         defect: defect.map(str::to_owned),
         pipeline: setting.pipeline.name.clone(),
-        stage: "embedded".to_owned(),
+        stage: setting.stage.name().to_owned(),
         verdict,
         invariants,
         seconds: took.as_secs_f64(),
@@ -166,7 +200,7 @@ impl Run {
         phase.is("starting");
         let mut run = Run::set_up(setting, scenario, defect).await?;
         run.phase = phase.clone();
-        match run.play(scenario).await {
+        match run.play(setting, scenario).await {
             Ok(judged) => Ok((run, judged)),
             Err(error) => {
                 run.fleet.stop().await;
@@ -192,7 +226,8 @@ impl Run {
         let players = scenario.batch.players.names(&setting.layout)?;
         let silent = players[players.len().saturating_sub(scenario.batch.silent)..].to_vec();
         let players = options::in_order_of(seed, players);
-        let stage = Arc::new(Embedded::built(scrimmage_suite::Suite::builder().seed(seed)).await?);
+        let stage =
+            Arc::new(Embedded::before(setting.backing.as_deref(), scrimmage_suite::Suite::builder().seed(seed)).await?);
         let origin = record::Origin { instant: Instant::now(), timestamp: stage.now() };
         stage.warm_pushes();
         let activity = Activity::default();
@@ -255,6 +290,7 @@ impl Run {
             requests,
             doors,
             start,
+            schedule: OnceLock::new(),
             players,
             silent,
             _doors: open,
@@ -262,7 +298,7 @@ impl Run {
         })
     }
 
-    async fn play(&self, scenario: &Scenario) -> Result<Vec<Judged>, SetupError> {
+    async fn play(&self, setting: &Setting, scenario: &Scenario) -> Result<Vec<Judged>, SetupError> {
         let reach = Reach {
             stage: Arc::clone(&self.stage),
             clients: self.clients.clone(),
@@ -278,7 +314,10 @@ impl Run {
         let seeding = self.begin_seeding(scenario);
         let started = Instant::now();
         self.activity.mark("the batch is started");
-        let batch_id = self.start.start(scenario.batch.starts).await?;
+        let batch_id = match self.begin_schedule(setting, scenario).await? {
+            Some(batch_id) => batch_id,
+            None => self.start.start(scenario.batch.starts).await?,
+        };
         let rest = self.come_to_rest(scenario, &batch_id, started, &mut director).await?;
         let seeded = match seeding {
             Some(seeding) => seeding.rows().await?,

@@ -6,6 +6,7 @@ use scrimmage_core::Rng;
 
 use super::Setting;
 use crate::scenario::Scenario;
+use crate::stage::StageKind;
 
 /// Of all runs of a setting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +49,11 @@ impl Setting {
         let named = if in_catalogue { &scenario.name } else { &file };
         let defect = defect.map_or_else(|| "--healthy".to_owned(), |defect| format!("--defect {}", quoted(defect)));
         let pipeline = quoted(&self.pipeline_argument);
-        format!("scrimmage run {} {defect} --pipeline {pipeline} --seed {}", quoted(named), self.options.seed)
+        let stage = match self.stage {
+            StageKind::Embedded => String::new(),
+            other => format!(" --stage {}", other.name()),
+        };
+        format!("scrimmage run {} {defect} --pipeline {pipeline} --seed {}{stage}", quoted(named), self.options.seed)
     }
 }
 

@@ -66,6 +66,10 @@ impl Run {
                 if ended && in_time && director.act_at_rest().await? {
                     continue;
                 }
+                if in_time && !self.schedule_is_done() {
+                    self.activity.next(PATIENCE).await;
+                    continue;
+                }
                 let batch = last;
                 return Ok(Rest { batch, in_time });
             }

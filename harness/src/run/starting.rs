@@ -42,6 +42,11 @@ impl StartCall {
         }
     }
 
+    /// What is sent.
+    pub(super) fn body(&self) -> &Value {
+        &self.body
+    }
+
     /// Starts the batch from so many schedulers at once and returns its id: the first one's.
     pub(super) async fn start(&self, schedulers: usize) -> Result<String, SetupError> {
         let ids = futures::future::try_join_all((0..schedulers).map(|_| self.persistently())).await?;

@@ -57,6 +57,8 @@ pub enum Verdict {
     NotAsNamed { unbroken: Vec<String>, also_broken: Vec<String> },
     /// With a defect that the scenario does not name: what it breaks is only reported.
     Observed,
+    /// Not played: what the stage cannot do.
+    Skipped(Vec<String>),
 }
 
 impl Verdict {
@@ -78,7 +80,7 @@ impl Verdict {
 
     /// Whether nothing speaks against the run.
     pub fn is_good(&self) -> bool {
-        matches!(self, Verdict::Holds | Verdict::Caught | Verdict::Observed)
+        matches!(self, Verdict::Holds | Verdict::Caught | Verdict::Observed | Verdict::Skipped(_))
     }
 
     /// The word for machines.
@@ -89,6 +91,7 @@ impl Verdict {
             Verdict::Broken => "broken",
             Verdict::NotAsNamed { .. } => "not-as-named",
             Verdict::Observed => "observed",
+            Verdict::Skipped(_) => "skipped",
         }
     }
 }

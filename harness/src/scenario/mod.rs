@@ -23,6 +23,8 @@ pub use when::When;
 
 use crate::faults::FaultEntry;
 use crate::run_model::RunEntry;
+use crate::scheduler::ScheduleEntry;
+use crate::stage::Ability;
 
 /// One scenario, as its file has it.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,12 +57,25 @@ pub struct Scenario {
     /// own description says.
     #[serde(default)]
     pub run: BTreeMap<String, RunEntry>,
+    /// What the scheduler calls. Without any entry, the batch is started once.
+    #[serde(default, rename = "schedule")]
+    pub schedules: Vec<ScheduleEntry>,
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultEntry>,
     /// Invariants of this scenario's own.
     #[serde(default, rename = "check")]
     pub checks: Vec<Check>,
     pub expect: Expect,
+}
+
+impl Scenario {
+    /// What it needs of a stage beyond the services themselves.
+    pub fn needs(&self) -> Vec<Ability> {
+        let duplicates = self.faults.iter().any(|fault| fault.duplicate_delivery.is_some());
+        let clock = self.faults.iter().any(|fault| fault.advance.is_some());
+        let needs = [(duplicates, Ability::DuplicateDelivery), (clock, Ability::Clock)];
+        needs.into_iter().filter(|need| need.0).map(|need| need.1).collect()
+    }
 }
 
 /// The batch that is run.

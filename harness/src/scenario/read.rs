@@ -64,6 +64,11 @@ fn check(scenario: &Scenario) -> Result<(), (String, String)> {
         }
     }
     check_names(scenario)?;
+    for (number, schedule) in scenario.schedules.iter().enumerate() {
+        schedule
+            .check()
+            .map_err(|problem| ("[[schedule]]".to_owned(), format!("schedule {}: {problem}", number + 1)))?;
+    }
     let date = &scenario.batch.game_date;
     let is_date = date.len() == 10
         && date

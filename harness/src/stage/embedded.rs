@@ -1,15 +1,16 @@
 //! The embedded stage: a suite of our own in this process.
 
-use scrimmage_core::{Clock, Timestamp};
 use scrimmage_core::faults::FaultPlan;
 use scrimmage_core::glob::Glob;
 use scrimmage_core::journal::{Body, Call, Entry, Query};
+use scrimmage_core::{Clock, Timestamp};
 use scrimmage_suite::{Builder, Suite, SuiteError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 use std::sync::Arc;
 
+use super::Backing;
 use crate::SetupError;
 use crate::run::Activity;
 
@@ -37,6 +38,15 @@ impl Embedded {
     /// Starts a suite on a port of its own.
     pub async fn start() -> Result<Embedded, SetupError> {
         Embedded::built(Suite::builder()).await
+    }
+
+    /// Starts a suite with these settings in front of what stands behind it, if anything does.
+    pub async fn before(backing: Option<&Backing>, builder: Builder) -> Result<Embedded, SetupError> {
+        Embedded::built(match backing {
+            Some(backing) => backing.place(builder)?,
+            None => builder,
+        })
+        .await
     }
 
     /// Starts a suite with these settings.

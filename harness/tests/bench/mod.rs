@@ -1,4 +1,5 @@
 //! A workshop for tests of the program: a layout of its own with one scenario and one pipeline.
+#![allow(dead_code, reason = "every test file uses another part")]
 
 use rustix::process::{Signal, kill_process, test_kill_process_group};
 use std::path::Path;
@@ -56,9 +57,9 @@ impl Pid {
     }
 }
 
-/// Looks until there is something, for ten seconds at most.
-fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+/// Looks until there is something, for a minute at most.
+pub fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
         if let Some(found) = look() {
             return found;

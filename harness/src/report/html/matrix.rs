@@ -12,6 +12,7 @@ pub(super) fn sign(outcome: &Outcome) -> (&'static str, &'static str, &'static s
         Verdict::Holds => ("holds", "·", "all invariants hold"),
         Verdict::Observed if outcome.broken().next().is_some() => ("broke", "×", "something broke"),
         Verdict::Observed => ("quiet", "·", "nothing broke"),
+        Verdict::Skipped(_) => ("quiet", "-", "not played: the stage cannot do it"),
         Verdict::Broken => ("alarm", "!", "broke without a defect"),
         Verdict::NotAsNamed { .. } => ("alarm", "!", "not as it should be"),
     }
