@@ -12,7 +12,7 @@ use scrimmage::report::{Widths, line};
 use scrimmage::run::{Setting, Verdict, rehearse};
 use scrimmage::scenario::find;
 use scrimmage::stage::containers::{Images, engine};
-use scrimmage::stage::{Installation, StageKind};
+use scrimmage::stage::{Installation, StageKind, StageOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -24,7 +24,8 @@ async fn play(stage: StageKind, images: &Images, scenario: &str) {
     let layout = Layout::find().expect("scenarios and fixtures");
     let scenario = find(&layout, scenario).expect("a good scenario");
     let setting = Setting::prepare(layout, "rust", &|text| eprintln!("{text}")).await.expect("the pipeline is built");
-    let setting = setting.on(stage, images).await.expect("the stage starts");
+    let options = StageOptions { images: images.clone(), ..StageOptions::default() };
+    let setting = setting.on(stage, &options).await.expect("the stage starts");
     for defect in std::iter::once(None).chain(scenario.catches.iter().map(|defect| Some(defect.as_str()))) {
         let outcome = rehearse(&setting, &scenario, defect).await.expect("the run takes place");
         let expected = if defect.is_some() { Verdict::Caught } else { Verdict::Holds };

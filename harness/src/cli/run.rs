@@ -12,8 +12,9 @@ use crate::pipeline::Pipeline;
 use crate::report::{Live, Widths, calls_a_run, grid, line, summary, to_html, to_json, to_junit};
 use crate::run::{Kept, Options, Outcome, Setting, rehearse_kept, rehearse_watched};
 use crate::scenario::{Scenario, all, find};
-use crate::stage::StageKind;
+use crate::stage::cloud::Permission;
 use crate::stage::containers::{Images, OURS};
+use crate::stage::{StageKind, StageOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -57,6 +58,16 @@ struct Common {
     /// With `--stage containers`: the image that plays the services, or `google` for Google's emulators
     #[arg(long, default_value = OURS, value_name = "IMAGE")]
     image: String,
+    /// With `--stage cloud`: the project in which topics, subscriptions, datasets and documents are made
+    /// and removed
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// With `--stage cloud`: yes, in that project
+    #[arg(long)]
+    yes: bool,
+    /// With `--stage cloud`: what all names begin with; made up where it is left out
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
     /// Write one JSON object a run
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -76,6 +87,13 @@ struct Common {
 
 const RUNS_AT_ONCE: u16 = 2;
 const CELLS_AT_ONCE: u16 = 6;
+
+impl Common {
+    fn stage_options(&self) -> StageOptions {
+        let permission = Permission { project: self.project.clone(), is_given: self.yes, prefix: self.prefix.clone() };
+        StageOptions { images: Images::named(&self.image), permission }
+    }
+}
 
 type Cell = (Scenario, Option<String>);
 
@@ -149,8 +167,10 @@ impl Performance<'_> {
             // Now, not after the runs.
             write(file, "")?;
         }
+        let options = common.stage_options();
+        options.check(common.stage)?;
         let setting = Setting::prepare(layout, &common.pipeline, &|text| eprintln!("{text}")).await?;
-        let setting = setting.on(common.stage, &Images::named(&common.image)).await?;
+        let setting = setting.on(common.stage, &options).await?;
         for defect in cells.iter().filter_map(|cell| cell.1.as_deref()) {
             setting.pipeline.check_defect(defect)?;
         }

@@ -38,6 +38,8 @@ impl Kept {
 
     /// Ends the pipeline's processes and waits until they are gone.
     pub async fn end(self) {
-        self.0.fleet.stop().await;
+        if let Err(error) = self.0.end().await {
+            eprintln!("{error}");
+        }
     }
 }

@@ -34,9 +34,8 @@ use crate::observe::Inbox;
 use crate::pipeline::{CapturedLog, Fleet, Pipeline};
 use crate::scenario::Scenario;
 use crate::scheduler::Crew;
-use crate::stage::containers::Images;
 use crate::stage::provision::Props;
-use crate::stage::{Backing, Embedded, JournalWatch, StageKind, TableSet};
+use crate::stage::{Backing, Embedded, JournalWatch, StageKind, StageOptions, TableSet, cloud};
 
 /// What all runs have in common: a pipeline that is built, and the fixtures.
 #[derive(Clone, Debug)]
@@ -77,12 +76,15 @@ impl Setting {
         self
     }
 
-    /// The same on another stage, which is started here for all runs; `images` play the services on
-    /// the stage `containers`.
-    pub async fn on(mut self, stage: StageKind, images: &Images) -> Result<Setting, SetupError> {
-        self.backing = Backing::start(stage, images).await?;
-        self.stage = stage;
-        Ok(self)
+    /// The same on another stage, which is started here for all runs.
+    pub async fn on(self, stage: StageKind, options: &StageOptions) -> Result<Setting, SetupError> {
+        let backing = Backing::start(stage, options).await?;
+        Ok(Setting { stage, backing, ..self })
+    }
+
+    /// The same on a stage that is up.
+    pub fn on_running(self, stage: StageKind, backing: Arc<Backing>) -> Setting {
+        Setting { stage, backing: Some(backing), ..self }
     }
 }
 
@@ -138,7 +140,7 @@ pub async fn rehearse_watched(
         }
         through => through?,
     };
-    run.fleet.stop().await;
+    run.end().await?;
     Ok(run.outcome(setting, scenario, defect, judged, begun.elapsed()))
 }
 
@@ -186,7 +188,22 @@ fn outcome(
     }
 }
 
+/// Removes what a run has made in services that are shared with others.
+async fn clean_up(stage: &Embedded, props: &Props) -> Result<(), SetupError> {
+    props.stop_relays();
+    if stage.prefix().is_none() {
+        return Ok(());
+    }
+    cloud::sweep(&stage.observer_url().await?, stage.project(), props).await
+}
+
 impl Run {
+    /// Ends the pipeline's processes, and what is left of the run in services that are shared.
+    async fn end(&self) -> Result<(), SetupError> {
+        self.fleet.stop().await;
+        clean_up(&self.stage, &self.props).await
+    }
+
     /// From the first service's start to the judgement.
     async fn through(
         setting: &Setting,
@@ -203,7 +220,8 @@ impl Run {
         match run.play(setting, scenario).await {
             Ok(judged) => Ok((run, judged)),
             Err(error) => {
-                run.fleet.stop().await;
+                // The first error is the one to tell.
+                let _ = run.end().await;
                 Err(error)
             }
         }
@@ -222,19 +240,39 @@ impl Run {
 
     async fn set_up(setting: &Setting, scenario: &Scenario, defect: Option<&str>) -> Result<Run, SetupError> {
         let pipeline = &setting.pipeline;
-        let seed = setting.options.seed;
+        let builder = scrimmage_suite::Suite::builder().seed(setting.options.seed);
+        let stage = Arc::new(Embedded::before(setting.backing.as_deref(), builder).await?);
+        let props = Props::of(pipeline, &setting.tables);
+        let props = match stage.prefix() {
+            Some(prefix) => props.within(prefix, &stage.observer_url().await?),
+            None => props,
+        };
+        let furnished = Run::furnish(setting, scenario, defect, Arc::clone(&stage), props.clone()).await;
+        if furnished.is_err() {
+            // The first error is the one to tell.
+            let _ = clean_up(&stage, &props).await;
+        }
+        furnished
+    }
+
+    /// Creates what the batch needs and starts the pipeline.
+    async fn furnish(
+        setting: &Setting,
+        scenario: &Scenario,
+        defect: Option<&str>,
+        stage: Arc<Embedded>,
+        props: Props,
+    ) -> Result<Run, SetupError> {
+        let pipeline = &setting.pipeline;
         let players = scenario.batch.players.names(&setting.layout)?;
         let silent = players[players.len().saturating_sub(scenario.batch.silent)..].to_vec();
-        let players = options::in_order_of(seed, players);
-        let stage =
-            Arc::new(Embedded::before(setting.backing.as_deref(), scrimmage_suite::Suite::builder().seed(seed)).await?);
+        let players = options::in_order_of(setting.options.seed, players);
         let origin = record::Origin { instant: Instant::now(), timestamp: stage.now() };
         stage.warm_pushes();
         let activity = Activity::default();
         let watch = stage.watch(activity.clone());
         let project = stage.project();
         let clients = Clients::connect(&stage.observer_url().await?, project).await?;
-        let props = Props::of(pipeline, &setting.tables);
         let inbox = Inbox::open(&clients, &props, &scenario.batch.game_date, activity.clone()).await?;
         let (mut doors, mut open, mut environments) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         for process in &pipeline.processes {

@@ -47,7 +47,9 @@ impl Cloud {
     pub fn google(permission: &Permission) -> Result<Cloud, SetupError> {
         permission.check()?;
         let credentials = Credentials::default().build_access_token_credentials().map_err(|error| {
-            SetupError::Stage(format!("no application default credentials: {error}; `gcloud auth application-default login` makes some"))
+            SetupError::Stage(format!(
+                "no application default credentials: {error}; `gcloud auth application-default login` makes some"
+            ))
         })?;
         let at = |host: &str| (format!("https://{host}.googleapis.com"), None);
         Cloud::at(permission, [at("firestore"), at("pubsub"), at("bigquery")], token_of(credentials))
@@ -60,7 +62,11 @@ impl Cloud {
         Cloud::at(permission, [address.clone(), address.clone(), address], token)
     }
 
-    fn at(permission: &Permission, addresses: [(String, Option<String>); 3], token: Token) -> Result<Cloud, SetupError> {
+    fn at(
+        permission: &Permission,
+        addresses: [(String, Option<String>); 3],
+        token: Token,
+    ) -> Result<Cloud, SetupError> {
         let connect = |(url, certificate): (String, Option<String>)| -> Result<Remote, SetupError> {
             let failed = |error: tonic::transport::Error| SetupError::Stage(format!("{url}: {error}"));
             let tls = match certificate {
@@ -90,7 +96,7 @@ impl Cloud {
 }
 
 impl Permission {
-    fn check(&self) -> Result<(), SetupError> {
+    pub(super) fn check(&self) -> Result<(), SetupError> {
         if self.project.is_none() || !self.is_given {
             return Err(SetupError::Stage(
                 "the stage `cloud` creates and removes topics, subscriptions, datasets and documents in a real project, \
@@ -171,7 +177,8 @@ impl Broom<'_> {
         let beginning = format!("projects/{project}/{kind}/{prefix}");
         let mut page = String::new();
         loop {
-            let listed = self.ask(Method::GET, &format!("/v1/projects/{project}/{kind}?pageToken={page}"), None).await?;
+            let listed =
+                self.ask(Method::GET, &format!("/v1/projects/{project}/{kind}?pageToken={page}"), None).await?;
             for one in listed[kind].as_array().into_iter().flatten() {
                 if let Some(name) = one["name"].as_str().filter(|name| name.starts_with(&beginning)) {
                     self.remove(&format!("/v1/{name}")).await?;
@@ -187,7 +194,8 @@ impl Broom<'_> {
     /// All documents, and those below them: one level, which is as deep as a batch goes.
     async fn sweep_collection(&self, collection: &str) -> Result<(), SetupError> {
         for document in self.documents(collection).await? {
-            let below = self.ask(Method::POST, &format!("/v1/{document}:listCollectionIds"), Some(json!({}))).await?;
+            let path = format!("/v1/{}:listCollectionIds", escaped(&document));
+            let below = self.ask(Method::POST, &path, Some(json!({}))).await?;
             for id in below["collectionIds"].as_array().into_iter().flatten().filter_map(Value::as_str) {
                 for child in self.documents(&format!("{document}/{id}")).await? {
                     self.remove(&format!("/v1/{}", escaped(&child))).await?;
@@ -203,7 +211,10 @@ impl Broom<'_> {
         let mut page = String::new();
         loop {
             // Missing ones too: they may have children.
-            let path = format!("/v1/{}?pageSize={PAGE}&showMissing=true&mask.fieldPaths=batch_id&pageToken={page}", escaped(collection));
+            let path = format!(
+                "/v1/{}?pageSize={PAGE}&showMissing=true&mask.fieldPaths=batch_id&pageToken={page}",
+                escaped(collection)
+            );
             let listed = self.ask(Method::GET, &path, None).await?;
             let names = listed["documents"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str());
             found.extend(names.map(str::to_owned));

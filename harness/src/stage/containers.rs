@@ -54,7 +54,14 @@ impl Images {
                 let container = Container::start(image, "/admin/health", &["--port", "{port}"]).await?;
                 let url = Some(container.url());
                 let (firestore, pubsub, bigquery) = (url.clone(), url.clone(), url);
-                Ok(Backing { firestore, pubsub, bigquery, processes: Vec::new(), containers: vec![container] })
+                Ok(Backing {
+                    firestore,
+                    pubsub,
+                    bigquery,
+                    processes: Vec::new(),
+                    containers: vec![container],
+                    cloud: None,
+                })
             }
             Images::Googles(image) => {
                 let start = |service: &'static str| async move {
@@ -68,6 +75,7 @@ impl Images {
                     bigquery: None,
                     processes: Vec::new(),
                     containers: vec![firestore, pubsub],
+                    cloud: None,
                 })
             }
         }

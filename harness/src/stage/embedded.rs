@@ -23,6 +23,8 @@ const WARM_PUSH_WINDOW: u32 = 1_000;
 /// A suite that runs for as long as this value lives. Two of them share nothing.
 pub struct Embedded {
     suite: Suite,
+    /// Where the services are shared: what the names of this run begin with.
+    prefix: Option<String>,
 }
 
 /// Notes the activity of a suite; dropping it ends that.
@@ -42,16 +44,19 @@ impl Embedded {
 
     /// Starts a suite with these settings in front of what stands behind it, if anything does.
     pub async fn before(backing: Option<&Backing>, builder: Builder) -> Result<Embedded, SetupError> {
-        Embedded::built(match backing {
-            Some(backing) => backing.place(builder)?,
-            None => builder,
-        })
-        .await
+        let Some(backing) = backing else { return Embedded::built(builder).await };
+        let (builder, prefix) = backing.place(builder)?;
+        Ok(Embedded { prefix, ..Embedded::built(builder).await? })
+    }
+
+    /// What the names of this run begin with, where the services are shared with others.
+    pub fn prefix(&self) -> Option<&str> {
+        self.prefix.as_deref()
     }
 
     /// Starts a suite with these settings.
     pub async fn built(builder: Builder) -> Result<Embedded, SetupError> {
-        Ok(Embedded { suite: builder.start().await.map_err(not_started)? })
+        Ok(Embedded { suite: builder.start().await.map_err(not_started)?, prefix: None })
     }
 
     /// Lets push subscriptions that are created from now on deliver as if they had long been in use.

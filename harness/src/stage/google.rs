@@ -79,6 +79,7 @@ impl Installation {
             bigquery: None,
             processes: vec![Arc::new(firestore), Arc::new(pubsub)],
             containers: Vec::new(),
+            cloud: None,
         })
     }
 

@@ -4,10 +4,11 @@
 use gcp_bigquery_client::model::dataset::Dataset;
 use google_cloud_pubsub::model::PushConfig;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::TableSet;
+use super::relay::Relay;
 use crate::SetupError;
 use crate::clients::Clients;
 use crate::front_door::FrontDoor;
@@ -27,7 +28,12 @@ pub struct Props {
     pub dataset: String,
     pub tables: TableSet,
     pub collection: String,
+    /// What the names of topics and subscriptions begin with; empty where the services are the run's own.
+    pub prefix: String,
     topics: BTreeSet<String>,
+    /// Where messages are pulled, for services that cannot push to this machine, and who pulls them.
+    relayed_at: Option<String>,
+    relays: Arc<Mutex<Vec<Relay>>>,
 }
 
 impl Props {
@@ -42,8 +48,32 @@ impl Props {
             dataset: DATASET.to_owned(),
             tables: tables.clone(),
             collection: pipeline.batch.collection.clone(),
+            prefix: String::new(),
             topics,
+            relayed_at: None,
+            relays: Arc::default(),
         }
+    }
+
+    /// The same with a prefix in every name, for services that are shared; what they cannot push is
+    /// pulled at the suite at `url`.
+    pub fn within(mut self, prefix: &str, url: &str) -> Props {
+        self.dataset = format!("{prefix}_{}", self.dataset);
+        self.collection = format!("{prefix}_{}", self.collection);
+        self.prefix = format!("{prefix}-");
+        self.relayed_at = Some(url.to_owned());
+        self
+    }
+
+    /// Stops to pull.
+    pub(crate) fn stop_relays(&self) {
+        self.relays.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Topic ids need at least three characters and a letter in front; the short names of a description
+    /// get a beginning that guarantees both.
+    fn topic_id(&self, topic: &str) -> String {
+        format!("{}prediction-{topic}", self.prefix)
     }
 
     /// What `{…}` stands for in the pipeline's description.
@@ -53,7 +83,7 @@ impl Props {
             .with("dataset", &self.dataset)
             .with("table", &self.tables.main)
             .with("collection", &self.collection);
-        self.topics.iter().fold(fixed, |all, topic| all.with(&format!("topic:{topic}"), topic_id(topic)))
+        self.topics.iter().fold(fixed, |all, topic| all.with(&format!("topic:{topic}"), self.topic_id(topic)))
     }
 
     /// `` `project.dataset.table` ``.
@@ -73,23 +103,24 @@ impl Props {
     ) -> Result<(), SetupError> {
         let project = &clients.project;
         for topic in &self.topics {
-            let name = format!("projects/{project}/topics/{}", topic_id(topic));
+            let name = format!("projects/{project}/topics/{}", self.topic_id(topic));
             let created = clients.topics.create_topic().set_name(name).send().await;
             created.map_err(|error| SetupError::prepare(format!("topic {topic}"), error))?;
         }
         for process in &pipeline.processes {
             let (Some(push), Some(door)) = (&process.push, doors.get(&process.name)) else { continue };
-            let subscription = format!("{}{PUSHED_TO}{}", topic_id(&push.topic), process.name);
+            let subscription = format!("{}{PUSHED_TO}{}", self.topic_id(&push.topic), process.name);
             let deadline = deployment.ack_deadline.map_or(ACK_DEADLINE, |deadline| deadline.0);
-            subscribe(clients, &subscription, &push.topic, &door.url(&push.path), deadline).await?;
+            self.subscribe(clients, &subscription, &push.topic, &door.url(&push.path), deadline).await?;
         }
         for number in 1..=deployment.announcement_subscriptions.max(1) {
-            let (name, topic) = (format!("scrimmage-announcements-{number}"), &pipeline.batch.announcement);
-            subscribe(clients, &name, topic, &inbox.url(), ACK_DEADLINE).await?;
+            let (name, topic) =
+                (format!("{}scrimmage-announcements-{number}", self.prefix), &pipeline.batch.announcement);
+            self.subscribe(clients, &name, topic, &inbox.url(), ACK_DEADLINE).await?;
         }
         for topic in counted {
-            let name = format!("scrimmage-count-{}", topic_id(topic));
-            subscribe(clients, &name, topic, &inbox.counter_url(topic), ACK_DEADLINE).await?;
+            let name = format!("{}scrimmage-count-{topic}", self.prefix);
+            self.subscribe(clients, &name, topic, &inbox.counter_url(topic), ACK_DEADLINE).await?;
         }
         Ok(())
     }
@@ -165,6 +196,35 @@ impl Props {
         self.run(clients, "rows of another run", &statement).await
     }
 
+    async fn subscribe(
+        &self,
+        clients: &Clients,
+        subscription: &str,
+        topic: &str,
+        endpoint: &str,
+        ack_deadline: Duration,
+    ) -> Result<(), SetupError> {
+        let project = &clients.project;
+        let name = format!("projects/{project}/subscriptions/{subscription}");
+        let push =
+            if self.relayed_at.is_some() { PushConfig::new() } else { PushConfig::new().set_push_endpoint(endpoint) };
+        let created = clients
+            .subscriptions
+            .create_subscription()
+            .set_name(&name)
+            .set_topic(format!("projects/{project}/topics/{}", self.topic_id(topic)))
+            .set_push_config(push)
+            .set_ack_deadline_seconds(i32::try_from(ack_deadline.as_secs()).unwrap_or(i32::MAX))
+            .send()
+            .await;
+        created.map_err(|error| SetupError::prepare(format!("subscription {subscription}"), error))?;
+        if let Some(url) = &self.relayed_at {
+            let relay = Relay::begin(url, &name, endpoint);
+            self.relays.lock().unwrap_or_else(PoisonError::into_inner).push(relay);
+        }
+        Ok(())
+    }
+
     async fn run(&self, clients: &Clients, what: &str, statement: &str) -> Result<(), SetupError> {
         run_statement(clients, statement).await.map(|_| ()).map_err(|error| SetupError::prepare(what, error))
     }
@@ -173,30 +233,4 @@ impl Props {
 /// A pattern for the subscriptions that are pushed to a process.
 pub(crate) fn subscriptions_of(process: &str) -> String {
     format!("**/subscriptions/*{PUSHED_TO}{process}")
-}
-
-async fn subscribe(
-    clients: &Clients,
-    subscription: &str,
-    topic: &str,
-    endpoint: &str,
-    ack_deadline: Duration,
-) -> Result<(), SetupError> {
-    let project = &clients.project;
-    let created = clients
-        .subscriptions
-        .create_subscription()
-        .set_name(format!("projects/{project}/subscriptions/{subscription}"))
-        .set_topic(format!("projects/{project}/topics/{}", topic_id(topic)))
-        .set_push_config(PushConfig::new().set_push_endpoint(endpoint))
-        .set_ack_deadline_seconds(i32::try_from(ack_deadline.as_secs()).unwrap_or(i32::MAX))
-        .send()
-        .await;
-    created.map(|_| ()).map_err(|error| SetupError::prepare(format!("subscription {subscription}"), error))
-}
-
-/// Topic ids need at least three characters and a letter in front; the short names of a description
-/// get a prefix that guarantees both.
-fn topic_id(topic: &str) -> String {
-    format!("prediction-{topic}")
 }

@@ -13,6 +13,7 @@ const BATCH: usize = 100;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One subscription being relayed. Dropping it ends that.
+#[derive(Debug)]
 pub(crate) struct Relay(JoinHandle<()>);
 
 impl Relay {
