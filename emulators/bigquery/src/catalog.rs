@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use scrimmage_core::Timestamp;
 use scrimmage_googlesql::SqlError;
 use scrimmage_googlesql::catalog::{Catalog, Relation, Routine, Schema, Table, TablePath};
+use thiserror::Error;
 
 use crate::engine::Store;
 use crate::engine::dataset::TableKind;
@@ -31,13 +32,50 @@ struct Kept {
     store: Store,
     /// Writes down what changes; `None`: in memory alone.
     keeper: Option<Keeper>,
-    /// Why it cannot any more. What was acknowledged is on disk; nothing new is acknowledged.
+    /// Why it could not the last time. What was acknowledged is on disk; nothing new is acknowledged before it can
+    /// again.
     failed: Option<String>,
+}
+
+/// State cannot be written down any more: nothing that changes it may be acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("State cannot be kept on disk: {0}")]
+pub struct NotKept(pub String);
+
+impl Kept {
+    /// Writes down what changed since the last time.
+    fn keep(&mut self) {
+        let Kept { store, keeper, failed } = self;
+        match keeper {
+            // Nobody asks for the list.
+            None => drop(store.take_touched()),
+            Some(keeper) => match keeper.keep(store) {
+                Ok(()) => *failed = None,
+                Err(error) => {
+                    tracing::error!(%error, "state cannot be kept");
+                    *failed = Some(error.to_string());
+                }
+            },
+        }
+    }
+
+    fn check(&self) -> Result<(), NotKept> {
+        self.failed.clone().map_or(Ok(()), |why| Err(NotKept(why)))
+    }
 }
 
 /// The store while somebody works with it. What changed is on disk when this is let go.
 #[derive(Debug)]
 pub struct StoreGuard<'a>(MutexGuard<'a, Kept>);
+
+impl StoreGuard<'_> {
+    /// Writes down what changed, and says whether that worked: for those after whom nobody asks
+    /// [`SharedStore::check`] before the caller hears of it.
+    pub fn finish(mut self) -> Result<(), NotKept> {
+        self.0.keep();
+        self.0.check()
+    }
+}
 
 impl std::ops::Deref for StoreGuard<'_> {
     type Target = Store;
@@ -55,18 +93,7 @@ impl std::ops::DerefMut for StoreGuard<'_> {
 
 impl Drop for StoreGuard<'_> {
     fn drop(&mut self) {
-        let Kept { store, keeper, failed } = &mut *self.0;
-        match keeper {
-            // Nobody asks for the list.
-            None => drop(store.take_touched()),
-            Some(keeper) if failed.is_none() => {
-                if let Err(error) = keeper.keep(store) {
-                    tracing::error!(%error, "state cannot be kept any more");
-                    *failed = Some(error.to_string());
-                }
-            }
-            Some(_) => {}
-        }
+        self.0.keep();
     }
 }
 
@@ -82,9 +109,19 @@ impl SharedStore {
         StoreGuard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Why changes are not kept any more, if so.
-    pub fn failed(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed.clone()
+    /// Whether all changes are kept; where they were not, they are tried again. What is in memory but not on disk
+    /// must not be shown either.
+    pub fn check(&self) -> Result<(), NotKept> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.failed.is_some() {
+            kept.keep();
+        }
+        kept.check()
+    }
+
+    /// How often the folder was opened, this time included; 0 where there is none.
+    pub fn boot(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keeper.as_ref().map_or(0, Keeper::boot)
     }
 }
 
@@ -174,7 +211,7 @@ impl Snapshot {
     }
 
     /// The rows that the reader may see.
-    fn visible(&self, version: Arc<TableVersion>) -> Result<Arc<TableVersion>, SqlError> {
+    pub(crate) fn visible(&self, version: Arc<TableVersion>) -> Result<Arc<TableVersion>, SqlError> {
         let Some(reader) = self.reader.as_ref().filter(|_| self.target.as_ref() != Some(&version.path)) else {
             return Ok(version);
         };
@@ -292,13 +329,16 @@ impl Catalog for Snapshot {
         let mut newest = None;
         for (table, entry) in dataset.tables.range(prefix.clone()..).take_while(|(table, _)| table.starts_with(&prefix))
         {
-            if entry.kind != TableKind::Table {
+            if !matches!(entry.kind, TableKind::Table | TableKind::Clone { .. }) {
                 continue;
             }
             let member = TablePath { table: table.clone(), ..path.clone() };
             let version = match as_of {
                 Some(at) => store.version_as_of(self.now, &member, Timestamp::from_micros(at))?,
-                None => store.version_at(&member, self.seq)?,
+                None => match self.transaction.as_ref().and_then(|own| lock_transaction(own).version(&member)) {
+                    Some(own) => own,
+                    None => store.version_at(&member, self.seq)?,
+                },
             };
             if newest.as_ref().is_none_or(|(created, _)| entry.created >= *created) {
                 newest = Some((entry.created, version.clone()));

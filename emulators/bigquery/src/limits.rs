@@ -48,6 +48,16 @@ pub const IMPORTS_A_DAY: u32 = 1_500;
 pub const ROW_RESTRICTION_BYTES: usize = 1 << 20;
 /// How long a read session lives.
 pub const READ_SESSION: Duration = Duration::from_secs(6 * 3600);
+/// Memory that the rows of open read sessions may take together; ours.
+pub const READ_SESSION_BYTES: usize = 2 << 30;
+/// How long a write stream lives that nobody uses; ours.
+pub const WRITE_STREAM: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Memory that rows of pending and buffered streams may take before they are visible; ours.
+pub const HIDDEN_ROWS_BYTES: usize = 1 << 30;
+/// How long a resumable upload may take: a week.
+pub const UPLOAD_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Bytes that unfinished uploads may have sent together; ours.
+pub const UPLOADS_BYTES: usize = 4 << 30;
 /// Streams of one read session at most.
 pub const READ_STREAMS: usize = 1_000;
 /// A session gets one stream for so many rows; ours.

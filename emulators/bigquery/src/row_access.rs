@@ -13,6 +13,7 @@ use scrimmage_googlesql::plan::AnalyzerContext;
 use scrimmage_googlesql::{SqlError, analyzer, parser};
 
 use crate::catalog::Snapshot;
+use crate::engine::EngineError;
 use crate::engine::dataset::TableEntry;
 use crate::engine::policy::Identity;
 use crate::engine::table::TableVersion;
@@ -25,6 +26,14 @@ pub fn filters(entry: &TableEntry, reader: &Identity) -> Option<Vec<String>> {
     let granted = entry.policies.values().filter(|policy| policy.grantees.iter().any(|one| reader.is_granted(one)));
     let filters: Vec<String> = granted.map(|policy| policy.filter.clone()).collect();
     (!filters.iter().any(|filter| filter.trim().eq_ignore_ascii_case("true"))).then_some(filters)
+}
+
+/// Refuses who does not see all rows: copies, lists and exports of whole tables are for those who do.
+pub fn check_whole(entry: &TableEntry, reader: &Identity) -> Result<(), EngineError> {
+    match filters(entry, reader) {
+        None => Ok(()),
+        Some(_) => Err(EngineError::RowsDenied(entry.current().path.clone())),
+    }
 }
 
 /// The same table with only the rows for which one of the filters is true.

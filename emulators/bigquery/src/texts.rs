@@ -119,11 +119,47 @@ pub fn invalid_table_id(id: &str) -> String {
 }
 
 pub const CLUSTER_FIELD: &str = "The field specified for clustering cannot be found in the schema. Invalid field: ";
+/// Origin: our wording; the documentation says that only exact boundaries can be used, not how it is refused.
+pub const INGESTION_TIME: &str =
+    "_PARTITIONTIME must be the beginning of a partition; it cannot be any other time within one";
 pub const PARTITION_FIELD: &str = "The field specified for partitioning cannot be found in the schema.";
 pub const SCHEMA_UPDATE_DISPOSITION: &str = "Schema update options should only be specified with WRITE_APPEND disposition, or with WRITE_TRUNCATE disposition on a table partition.";
 
 /// What a job says that `jobTimeoutMs` ended.
 pub const JOB_TIMED_OUT: &str = "Job execution was cancelled: Job timed out";
+
+/// Origin: our wording; the documentation tells that it is refused.
+pub const LAST_POLICY: &str = "The last row access policy of a table cannot be dropped by itself, which would make all \
+     rows visible: use DROP ALL ROW ACCESS POLICIES, or force over REST";
+
+pub const INTERNAL: &str = "An internal error occurred and the request could not be completed.";
+
+/// Origin: ours, for limits of this process alone.
+pub const READ_SESSIONS_FULL: &str = "The rows of all open read sessions take too much memory; wait until some expire";
+pub const HIDDEN_ROWS_FULL: &str = "Rows of write streams that are not committed or flushed take too much memory";
+pub const UPLOADS_FULL: &str = "Unfinished uploads take too much memory; finish some";
+
+/// Origin: ours, for what this emulator does not do.
+pub const LEGACY_SQL: &str = "Legacy SQL is not implemented in this emulator: write GoogleSQL and set useLegacySql to \
+     false (bq: --use_legacy_sql=false, or the line #standardSQL)";
+
+pub fn format_not_implemented(format: &str) -> String {
+    format!(
+        "Loading {format} is not implemented in this emulator: use AVRO, PARQUET, CSV or NEWLINE_DELIMITED_JSON files"
+    )
+}
+
+/// How every refusal for want of rights begins.
+pub const ACCESS_DENIED: &str = "Access Denied: ";
+
+/// Origin: our wording after `Access Denied`; the documentation asks for access to all rows for what is no query.
+pub fn rows_denied(path: &TablePath) -> String {
+    format!(
+        "{ACCESS_DENIED}Table {}:{}.{}: User does not have access to all rows of this table, which has row access \
+         policies",
+        path.project, path.dataset, path.table
+    )
+}
 
 pub const IMPORT_QUOTA: &str = "Quota exceeded: Your table exceeded quota for imports or query appends per table";
 

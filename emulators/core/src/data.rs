@@ -239,7 +239,10 @@ impl Log {
             file.sync_data()?;
             Ok((file, bytes))
         };
-        let (file, bytes) = write(&mut records.into_iter()).map_err(failed(&new, "it cannot be written"))?;
+        let written = write(&mut records.into_iter());
+        // Half a log may be what fills the disk.
+        let written = written.inspect_err(|_| drop(std::fs::remove_file(&new)));
+        let (file, bytes) = written.map_err(failed(&new, "it cannot be written"))?;
         std::fs::rename(&new, &self.path).map_err(failed(&self.path, "it cannot be replaced"))?;
         (self.file, self.bytes, self.torn) = (file, bytes, false);
         Ok(())

@@ -63,6 +63,11 @@ pub trait Table: Send + Sync {
     /// `_PARTITIONTIME`, `_PARTITIONDATE`, `_TABLE_SUFFIX` and the like: readable by name, not by `*`.
     /// Their positions in [`ScanRequest::columns`] follow the schema's.
     fn pseudo_columns(&self) -> &[ColumnDef];
+    /// `_PARTITIONTIME`, the first of the pseudo columns of a table partitioned by ingestion time: the one that DML
+    /// may write.
+    fn ingestion_time(&self) -> Option<&ColumnDef> {
+        self.pseudo_columns().first().filter(|column| column.name == "_PARTITIONTIME")
+    }
     fn row_count(&self) -> u64;
     /// Reads columns by position. With `row_ids` each batch has one more INT64 column at the end: the [`RowId`]s.
     fn scan(&self, request: &ScanRequest) -> Result<Vec<Batch>>;
@@ -189,7 +194,8 @@ pub struct TableChange {
     pub table: Arc<dyn Table>,
     /// Rows that go (DELETE) or are replaced (UPDATE), by id, ascending.
     pub removed: Vec<RowId>,
-    /// Rows that come (INSERT) or replace (UPDATE): full schema order, all columns.
+    /// Rows that come (INSERT) or replace (UPDATE): full schema order, all columns. Where the table has
+    /// `_PARTITIONTIME`, that is one column more, at the end: NULL where the rows belong to the present.
     pub added: Vec<Batch>,
     /// True where every row goes without being looked at (TRUNCATE).
     pub truncate: bool,

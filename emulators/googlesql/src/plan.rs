@@ -394,7 +394,8 @@ pub enum Plan {
 pub struct Insert {
     pub table: Arc<dyn Table>,
     pub query: Rel,
-    /// For each column of the schema where its value comes from: a column of `query`, or the default.
+    /// For each column of the schema, and `_PARTITIONTIME` where the table has it, where its value comes from: a
+    /// column of `query`, or the default.
     pub values: Vec<InsertValue>,
 }
 
@@ -418,7 +419,7 @@ pub struct Update {
     /// Target scan (all columns, with row id) joined with FROM and filtered by WHERE.
     pub input: Rel,
     pub row_id: ColumnId,
-    /// The target's columns in schema order, as `input` names them.
+    /// The target's columns in schema order (and `_PARTITIONTIME` where it has that), as `input` names them.
     pub columns: Vec<ColumnId>,
     pub assignments: Vec<Assignment>,
     /// With FROM a target row that matches twice is an error.

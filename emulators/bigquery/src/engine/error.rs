@@ -28,6 +28,9 @@ pub enum EngineError {
     Invalid(String),
     #[error("{0}")]
     NotFound(String),
+    /// Row access policies hide rows from somebody who needs all of them. HTTP 403, reason `accessDenied`.
+    #[error("{}", texts::rows_denied(.0))]
+    RowsDenied(TablePath),
     /// HTTP 403, reason `quotaExceeded`.
     #[error("{0}")]
     Quota(String),
@@ -49,9 +52,10 @@ impl From<EngineError> for scrimmage_googlesql::SqlError {
             EngineError::Conflict(_) => ErrorKind::Conflict,
             EngineError::TooManyDml(_) | EngineError::Quota(_) => ErrorKind::ResourcesExceeded,
             EngineError::Unsupported(_) => ErrorKind::Unsupported,
-            EngineError::DatasetInUse { .. } | EngineError::StreamingBuffer(_) | EngineError::Invalid(_) => {
-                ErrorKind::Evaluation
-            }
+            EngineError::DatasetInUse { .. }
+            | EngineError::StreamingBuffer(_)
+            | EngineError::RowsDenied(_)
+            | EngineError::Invalid(_) => ErrorKind::Evaluation,
         };
         SqlError::new(kind, error.to_string())
     }

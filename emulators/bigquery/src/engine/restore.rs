@@ -49,6 +49,15 @@ impl Store {
         std::mem::take(&mut self.touched)
     }
 
+    /// It was not written down after all.
+    pub fn put_back(&mut self, touched: Touched) {
+        let Touched { cleared, datasets, tables, routines } = touched;
+        self.touched.cleared |= cleared;
+        self.touched.datasets.extend(datasets);
+        self.touched.tables.extend(tables);
+        self.touched.routines.extend(routines);
+    }
+
     /// A dataset with everything in it.
     pub(super) fn touch_contents(&mut self, path: &DatasetPath) {
         self.touched.datasets.insert(path.clone());
@@ -74,10 +83,12 @@ impl Store {
     }
 
     /// Puts a table back; nothing happens where its dataset is missing. Its past is not there any more.
-    pub fn restore_table(&mut self, path: &TablePath, table: RestoredTable) {
+    pub fn restore_table(&mut self, now: Timestamp, path: &TablePath, table: RestoredTable) {
         let seq = self.next_seq();
         let Ok(dataset) = self.dataset_mut(&DatasetPath::of(path)) else { return };
-        let version = TableVersion::new(path.clone(), seq, table.modified, table.shape, table.segments);
+        // A virtual clock may begin earlier than the one by which the table was written.
+        let at = table.modified.min(now);
+        let version = TableVersion::new(path.clone(), seq, at, table.shape, table.segments);
         let entry = TableEntry {
             kind: table.kind,
             created: table.created,

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scrimmage_core::Timestamp;
-use scrimmage_googlesql::exec::column::Batch;
+use scrimmage_googlesql::Value;
+use scrimmage_googlesql::exec::column::{Batch, Column};
 
 use super::dataset::TableEntry;
+use super::error::{EngineError, Result};
 use super::partition::PartitionId;
 use super::table::{Segment, Shape, TableVersion};
+use crate::texts;
 
 /// Segments below this many rows are merged…
 const SMALL: usize = 1_024;
@@ -48,19 +51,28 @@ pub(super) fn compact(entry: &mut TableEntry, version: TableVersion) -> TableVer
 }
 
 /// Cuts rows (full schema order) into segments of one partition each.
-pub(super) fn make_segments(next: &mut u64, now: Timestamp, shape: &Shape, rows: Vec<Batch>) -> Vec<Arc<Segment>> {
+///
+/// Rows of a table partitioned by ingestion time may bring their `_PARTITIONTIME` as one column more; those without,
+/// or with NULL, belong to the present. Other tables take no notice of it.
+pub(super) fn make_segments(
+    next: &mut u64,
+    now: Timestamp,
+    shape: &Shape,
+    rows: Vec<Batch>,
+) -> Result<Vec<Arc<Segment>>> {
     let storage: Arc<[u32]> = shape.storage.clone().into();
     let mut segments = Vec::new();
     for batch in rows {
         if batch.len == 0 {
             continue;
         }
-        for (partition, part) in split(&batch, now, shape) {
+        let (batch, place) = cut(batch, shape)?;
+        for (partition, part) in split(&batch, place.as_deref(), now, shape) {
             *next += 1;
             segments.push(Arc::new(Segment::new(*next, partition, storage.clone(), part)));
         }
     }
-    segments
+    Ok(segments)
 }
 
 /// Rows of one partition, whatever they hold.
@@ -69,26 +81,59 @@ pub(super) fn whole_segments(
     partition: PartitionId,
     shape: &Shape,
     rows: Vec<Batch>,
-) -> Vec<Arc<Segment>> {
+) -> Result<Vec<Arc<Segment>>> {
     let storage: Arc<[u32]> = shape.storage.clone().into();
     let mut segments = Vec::new();
     for batch in rows.into_iter().filter(|batch| batch.len > 0) {
         *next += 1;
-        segments.push(Arc::new(Segment::new(*next, partition, storage.clone(), batch)));
+        segments.push(Arc::new(Segment::new(*next, partition, storage.clone(), cut(batch, shape)?.0)));
     }
-    segments
+    Ok(segments)
 }
 
-fn split(batch: &Batch, now: Timestamp, shape: &Shape) -> Vec<(PartitionId, Batch)> {
+/// That DML puts rows at the beginnings of partitions only, as production asks.
+pub(super) fn check_ingestion_times(shape: &Shape, rows: &[Batch]) -> Result<()> {
+    let Some(partitioning) = shape.partitioning.as_ref().filter(|own| own.column().is_none()) else { return Ok(()) };
+    for batch in rows {
+        let Some(times) = batch.columns.get(shape.schema.columns.len()) else { continue };
+        for row in 0..batch.len {
+            let value = times.get(row);
+            if !matches!(value, Value::Null) && !partitioning.begins_with(&value) {
+                return Err(EngineError::Invalid(texts::INGESTION_TIME.to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns of the schema, and the one behind them that says where the rows belong.
+fn cut(mut batch: Batch, shape: &Shape) -> Result<(Batch, Option<Arc<Column>>)> {
+    let width = shape.schema.columns.len();
+    let place = if batch.columns.len() == width + 1 { batch.columns.pop() } else { None };
+    if batch.columns.len() != width {
+        // Rows that were laid out for another schema would be stored under other columns' names.
+        let found = batch.columns.len();
+        return Err(EngineError::Invalid(format!("Rows have {found} columns where the table has {width}")));
+    }
+    Ok((batch, place))
+}
+
+fn split(batch: &Batch, place: Option<&Column>, now: Timestamp, shape: &Shape) -> Vec<(PartitionId, Batch)> {
     let Some(partitioning) = &shape.partitioning else { return vec![(PartitionId::Whole, batch.clone())] };
-    let Some(position) = partitioning.position(&shape.schema) else {
-        let ingested = scrimmage_googlesql::Value::Timestamp(now.as_micros());
-        return vec![(partitioning.of(&ingested), batch.clone())];
+    let present = partitioning.of(&Value::Timestamp(now.as_micros()));
+    let column = match partitioning.position(&shape.schema) {
+        Some(position) => batch.columns.get(position).map(|column| &**column),
+        None => place,
     };
-    let Some(column) = batch.columns.get(position) else { return vec![(PartitionId::Null, batch.clone())] };
+    let Some(column) = column else { return vec![(present, batch.clone())] };
+    let by_column = partitioning.column().is_some();
     let mut rows: BTreeMap<PartitionId, Vec<u32>> = BTreeMap::new();
     for row in 0..batch.len {
-        rows.entry(partitioning.of(&column.get(row))).or_default().push(row as u32);
+        let partition = match column.get(row) {
+            Value::Null if !by_column => present,
+            value => partitioning.of(&value),
+        };
+        rows.entry(partition).or_default().push(row as u32);
     }
     if rows.len() == 1 {
         return rows.into_keys().map(|partition| (partition, batch.clone())).collect();

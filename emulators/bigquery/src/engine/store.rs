@@ -13,7 +13,7 @@ use super::dml_queue::DmlQueue;
 use super::error::{EngineError, Result};
 use super::partition::{PartitionId, Partitioning};
 use super::restore::Touched;
-use super::segments::{compact, make_segments, whole_segments};
+use super::segments::{check_ingestion_times, compact, make_segments, whole_segments};
 use super::stream::StreamingBuffer;
 use super::table::{Segment, Shape, TableVersion};
 use crate::limits;
@@ -271,14 +271,14 @@ impl Store {
             made: seq,
             policies: BTreeMap::new(),
         };
-        if entry.kind == TableKind::Table
-            && let Some(old) = dataset.tables.remove(&path.table).filter(|old| old.kind == TableKind::Table)
-        {
-            // Time travel goes on behind the table that is replaced.
-            entry.next_segment = old.next_segment;
+        let goes_on = |old: &TableEntry| entry.kind == TableKind::Table && old.kind == TableKind::Table;
+        let replaced = dataset.tables.get(&path.table).filter(|old| goes_on(old));
+        entry.next_segment = replaced.map_or(0, |old| old.next_segment);
+        let segments = make_segments(&mut entry.next_segment, now, &shape, rows)?;
+        // Time travel goes on behind the table that is replaced.
+        if let Some(old) = dataset.tables.remove(&path.table).filter(|old| goes_on(old)) {
             entry.versions = old.versions;
         }
-        let segments = make_segments(&mut entry.next_segment, now, &shape, rows);
         let version = Arc::new(TableVersion::new(path.clone(), seq, now, shape, segments));
         entry.versions.push_back(version.clone());
         let due = due(&entry);
@@ -353,8 +353,8 @@ impl Store {
             _ => None,
         };
         let added = match ingested {
-            Some(partition) => whole_segments(&mut entry.next_segment, partition, &shape, rows),
-            None => make_segments(&mut entry.next_segment, now, &shape, rows),
+            Some(partition) => whole_segments(&mut entry.next_segment, partition, &shape, rows)?,
+            None => make_segments(&mut entry.next_segment, now, &shape, rows)?,
         };
         if let (Some(wanted), Some(partitioning)) = (partition, &shape.partitioning)
             && let Some(other) = added.iter().find(|segment| segment.partition != wanted)
@@ -413,9 +413,9 @@ impl Store {
         let current = entry.current().clone();
         let added = match (partition, &current.shape.partitioning) {
             (Some(partition), Some(Partitioning::Time { column: None, .. })) => {
-                whole_segments(&mut entry.next_segment, partition, &current.shape, vec![rows])
+                whole_segments(&mut entry.next_segment, partition, &current.shape, vec![rows])?
             }
-            _ => make_segments(&mut entry.next_segment, now, &current.shape, vec![rows]),
+            _ => make_segments(&mut entry.next_segment, now, &current.shape, vec![rows])?,
         };
         let mut segments = current.segments.clone();
         segments.extend(added.into_iter().map(|segment| {
@@ -469,7 +469,8 @@ impl Store {
             return Err(EngineError::Conflict(path));
         }
         let added = change.added.clone();
-        segments.extend(make_segments(&mut entry.next_segment, now, &read.shape, added));
+        check_ingestion_times(&read.shape, &added)?;
+        segments.extend(make_segments(&mut entry.next_segment, now, &read.shape, added)?);
         for partition in touched {
             entry.mutated.insert(partition, seq);
         }

@@ -75,6 +75,21 @@ impl Shape {
         Shape { schema, storage, next_storage: next, ..self.clone() }
     }
 
+    /// The same with another schema, told where each of its columns was before; new ones start as NULL.
+    pub fn rearranged(&self, schema: Schema, from: &[Option<usize>]) -> Shape {
+        let mut next = self.next_storage;
+        let storage = from
+            .iter()
+            .map(|at| {
+                at.and_then(|at| self.storage.get(at)).copied().unwrap_or_else(|| {
+                    next += 1;
+                    next - 1
+                })
+            })
+            .collect();
+        Shape { schema, storage, next_storage: next, ..self.clone() }
+    }
+
     /// Empty, or the names a filter may be on.
     fn filter_columns(&self) -> Option<&str> {
         match &self.partitioning {
@@ -266,6 +281,16 @@ impl TableVersion {
         Some(TableVersion::new(self.path.clone(), self.seq, self.at, self.shape.clone(), segments))
     }
 
+    /// The same, or why there is none such.
+    pub fn partition(&self, partition: &str) -> super::error::Result<Arc<TableVersion>> {
+        self.only(partition).map(Arc::new).ok_or_else(|| {
+            super::error::EngineError::Invalid(format!(
+                "Invalid partition decorator ${partition} for table {}",
+                self.path.table
+            ))
+        })
+    }
+
     /// What is in the streaming buffer: rows, their bytes, and when the oldest came. `None` where it is empty.
     pub fn streaming_buffer(&self, now: Timestamp) -> Option<(u64, u64, Timestamp)> {
         let buffered = self
@@ -291,6 +316,13 @@ impl TableVersion {
         let request =
             ScanRequest { columns: (0..self.shape.schema.columns.len()).collect(), row_ids: false, hints: Vec::new() };
         self.read(&request)
+    }
+
+    /// The same, each batch of a table partitioned by ingestion time with `_PARTITIONTIME` as one column more: written
+    /// to another table, or to this one, the rows stay in their partitions.
+    pub fn batches_in_place(&self) -> Vec<Batch> {
+        let width = self.shape.schema.columns.len() + usize::from(self.ingestion_time().is_some());
+        self.read(&ScanRequest { columns: (0..width).collect(), row_ids: false, hints: Vec::new() })
     }
 
     fn read(&self, request: &ScanRequest) -> Vec<Batch> {

@@ -12,7 +12,7 @@ use scrimmage_googlesql::catalog::{DmlStats, TableChange, TablePath};
 
 use super::error::{EngineError, Result};
 use super::partition::PartitionId;
-use super::segments::make_segments;
+use super::segments::{check_ingestion_times, make_segments};
 use super::store::{Removed, Store, due, push_version};
 use super::table::{Segment, TableVersion};
 
@@ -64,8 +64,9 @@ impl Store {
                 }
             }
         }
+        check_ingestion_times(&read.shape, &change.added)?;
         let entry = self.entry(&path)?;
-        segments.extend(make_segments(&mut entry.next_segment, now, &read.shape, change.added.clone()));
+        segments.extend(make_segments(&mut entry.next_segment, now, &read.shape, change.added.clone())?);
         let own = TableVersion::new(path.clone(), transaction.base, now, read.shape.clone(), segments);
         transaction.own.insert(path, Arc::new(own));
         Ok(change.stats)

@@ -52,6 +52,8 @@ pub struct WriteStream {
     pub made: u64,
     pub kind: StreamKind,
     pub created: Timestamp,
+    /// When rows came last.
+    pub used: Timestamp,
     pub committed: Option<Timestamp>,
     pub finalized: bool,
     /// Rows appended so far: the offset of the next.
@@ -59,6 +61,7 @@ pub struct WriteStream {
     /// Rows of a buffered stream that are visible.
     flushed: i64,
     hidden: VecDeque<StoredRows>,
+    hidden_bytes: usize,
 }
 
 impl WriteStream {
@@ -68,11 +71,13 @@ impl WriteStream {
             made,
             kind,
             created,
+            used: created,
             committed: None,
             finalized: false,
             end: 0,
             flushed: 0,
             hidden: VecDeque::new(),
+            hidden_bytes: 0,
         }
     }
 
@@ -88,15 +93,16 @@ impl WriteStream {
         }
     }
 
-    /// Appends rows that were checked; returns the offset of the first and what is to be written at once.
-    pub fn append(&mut self, schema: Schema, rows: Batch) -> (i64, Option<StoredRows>) {
+    /// Takes rows that were checked, and that are written already where the stream is a committed one; returns the
+    /// offset of the first.
+    pub fn append(&mut self, schema: Schema, rows: Batch) -> i64 {
         let offset = self.end;
         self.end += rows.len as i64;
-        if self.kind == StreamKind::Committed {
-            return (offset, Some((schema, rows)));
+        if self.kind != StreamKind::Committed {
+            self.hidden_bytes += rows.memory();
+            self.hidden.push_back((schema, rows));
         }
-        self.hidden.push_back((schema, rows));
-        (offset, None)
+        offset
     }
 
     /// No more rows; returns how many there are. Again is no error.
@@ -115,15 +121,21 @@ impl WriteStream {
         }
     }
 
-    /// The rows of a pending stream, to be written.
-    pub fn commit(&mut self, now: Timestamp) -> impl Iterator<Item = StoredRows> + '_ {
+    /// The rows that nobody sees yet, to be written before [`WriteStream::commit`].
+    pub fn pending(&self) -> impl Iterator<Item = StoredRows> + '_ {
+        self.hidden.iter().cloned()
+    }
+
+    /// The rows of a pending stream have been written.
+    pub fn commit(&mut self, now: Timestamp) {
         self.committed = Some(now);
-        self.hidden.drain(..)
+        self.hidden.clear();
+        self.hidden_bytes = 0;
     }
 
     /// The rows of a buffered stream up to `offset` inclusive (all of them: none given) that were not flushed
-    /// before, and the offset flushed to.
-    pub fn flush(&mut self, offset: Option<i64>) -> Result<(i64, Vec<StoredRows>), StreamError> {
+    /// before, and the offset to flush to: to be written before [`WriteStream::flushed`].
+    pub fn unflushed(&self, offset: Option<i64>) -> Result<(i64, Vec<StoredRows>), StreamError> {
         if self.kind != StreamKind::Buffered {
             return Err(StreamError::NotBuffered);
         }
@@ -135,22 +147,34 @@ impl WriteStream {
             return Err(StreamError::FlushAgain(offset));
         }
         let mut wanted = (offset + 1 - self.flushed) as usize;
-        self.flushed = offset + 1;
         let mut taken = Vec::new();
+        for (schema, rows) in &self.hidden {
+            let count = rows.len.min(wanted);
+            if count == 0 {
+                break;
+            }
+            let part = if count == rows.len { rows.clone() } else { rows.slice(0, count) };
+            taken.push((schema.clone(), part));
+            wanted -= count;
+        }
+        Ok((offset, taken))
+    }
+
+    /// The rows up to `offset` inclusive have been written.
+    pub fn flushed(&mut self, offset: i64) {
+        let mut wanted = (offset + 1 - self.flushed).max(0) as usize;
+        self.flushed = self.flushed.max(offset + 1);
         while wanted > 0
             && let Some((schema, rows)) = self.hidden.pop_front()
         {
-            if rows.len <= wanted {
-                wanted -= rows.len;
-                taken.push((schema, rows));
-            } else {
-                taken.push((schema.clone(), rows.slice(0, wanted)));
+            if rows.len > wanted {
                 let rest = rows.slice(wanted, rows.len - wanted);
-                wanted = 0;
                 self.hidden.push_front((schema, rest));
+                return;
             }
+            wanted -= rows.len;
+            self.hidden_bytes = self.hidden_bytes.saturating_sub(rows.memory());
         }
-        Ok((offset, taken))
     }
 }
 
@@ -162,6 +186,20 @@ pub struct WriteStreams {
 }
 
 impl WriteStreams {
+    /// Names are made of numbers from this one on.
+    pub fn counted_from(first: u64) -> WriteStreams {
+        WriteStreams { by_name: HashMap::new(), next: first }
+    }
+
+    pub fn retain(&mut self, stays: impl Fn(&WriteStream) -> bool) {
+        self.by_name.retain(|_, stream| stays(stream));
+    }
+
+    /// Memory that rows take which nobody sees yet.
+    pub fn hidden_bytes(&self) -> usize {
+        self.by_name.values().map(|stream| stream.hidden_bytes).sum()
+    }
+
     pub fn clear(&mut self) {
         self.by_name.clear();
     }
@@ -198,8 +236,8 @@ mod tests {
     fn offsets_are_checked_against_the_end() {
         let mut stream = stream(StreamKind::Committed);
         stream.check_append(Some(0)).expect("the beginning");
-        let (offset, written) = stream.append(Schema::default(), rows(3));
-        assert_eq!((offset, written.map(|(_, rows)| rows.len)), (0, Some(3)));
+        assert_eq!(stream.append(Schema::default(), rows(3)), 0);
+        assert_eq!(stream.pending().count(), 0);
         assert_eq!(stream.check_append(Some(2)), Err(StreamError::OffsetExists { expected: 3, received: 2 }));
         assert_eq!(stream.check_append(Some(4)), Err(StreamError::OffsetBeyond { expected: 3, received: 4 }));
         assert_eq!(stream.check_append(None), Ok(()));
@@ -214,11 +252,17 @@ mod tests {
         for _ in 0..2 {
             stream.append(Schema::default(), rows(3));
         }
-        let (offset, taken) = stream.flush(Some(3)).expect("rows 0 to 3");
-        assert_eq!((offset, taken.iter().map(|(_, rows)| rows.len).collect::<Vec<_>>()), (3, vec![3, 1]));
-        assert_eq!(stream.flush(Some(3)).err(), Some(StreamError::FlushAgain(3)));
-        assert_eq!(stream.flush(Some(6)).err(), Some(StreamError::FlushBeyond(6)));
-        assert_eq!(stream.flush(None).expect("the rest").1.iter().map(|(_, rows)| rows.len).sum::<usize>(), 2);
+        for _ in 0..2 {
+            // Whoever could not write them asks again.
+            let (offset, taken) = stream.unflushed(Some(3)).expect("rows 0 to 3");
+            assert_eq!((offset, taken.iter().map(|(_, rows)| rows.len).collect::<Vec<_>>()), (3, vec![3, 1]));
+        }
+        stream.flushed(3);
+        assert_eq!(stream.unflushed(Some(3)).err(), Some(StreamError::FlushAgain(3)));
+        assert_eq!(stream.unflushed(Some(6)).err(), Some(StreamError::FlushBeyond(6)));
+        assert_eq!(stream.unflushed(None).expect("the rest").1.iter().map(|(_, rows)| rows.len).sum::<usize>(), 2);
+        stream.flushed(5);
+        assert_eq!(stream.pending().count(), 0);
     }
 
     #[test]
@@ -228,7 +272,9 @@ mod tests {
         assert_eq!(stream.check_commit(), Err(StreamError::NotFinalized));
         stream.finalize();
         stream.check_commit().expect("finalized");
-        assert_eq!(stream.commit(Timestamp::EPOCH).count(), 1);
+        assert_eq!(stream.pending().count(), 1);
+        stream.commit(Timestamp::EPOCH);
+        assert_eq!(stream.pending().count(), 0);
         assert_eq!(stream.check_commit(), Err(StreamError::AlreadyCommitted));
     }
 }

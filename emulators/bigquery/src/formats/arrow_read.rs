@@ -41,6 +41,10 @@ fn values(array: &ArrayRef, to: &Type, nested: &[ColumnDef], depth: usize) -> Re
     if let DataType::Dictionary(_, _) = array.data_type() {
         let dictionary = array.as_any_dictionary_opt().ok_or("an unreadable dictionary")?;
         let all = values(dictionary.values(), to, nested, depth + 1)?;
+        // Of an empty dictionary there are no keys, and what has none is NULL.
+        if all.is_empty() {
+            return Ok(vec![Value::Null; array.len()]);
+        }
         let keys = dictionary.normalized_keys();
         return Ok((0..array.len())
             .map(|row| {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-/// Schemas nest at most this deep.
+/// Schemas nest at most this deep, types that are named and used again counted where they are used.
 const MAX_DEPTH: usize = 32;
+/// Leaves of a schema counted likewise: BigQuery's limit of columns.
+const MAX_LEAVES: usize = 10_000;
 
 /// A schema, names resolved. Types that hold themselves are refused.
 #[derive(Clone, Debug)]
@@ -39,47 +41,79 @@ pub enum Kind {
 
 /// Reads a schema's JSON.
 pub fn parse(schema: &Json) -> Result<Node, String> {
-    Names::default().node(schema, "", 0)
+    Ok(Names::default().node(schema, "", 0)?.0)
+}
+
+/// How large a type is with all that it is made of: a name stands for much in few letters.
+#[derive(Clone, Copy)]
+struct Extent {
+    height: usize,
+    leaves: usize,
+}
+
+const LEAF: Extent = Extent { height: 0, leaves: 1 };
+const TOO_DEEP: &str = "Avro schema is nested too deeply";
+
+impl Extent {
+    fn around(parts: impl IntoIterator<Item = Extent>) -> Result<Extent, String> {
+        let mut whole = Extent { height: 0, leaves: 0 };
+        for part in parts {
+            whole.height = whole.height.max(part.height + 1);
+            whole.leaves += part.leaves;
+        }
+        if whole.height > MAX_DEPTH {
+            return Err(TOO_DEEP.into());
+        }
+        if whole.leaves > MAX_LEAVES {
+            return Err(format!("Avro schema has more than {MAX_LEAVES} fields"));
+        }
+        Ok(whole)
+    }
 }
 
 #[derive(Default)]
 struct Names {
-    defined: HashMap<String, Node>,
+    defined: HashMap<String, (Node, Extent)>,
 }
 
 impl Names {
-    fn node(&mut self, schema: &Json, namespace: &str, depth: usize) -> Result<Node, String> {
+    fn node(&mut self, schema: &Json, namespace: &str, depth: usize) -> Result<(Node, Extent), String> {
         if depth > MAX_DEPTH {
-            return Err("Avro schema is nested too deeply".into());
+            return Err(TOO_DEEP.into());
         }
         match schema {
             Json::String(name) => self.named(name, namespace),
             Json::Array(branches) => {
                 let branches = branches.iter().map(|branch| self.node(branch, namespace, depth + 1));
-                Ok(plain(Kind::Union(Arc::new(branches.collect::<Result<_, _>>()?))))
+                let (nodes, extents): (Vec<_>, Vec<_>) = branches.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+                Ok((plain(Kind::Union(Arc::new(nodes))), Extent::around(extents)?))
             }
             Json::Object(object) => {
                 let text = |key: &str| object.get(key).and_then(Json::as_str);
                 let number = |key: &str| object.get(key).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
                 let ty = object.get("type").ok_or("Avro type is missing")?;
                 let namespace = text("namespace").unwrap_or(namespace);
-                let mut node = match ty.as_str() {
+                let (mut node, extent) = match ty.as_str() {
                     Some("record" | "error") => self.record(object, namespace, depth)?,
                     Some("enum") => {
                         let symbols =
                             object.get("symbols").and_then(Json::as_array).ok_or("Avro enum without symbols")?;
                         let symbols = symbols.iter().map(|symbol| symbol.as_str().unwrap_or_default().to_owned());
-                        plain(Kind::Enum(Arc::new(symbols.collect())))
+                        (plain(Kind::Enum(Arc::new(symbols.collect()))), LEAF)
                     }
                     Some("array") => {
                         let items = object.get("items").ok_or("Avro array without items")?;
-                        plain(Kind::Array(Arc::new(self.node(items, namespace, depth + 1)?)))
+                        let (items, extent) = self.node(items, namespace, depth + 1)?;
+                        (plain(Kind::Array(Arc::new(items))), Extent::around([extent])?)
                     }
                     Some("map") => {
                         let values = object.get("values").ok_or("Avro map without values")?;
-                        plain(Kind::Map(Arc::new(self.node(values, namespace, depth + 1)?)))
+                        let (values, extent) = self.node(values, namespace, depth + 1)?;
+                        (plain(Kind::Map(Arc::new(values))), Extent::around([extent])?)
                     }
-                    Some("fixed") => plain(Kind::Fixed(number("size").ok_or("Avro fixed without size")? as usize)),
+                    Some("fixed") => {
+                        (plain(Kind::Fixed(number("size").ok_or("Avro fixed without size")? as usize)), LEAF)
+                    }
                     _ => self.node(ty, namespace, depth + 1)?,
                 };
                 if let Some(logical) = text("logicalType") {
@@ -91,15 +125,15 @@ impl Names {
                     node.sql_type = Some(sql_type.to_owned());
                 }
                 if let (Some("record" | "error" | "enum" | "fixed"), Some(name)) = (ty.as_str(), text("name")) {
-                    self.defined.insert(full_name(name, namespace), node.clone());
+                    self.defined.insert(full_name(name, namespace), (node.clone(), extent));
                 }
-                Ok(node)
+                Ok((node, extent))
             }
             other => Err(format!("{other} is not an Avro type")),
         }
     }
 
-    fn named(&self, name: &str, namespace: &str) -> Result<Node, String> {
+    fn named(&self, name: &str, namespace: &str) -> Result<(Node, Extent), String> {
         let kind = match name {
             "null" => Kind::Null,
             "boolean" => Kind::Boolean,
@@ -114,7 +148,7 @@ impl Names {
                 return found.cloned().ok_or_else(|| format!("Avro type {name} is not defined before it is used"));
             }
         };
-        Ok(plain(kind))
+        Ok((plain(kind), LEAF))
     }
 
     fn record(
@@ -122,15 +156,17 @@ impl Names {
         object: &serde_json::Map<String, Json>,
         namespace: &str,
         depth: usize,
-    ) -> Result<Node, String> {
+    ) -> Result<(Node, Extent), String> {
         let fields = object.get("fields").and_then(Json::as_array).ok_or("Avro record without fields")?;
-        let mut read = Vec::with_capacity(fields.len());
+        let (mut read, mut extents) = (Vec::with_capacity(fields.len()), Vec::with_capacity(fields.len()));
         for field in fields {
             let name = field.get("name").and_then(Json::as_str).ok_or("Avro field without a name")?;
             let ty = field.get("type").ok_or("Avro field without a type")?;
-            read.push((name.to_owned(), self.node(ty, namespace, depth + 1)?));
+            let (node, extent) = self.node(ty, namespace, depth + 1)?;
+            read.push((name.to_owned(), node));
+            extents.push(extent);
         }
-        Ok(plain(Kind::Record(Arc::new(read))))
+        Ok((plain(Kind::Record(Arc::new(read))), Extent::around(extents)?))
     }
 }
 
@@ -244,11 +280,11 @@ impl<'a> Input<'a> {
                 self.long()?;
                 count = count.checked_neg().ok_or("An Avro block is too long")?;
             }
+            // Items of no bytes could be counted in billions.
+            if usize::try_from(count).map_or(true, |count| count > self.0.len()) {
+                return Err(ENDS.into());
+            }
             for _ in 0..count {
-                // Items of no bytes could be counted in billions.
-                if self.0.is_empty() {
-                    return Err(ENDS.into());
-                }
                 item(self)?;
             }
         }

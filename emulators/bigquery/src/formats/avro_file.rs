@@ -105,7 +105,7 @@ pub fn read(file: &[u8]) -> Result<AvroFile, String> {
         if input.take(16)? != sync {
             return Err("An Avro block does not end with the file's sync marker".into());
         }
-        let block = unpack(codec, packed, limits::UPLOAD_BYTES - unpacked)?;
+        let block = unpack(codec, packed, limits::UPLOAD_BYTES.saturating_sub(unpacked))?;
         unpacked += block.len();
         blocks.push((rows, block));
     }
@@ -115,6 +115,7 @@ pub fn read(file: &[u8]) -> Result<AvroFile, String> {
 fn unpack(codec: Codec, packed: &[u8], room: usize) -> Result<Vec<u8>, String> {
     const LARGE: &str = "The Avro file is too large when it is unpacked";
     match codec {
+        Codec::Null if packed.len() > room => Err(LARGE.into()),
         Codec::Null => Ok(packed.to_vec()),
         Codec::Deflate => {
             let mut block = Vec::new();

@@ -260,4 +260,84 @@ proptest! {
         let _ = avro::open(&header, &AvroOptions::default());
         let _ = arrow_read::read_ipc(&bytes, &bytes);
     }
+
+    #[test]
+    fn avro_files_with_bytes_that_are_others_are_read_or_refused(
+        (schema, batches) in table(any_type()),
+        codec in 0..3usize,
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let codec = [Codec::Null, Codec::Deflate, Codec::Snappy][codec];
+        let encoder = Encoder::new(&schema.columns, Style::Read);
+        let blocks = batches.iter().map(|batch| {
+            let mut block = Vec::new();
+            (0..batch.len).for_each(|row| encoder.row(batch, row, &mut block));
+            (batch.len, block)
+        });
+        let text = avro_schema::avro_schema(&schema.columns, Style::Read);
+        let mut file = avro_file::write(&text, codec, [7; 16], blocks.collect()).expect("writes");
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if let Ok(opened) = avro::open(&file, &AvroOptions { logical: true, decimals: every_decimal() }) {
+            let _ = opened.rows(&opened.columns);
+        }
+    }
+}
+
+/// A file of one block.
+fn avro_bytes(schema: &str, rows: usize, block: &[u8]) -> Vec<u8> {
+    avro_file::write(schema, Codec::Null, [7; 16], vec![(rows, block.to_vec())]).expect("writes")
+}
+
+#[test]
+fn avro_schemas_that_grow_by_names_are_refused() {
+    let record =
+        |name: usize, fields: &str| format!(r#"{{"type": "record", "name": "R{name}", "fields": [{fields}]}}"#);
+    let field = |name: &str, ty: &str| format!(r#"{{"name": "{name}", "type": {ty}}}"#);
+    let table = |types: Vec<String>| {
+        let fields: Vec<String> = types.iter().enumerate().map(|(at, ty)| field(&format!("f{at}"), ty)).collect();
+        format!(r#"{{"type": "record", "name": "t", "fields": [{}]}}"#, fields.join(","))
+    };
+    let deep = (0..20_000).map(|at| match at {
+        0 => record(0, &field("n", "\"int\"")),
+        _ => record(at, &field("x", &format!("\"R{}\"", at - 1))),
+    });
+    let wide = (0..40).map(|at| match at {
+        0 => record(0, &field("n", "\"int\"")),
+        _ => {
+            let inner = format!("\"R{}\"", at - 1);
+            record(at, &[field("a", &inner), field("b", &inner)].join(","))
+        }
+    });
+    for schema in [table(deep.collect()), table(wide.collect())] {
+        assert!(avro::open(&avro_bytes(&schema, 0, &[]), &AvroOptions::default()).is_err());
+    }
+    let fine = table(vec![record(0, &field("n", "\"int\"")), "\"R0\"".to_owned()]);
+    assert!(avro::open(&avro_bytes(&fine, 1, &[2, 4]), &AvroOptions::default()).is_ok());
+}
+
+#[test]
+fn avro_rows_of_no_bytes_are_not_counted() {
+    let nothing = r#"{"type": "record", "name": "t", "fields": []}"#;
+    let opened = avro::open(&avro_bytes(nothing, 1 << 60, &[]), &AvroOptions::default()).expect("opens");
+    assert!(opened.rows(&[crate::engine::table::plain_column("n", Type::Int64)]).is_err());
+    let nulls =
+        r#"{"type": "record", "name": "t", "fields": [{"name": "a", "type": {"type": "array", "items": "null"}}]}"#;
+    let mut block = vec![0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f];
+    block.push(0);
+    let opened = avro::open(&avro_bytes(nulls, 1, &block), &AvroOptions::default());
+    assert!(opened.is_err() || opened.is_ok_and(|opened| opened.rows(&opened.columns).is_err()));
+}
+
+#[test]
+fn an_arrow_dictionary_without_values_is_null() {
+    use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
+    let keys = Int32Array::from(vec![None, None]);
+    let array = DictionaryArray::new(keys, Arc::new(StringArray::from(Vec::<&str>::new())));
+    let array: ArrayRef = Arc::new(array);
+    let column = crate::engine::table::plain_column("s", Type::String);
+    let values = arrow_read::column_values(&array, &column).expect("values");
+    assert!(values.len() == 2 && values.iter().all(Value::is_null), "{values:?}");
 }

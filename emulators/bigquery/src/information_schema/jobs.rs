@@ -119,6 +119,10 @@ fn rows_of(jobs: &[Job]) -> Rows {
             number("transferred_bytes"),
             text("edition"),
             ("job_creation_reason", Type::struct_of([("code", Type::String)])),
+            ("query_info", query_info_type()),
+            text("query_dialect"),
+            text("principal_subject"),
+            number("total_services_sku_slot_ms"),
         ],
         rows: jobs.iter().map(row).collect(),
     }
@@ -186,7 +190,51 @@ fn row(job: &Job) -> Vec<Value> {
         int(statistics.get("transferredBytes")),
         Value::Null,
         Value::structure(vec![Value::string("REQUESTED")]),
+        own.and_then(|own| own.get("query")?.as_str()).map_or(Value::Null, query_info),
+        if is_query { Value::string("GOOGLE_SQL") } else { Value::Null },
+        Value::string(crate::jobs::principal(&job.user)),
+        Value::Null,
     ]
+}
+
+fn query_info_type() -> Type {
+    let hashes = Type::struct_of([("normalized_literals", Type::String)]);
+    let insights = Type::struct_of([("avg_previous_execution_ms", Type::Int64)]);
+    Type::struct_of([("resource_warning", Type::String), ("query_hashes", hashes), ("performance_insights", insights)])
+}
+
+/// Queries that differ in their literals, comments and white space alone have the same hash.
+fn query_info(sql: &str) -> Value {
+    let mut normal = String::new();
+    let mut rest = sql.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\'' | '"' => {
+                while let Some(inner) = rest.next() {
+                    match inner {
+                        '\\' => drop(rest.next()),
+                        _ if inner == c => break,
+                        _ => {}
+                    }
+                }
+                normal.push('?');
+            }
+            '#' => while rest.next_if(|c| *c != '\n').is_some() {},
+            '-' if rest.peek() == Some(&'-') => while rest.next_if(|c| *c != '\n').is_some() {},
+            _ if c.is_ascii_digit() && !normal.ends_with(|c: char| c.is_alphanumeric() || c == '_') => {
+                while rest.next_if(|c| c.is_ascii_alphanumeric() || *c == '.').is_some() {}
+                normal.push('?');
+            }
+            _ if c.is_whitespace() => {
+                if !normal.ends_with(' ') && !normal.is_empty() {
+                    normal.push(' ');
+                }
+            }
+            _ => normal.extend(c.to_lowercase()),
+        }
+    }
+    let hash = crate::service::etag(normal.trim_end());
+    Value::structure(vec![Value::Null, Value::structure(vec![Value::string(hash.trim_end_matches('='))]), Value::Null])
 }
 
 pub fn jobs_timeline(scan: &Scan) -> Rows {

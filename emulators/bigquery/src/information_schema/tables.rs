@@ -69,6 +69,7 @@ pub fn tables(scan: &Scan) -> Rows {
             Value::Null,
             Value::string(ddl_text::table(path, name, entry)),
             Value::Null,
+            Value::Null,
         ]);
         row
     });
@@ -95,6 +96,7 @@ pub fn tables(scan: &Scan) -> Rows {
             text("replication_error"),
             text("ddl"),
             text("default_collation_name"),
+            time("upsert_stream_apply_watermark"),
         ],
         rows: rows.collect(),
     }

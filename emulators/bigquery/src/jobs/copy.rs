@@ -1,6 +1,7 @@
 //! Copy jobs: whole tables or partitions (`T$20260101`), perhaps as of a time (`T@ms`), into one; snapshots, clones
 //! and restores.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use scrimmage_googlesql::catalog::TablePath;
 use scrimmage_googlesql::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
-use super::JobState;
 use super::destination::{self, Destination, Disposition};
 use super::registry::JobCell;
+use crate::engine::Store;
 use crate::engine::dataset::TableKind;
+use crate::engine::policy::{Identity, RowPolicy};
 use crate::engine::store::NewTable;
 use crate::engine::table::TableVersion;
+use crate::row_access;
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
 use crate::service::tables;
@@ -27,6 +30,8 @@ pub struct CopySpec {
     pub destination: Destination,
     /// Of a snapshot or clone.
     pub expires: Option<Timestamp>,
+    /// Who has to see all rows of the sources.
+    pub reader: Arc<Identity>,
 }
 
 /// `operationType`.
@@ -48,7 +53,7 @@ pub struct Source {
 }
 
 impl CopySpec {
-    pub fn from_json(copy: &Json) -> ApiResult<CopySpec> {
+    pub fn from_json(copy: &Json, reader: Arc<Identity>) -> ApiResult<CopySpec> {
         let operation = match copy.get("operationType").and_then(Json::as_str) {
             None | Some("" | "COPY" | "OPERATION_TYPE_UNSPECIFIED") => Operation::Copy,
             Some("SNAPSHOT") => Operation::Snapshot,
@@ -74,7 +79,7 @@ impl CopySpec {
                 _ => return Err(ApiError::invalid(format!("Invalid value for destinationExpirationTime: {text}"))),
             },
         };
-        Ok(CopySpec { operation, sources, destination, expires })
+        Ok(CopySpec { operation, sources, destination, expires, reader })
     }
 }
 
@@ -93,38 +98,25 @@ fn source(reference: &Json) -> ApiResult<Source> {
 
 /// Runs a registered copy job to its end, on a blocking thread.
 pub fn run(app: &App, cell: &JobCell, spec: &CopySpec) {
-    let now = app.ctx.clock.now();
-    {
-        let mut job = cell.lock();
-        job.state = JobState::Running;
-        job.started = Some(now);
-    }
-    let outcome = copy(app, spec, now);
-    let ended = app.ctx.clock.now();
-    cell.update(|job| {
-        job.state = JobState::Done;
-        job.ended = Some(ended);
-        match outcome {
-            Ok((rows, bytes)) => {
-                job.statistics.insert("copiedRows".into(), json!(rows.to_string()));
-                job.statistics.insert("copiedLogicalBytes".into(), json!(bytes.to_string()));
-            }
-            Err(error) => {
-                job.error = Some(error.clone());
-                job.errors.push(error);
-            }
-        }
-    });
+    super::perform(
+        app,
+        cell,
+        |now| Ok(copy(app, spec, now)?),
+        |job, (rows, bytes)| {
+            job.statistics.insert("copiedRows".into(), json!(rows.to_string()));
+            job.statistics.insert("copiedLogicalBytes".into(), json!(bytes.to_string()));
+        },
+    );
 }
 
-/// The source's rows.
-fn read(app: &App, source: &Source, now: Timestamp) -> ApiResult<Arc<TableVersion>> {
+type Policies = BTreeMap<String, RowPolicy>;
+
+/// A source's rows, and the policies that say who sees them.
+fn read(store: &Store, source: &Source, reader: &Identity, now: Timestamp) -> ApiResult<(Arc<TableVersion>, Policies)> {
     let path = &source.path;
-    let version = {
-        let store = app.store.lock();
-        if let Ok(entry) = store.table(path)
-            && matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. })
-        {
+    let mut policies = Policies::new();
+    if let Ok(entry) = store.table(path) {
+        if matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. }) {
             return Err(ApiError::invalid(format!(
                 "Cannot copy {}:{}.{}: it is a {} and not a table",
                 path.project,
@@ -133,24 +125,30 @@ fn read(app: &App, source: &Source, now: Timestamp) -> ApiResult<Arc<TableVersio
                 entry.kind.name()
             )));
         }
-        match source.at {
-            None => store.version_at(path, u64::MAX)?,
-            Some(ms) if ms < 0 => store.version_as_of(now, path, now - Duration::from_millis(ms.unsigned_abs()))?,
-            Some(ms) => store.version_as_of(now, path, Timestamp::from_micros(ms.saturating_mul(1_000)))?,
-        }
-    };
-    match &source.partition {
-        None => Ok(version),
-        Some(partition) => version.only(partition).map(Arc::new).ok_or_else(|| {
-            ApiError::invalid(format!("Invalid partition decorator ${partition} for table {}", path.table))
-        }),
+        row_access::check_whole(entry, reader)?;
+        policies.clone_from(&entry.policies);
     }
+    let version = match source.at {
+        None => store.version_at(path, u64::MAX)?,
+        Some(ms) if ms < 0 => store.version_as_of(now, path, now - Duration::from_millis(ms.unsigned_abs()))?,
+        Some(ms) => store.version_as_of(now, path, Timestamp::from_micros(ms.saturating_mul(1_000)))?,
+    };
+    let version = match &source.partition {
+        None => version,
+        Some(partition) => version.partition(partition)?,
+    };
+    Ok((version, policies))
 }
 
-/// A snapshot, a clone, or a table again: all of the source, its layout included.
-fn keep(app: &App, spec: &CopySpec, version: &TableVersion, now: Timestamp) -> ApiResult<(u64, u64)> {
+/// A snapshot, a clone, or a table again: all of the source, its layout and its policies included.
+fn keep(
+    store: &mut Store,
+    spec: &CopySpec,
+    version: &TableVersion,
+    policies: Policies,
+    now: Timestamp,
+) -> ApiResult<()> {
     let path = &spec.destination.path;
-    let mut store = app.store.lock();
     let source = store.table(&version.path).map(|entry| entry.kind.clone());
     let is_snapshot = matches!(source, Ok(TableKind::Snapshot { .. }));
     if (spec.operation == Operation::Restore) != is_snapshot {
@@ -169,27 +167,50 @@ fn keep(app: &App, spec: &CopySpec, version: &TableVersion, now: Timestamp) -> A
         Operation::Copy | Operation::Restore => TableKind::Table,
     };
     let new = NewTable { shape, kind, expires: spec.expires, metadata: Map::new() };
-    store.create_table(now, path, new, version.batches(), replaces)?;
-    Ok((version.rows, version.logical_bytes()))
+    store.create_table(now, path, new, version.batches_in_place(), replaces)?;
+    store.entry(path)?.policies = policies;
+    Ok(())
 }
 
+/// Everything is read at one moment and becomes visible at one: a copy is there whole or not at all.
 fn copy(app: &App, spec: &CopySpec, now: Timestamp) -> ApiResult<(u64, u64)> {
-    let mut destination = spec.destination.clone();
-    let (mut rows, mut bytes) = (0, 0);
+    let mut store = app.store.lock();
+    let (mut versions, mut policies) = (Vec::with_capacity(spec.sources.len()), Policies::new());
     for source in &spec.sources {
-        let version = read(app, source, now)?;
-        if spec.operation != Operation::Copy {
-            return keep(app, spec, &version, now);
-        }
-        rows += version.rows;
-        bytes += version.logical_bytes();
-        if destination.partitioning.is_none() {
-            destination.partitioning = version.shape.partitioning.clone();
-            destination.clustering = version.shape.clustering.clone();
-        }
-        destination::write(app, &destination, &version.shape.schema, version.batches())?;
-        // The first source meets the disposition; the others are added to it.
-        destination.write = Disposition::Append;
+        let (version, own) = read(&store, source, &spec.reader, now)?;
+        versions.push(version);
+        policies.extend(own);
     }
-    Ok((rows, bytes))
+    let Some(first) = versions.first() else { return Err(ApiError::required("configuration.copy.sourceTables")) };
+    let sums = (
+        versions.iter().map(|version| version.rows).sum(),
+        versions.iter().map(|version| version.logical_bytes()).sum(),
+    );
+    if spec.operation != Operation::Copy {
+        keep(&mut store, spec, first, policies, now)?;
+        return Ok(sums);
+    }
+    let mut destination = spec.destination.clone();
+    if destination.partitioning.is_none() {
+        destination.partitioning = first.shape.partitioning.clone();
+        destination.clustering = first.shape.clustering.clone();
+    }
+    let replaces = destination.write == Disposition::Truncate && destination.partition.is_none();
+    let existing = store.table(&destination.path).ok().filter(|_| !replaces);
+    // The first source makes the table; the others, and all where it is there, have to fit.
+    let target = existing.map_or(&first.shape, |entry| &entry.current().shape).schema.clone();
+    let is_new = existing.is_none();
+    let mut batches = Vec::new();
+    for version in &versions {
+        let own = &version.shape.schema;
+        destination::updated_schema(&target, own, &destination)?;
+        for batch in version.batches_in_place() {
+            batches.push(destination::arrange(&batch, own, &target)?);
+        }
+    }
+    destination::write_into(&mut store, &app.ctx, &destination, &target, batches)?;
+    if is_new {
+        store.entry(&destination.path)?.policies = policies;
+    }
+    Ok(sums)
 }

@@ -1,5 +1,6 @@
 //! Data definition: what CREATE, ALTER and DROP do to the store.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use scrimmage_core::Timestamp;
@@ -17,8 +18,10 @@ use crate::catalog::{NameScope, SharedStore, TempObjects};
 use crate::engine::EngineError;
 use crate::engine::dataset::TableKind;
 use crate::engine::partition::{Partitioning, TimeUnit};
+use crate::engine::policy::{Identity, RowPolicy};
 use crate::engine::store::{DatasetPath, NewTable, Store};
 use crate::engine::table::{Shape, TableVersion};
+use crate::row_access;
 use crate::service::datasets::merge;
 use crate::texts;
 
@@ -45,12 +48,13 @@ pub enum DdlTarget {
 
 type Result<T> = std::result::Result<T, SqlError>;
 
-/// Applies one DDL statement.
+/// Applies one DDL statement of `reader`, who has to see all rows of what is copied.
 pub fn apply(
     store: &SharedStore,
     scope: &NameScope,
     temp: Option<&TempObjects>,
     now: Timestamp,
+    reader: &Identity,
     action: DdlAction,
 ) -> Result<DdlDone> {
     let mut store = store.lock();
@@ -58,7 +62,7 @@ pub fn apply(
     let DdlAction { statement, target, schema, rows, options } = action;
     match statement.kind {
         StatementKind::CreateTable(create) => {
-            create_table(&mut store, scope, now, *create, target, schema, rows.unwrap_or_default(), &options)
+            create_table(&mut store, scope, now, reader, *create, target, schema, rows.unwrap_or_default(), &options)
         }
         StatementKind::CreateView(view) => {
             let exists = store.table(&target).is_ok();
@@ -97,12 +101,14 @@ pub fn apply(
                 return done("SKIP", DdlTarget::Table(target));
             }
             let source = source_version(&store, scope, now, &snapshot.source, snapshot.as_of.as_ref())?;
+            let policies = source_policies(&store, &source.path, reader)?;
             let settings = Settings::read(&options);
             let mut shape = (*source.shape).clone();
             shape.read_only = true;
             let kind = TableKind::Snapshot { of: source.path.clone(), at: source.at };
             let new = NewTable { shape, kind, expires: settings.expires, metadata: settings.metadata };
-            store.create_table(now, &target, new, source.batches(), false)?;
+            store.create_table(now, &target, new, source.batches_in_place(), false)?;
+            store.entry(&target)?.policies = policies;
             done("CREATE", DdlTarget::Table(target))
         }
         StatementKind::CreateFunction(function) if function.temporary => create_temp_function(temp, target, &function),
@@ -165,9 +171,7 @@ pub fn apply(
                 return done("SKIP", DdlTarget::Table(target));
             }
             let mut target = target;
-            for action in actions {
-                alter_table(&mut store, now, &mut target, action, schema.as_ref(), scope, &options)?;
-            }
+            alter_table(&mut store, now, &mut target, actions, schema.as_ref(), scope, &options)?;
             done("ALTER", DdlTarget::Table(target))
         }
         StatementKind::Alter { object: ObjectKind::Schema, name, if_exists, .. } => {
@@ -232,6 +236,13 @@ fn source_version(
     }
 }
 
+/// The policies that a copy takes along; none of a table that is not there any more.
+fn source_policies(store: &Store, source: &TablePath, reader: &Identity) -> Result<BTreeMap<String, RowPolicy>> {
+    let Ok(entry) = store.table(source) else { return Ok(BTreeMap::new()) };
+    row_access::check_whole(entry, reader)?;
+    Ok(entry.policies.clone())
+}
+
 fn constant_timestamp(expr: &Expr, now: Timestamp) -> Result<Timestamp> {
     match super::query::constant(expr, now)? {
         (Value::Timestamp(micros), _) => Ok(Timestamp::from_micros(micros)),
@@ -244,6 +255,7 @@ fn create_table(
     store: &mut Store,
     scope: &NameScope,
     now: Timestamp,
+    reader: &Identity,
     create: CreateTable,
     target: TablePath,
     schema: Option<Schema>,
@@ -259,10 +271,12 @@ fn create_table(
     }
     let settings = Settings::read(options);
     let mut rows = rows;
+    let mut policies = BTreeMap::new();
     let mut kind = TableKind::Table;
     let mut shape = if let Some(copy) = &create.copy {
         let source = source_version(store, scope, now, &copy.source, copy.as_of.as_ref())?;
-        rows = source.batches();
+        policies = source_policies(store, &source.path, reader)?;
+        rows = source.batches_in_place();
         if copy.clone {
             kind = TableKind::Clone { of: source.path.clone(), at: source.at };
         }
@@ -314,6 +328,9 @@ fn create_table(
     }
     let new = NewTable { shape, kind, expires: settings.expires, metadata };
     store.create_table(now, &target, new, rows, create.or_replace)?;
+    if !policies.is_empty() {
+        store.entry(&target)?.policies = policies;
+    }
     Ok(DdlDone { operation: if exists { "REPLACE" } else { "CREATE" }, target: DdlTarget::Table(target) })
 }
 
@@ -383,7 +400,7 @@ pub fn check_layout(schema: &Schema, partitioning: Option<&Partitioning>, cluste
     Ok(())
 }
 
-fn cluster_column(expr: &Expr) -> Result<String> {
+pub(super) fn cluster_column(expr: &Expr) -> Result<String> {
     match &expr.kind {
         ExprKind::Name(ident) => Ok(ident.name.clone()),
         _ => Err(SqlError::analysis("CLUSTER BY expression must be a column").at(expr.pos)),
@@ -392,7 +409,7 @@ fn cluster_column(expr: &Expr) -> Result<String> {
 
 /// PARTITION BY in its forms: a DATE column, `DATE(ts)`, `TIMESTAMP_TRUNC(ts, HOUR)`, `DATE_TRUNC(d, MONTH)`,
 /// `RANGE_BUCKET(n, GENERATE_ARRAY(…))`, `_PARTITIONDATE`.
-fn partitioning(expr: &Expr) -> Result<Partitioning> {
+pub(super) fn partitioning(expr: &Expr) -> Result<Partitioning> {
     let wrong = || {
         SqlError::analysis(
             "PARTITION BY expression must be DATE(<timestamp_column>), DATE(<datetime_column>), DATETIME_TRUNC(<datetime_column>, DAY/HOUR/MONTH/YEAR), a DATE column, TIMESTAMP_TRUNC(<timestamp_column>, DAY/HOUR/MONTH/YEAR), DATE_TRUNC(<date_column>, MONTH/YEAR), or RANGE_BUCKET(<int64_column>, GENERATE_ARRAY(<int64_value>, <int64_value>[, <int64_value>]))",

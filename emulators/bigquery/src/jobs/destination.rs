@@ -9,6 +9,7 @@ use scrimmage_googlesql::{Type, Value};
 use serde_json::{Map, Value as Json};
 
 use super::ddl::check_layout;
+use crate::engine::Store;
 use crate::engine::dataset::TableKind;
 use crate::engine::partition::{PartitionId, Partitioning};
 use crate::engine::store::{NewTable, WriteMode, extended};
@@ -98,10 +99,20 @@ pub fn write(
     schema: &Schema,
     batches: Vec<Batch>,
 ) -> ApiResult<Arc<TableVersion>> {
-    let now = app.ctx.clock.now();
+    write_into(&mut app.store.lock(), &app.ctx, destination, schema, batches)
+}
+
+/// The same for those who hold the store already.
+pub fn write_into(
+    store: &mut Store,
+    ctx: &scrimmage_core::Context,
+    destination: &Destination,
+    schema: &Schema,
+    batches: Vec<Batch>,
+) -> ApiResult<Arc<TableVersion>> {
+    let now = ctx.clock.now();
     let path = &destination.path;
-    let mut store = app.store.lock();
-    if app.ctx.profile == Profile::Strict {
+    if ctx.profile == Profile::Strict {
         store.count_import(now, path)?;
     }
     let existing = match store.table(path) {
@@ -119,7 +130,7 @@ pub fn write(
         if !destination.create {
             return Err(ApiError::not_found(texts::table_not_found(path)));
         }
-        return create(&mut store, now, destination, schema, batches);
+        return create(store, now, destination, schema, batches);
     };
     if destination.write == Disposition::Empty && existing.rows > 0 {
         return Err(ApiError::duplicate(texts::table_exists(path)));
@@ -150,7 +161,7 @@ pub fn write(
 }
 
 fn create(
-    store: &mut crate::engine::Store,
+    store: &mut Store,
     now: Timestamp,
     destination: &Destination,
     schema: &Schema,
@@ -181,7 +192,7 @@ fn partition_of(shape: &Shape, destination: &Destination) -> ApiResult<Option<Pa
 }
 
 /// The table's schema after the write: columns may come only where the job says so.
-fn updated_schema(table: &Schema, incoming: &Schema, destination: &Destination) -> ApiResult<Schema> {
+pub(super) fn updated_schema(table: &Schema, incoming: &Schema, destination: &Destination) -> ApiResult<Schema> {
     let mut added = Vec::new();
     let mut updated = table.clone();
     for column in &incoming.columns {
@@ -200,12 +211,7 @@ fn updated_schema(table: &Schema, incoming: &Schema, destination: &Destination) 
             Some(at) => {
                 let own = &mut updated.columns[at];
                 if !own.ty.equivalent(&column.ty) && !widens(&column.ty, &own.ty) {
-                    return Err(ApiError::invalid(format!(
-                        "Invalid schema update. Field {} has changed type from {} to {}",
-                        column.name,
-                        schema_name(&own.ty),
-                        schema_name(&column.ty)
-                    )));
+                    return Err(changed_type(&column.name, &own.ty, &column.ty));
                 }
                 if own.mode == Mode::Required && column.mode == Mode::Nullable && destination.allow_field_relaxation {
                     own.mode = Mode::Nullable;
@@ -235,13 +241,18 @@ fn widens(from: &Type, to: &Type) -> bool {
     )
 }
 
-fn schema_name(ty: &Type) -> &'static str {
-    schema::type_name(ty)
+fn changed_type(column: &str, own: &Type, incoming: &Type) -> ApiError {
+    ApiError::invalid(format!(
+        "Invalid schema update. Field {column} has changed type from {} to {}",
+        schema::type_name(own),
+        schema::type_name(incoming)
+    ))
 }
 
 use crate::service::schema;
 
-/// Rows in the order (and with the types) of the table; what they lack is NULL. REQUIRED columns are checked.
+/// Rows in the order (and with the types) of the table; what they lack is NULL. REQUIRED columns are checked. What
+/// rows carry beyond the schema (their partition, see [`crate::engine::table::TableVersion::batches_in_place`]) they keep.
 pub(crate) fn arrange(batch: &Batch, from: &Schema, to: &Schema) -> ApiResult<Batch> {
     let mut columns = Vec::with_capacity(to.columns.len());
     for column in &to.columns {
@@ -252,9 +263,13 @@ pub(crate) fn arrange(batch: &Batch, from: &Schema, to: &Schema) -> ApiResult<Ba
             None => Arc::new(Column::nulls(batch.len)),
             Some(at) => {
                 let own = &batch.columns[at];
-                if from.columns[at].ty.equivalent(&column.ty) {
+                let ty = &from.columns[at].ty;
+                if ty.equivalent(&column.ty) {
                     own.clone()
                 } else {
+                    if !widens(ty, &column.ty) {
+                        return Err(changed_type(&column.name, &column.ty, ty));
+                    }
                     Arc::new(Column::from_values(
                         &column.ty,
                         (0..batch.len).map(|row| widened(own.get(row), &column.ty)),
@@ -267,9 +282,11 @@ pub(crate) fn arrange(batch: &Batch, from: &Schema, to: &Schema) -> ApiResult<Ba
         }
         columns.push(data);
     }
+    columns.extend(batch.columns.iter().skip(from.columns.len()).cloned());
     Ok(Batch::new(columns, batch.len))
 }
 
+/// The value of a type that [`widens`] to `to`.
 fn widened(value: Value, to: &Type) -> Value {
     use scrimmage_googlesql::value::Numeric;
     match (&value, to) {

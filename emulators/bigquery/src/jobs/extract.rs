@@ -1,19 +1,21 @@
 //! Extract jobs and EXPORT DATA: rows into files of a bucket.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use scrimmage_core::Timestamp;
 use scrimmage_googlesql::catalog::{ColumnDef, TablePath};
 use scrimmage_googlesql::exec::column::Batch;
 use scrimmage_googlesql::{Type, Value};
 use serde_json::{Value as Json, json};
 
-use super::JobState;
 use super::gcs::Objects;
 use super::registry::JobCell;
+use crate::catalog::{NameScope, Snapshot};
 use crate::engine::dataset::TableKind;
-use crate::engine::table::TableVersion;
+use crate::engine::policy::Identity;
 use crate::formats::avro_encode::Encoder;
 use crate::formats::avro_file::{self, Codec};
 use crate::formats::avro_schema::{self, Style};
@@ -196,7 +198,7 @@ impl Target {
 
     /// Whether files stand where these would.
     pub fn is_taken(&self, objects: Objects) -> bool {
-        objects.read(&self.uris).is_ok()
+        self.uris.iter().any(|uri| objects.exists(uri))
     }
 }
 
@@ -222,10 +224,11 @@ pub struct ExtractSpec {
     source: TablePath,
     partition: Option<String>,
     target: Target,
+    reader: Arc<Identity>,
 }
 
 impl ExtractSpec {
-    pub fn from_json(extract: &Json) -> ApiResult<ExtractSpec> {
+    pub fn from_json(extract: &Json, reader: Arc<Identity>) -> ApiResult<ExtractSpec> {
         if extract.get("sourceModel").is_some() {
             return Err(ApiError::not_implemented("Extracting a model"));
         }
@@ -250,37 +253,25 @@ impl ExtractSpec {
             Some("\\t" | "tab") => '\t',
             Some(text) => text.chars().next().unwrap_or(','),
         };
-        Ok(ExtractSpec { source, partition, target })
+        Ok(ExtractSpec { source, partition, target, reader })
     }
 }
 
 /// Runs a registered extract job to its end, on a blocking thread.
 pub fn run(app: &App, cell: &JobCell, spec: &ExtractSpec) {
-    {
-        let mut job = cell.lock();
-        job.state = JobState::Running;
-        job.started = Some(app.ctx.clock.now());
-    }
-    let outcome = extract(app, spec);
-    let ended = app.ctx.clock.now();
-    cell.update(|job| {
-        job.state = JobState::Done;
-        job.ended = Some(ended);
-        match outcome {
-            Ok((counts, bytes)) => {
-                let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
-                job.statistics.insert("destinationUriFileCounts".into(), json!(counts));
-                job.statistics.insert("inputBytes".into(), json!(bytes.to_string()));
-            }
-            Err(error) => {
-                job.error = Some(error.clone());
-                job.errors.push(error);
-            }
-        }
-    });
+    super::perform(
+        app,
+        cell,
+        |now| Ok(extract(app, spec, now)?),
+        |job, (counts, bytes)| {
+            let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
+            job.statistics.insert("destinationUriFileCounts".into(), json!(counts));
+            job.statistics.insert("inputBytes".into(), json!(bytes.to_string()));
+        },
+    );
 }
 
-fn extract(app: &App, spec: &ExtractSpec) -> ApiResult<(Vec<u64>, u64)> {
+fn extract(app: &App, spec: &ExtractSpec, now: Timestamp) -> ApiResult<(Vec<u64>, u64)> {
     let version = {
         let store = app.store.lock();
         let entry = store.table(&spec.source)?;
@@ -291,15 +282,13 @@ fn extract(app: &App, spec: &ExtractSpec) -> ApiResult<(Vec<u64>, u64)> {
     };
     let version = match &spec.partition {
         None => version,
-        Some(text) => {
-            let id = version.shape.partitioning.as_ref().and_then(|partitioning| partitioning.parse(text));
-            let id = id.ok_or_else(|| {
-                ApiError::invalid(format!("Invalid partition decorator ${text} for table {}", spec.source.table))
-            })?;
-            let segments = version.segments.iter().filter(|segment| segment.partition == id).cloned().collect();
-            TableVersion::new(version.path.clone(), version.seq, version.at, version.shape.clone(), segments).into()
-        }
+        Some(partition) => version.partition(partition)?,
     };
+    // As documented: of a table with row access policies those rows leave that the caller may see.
+    let scope = NameScope { project: spec.source.project.clone(), dataset: None };
+    let mut snapshot = Snapshot::take(&app.store, scope, now);
+    snapshot.reader = Some(spec.reader.clone());
+    let version = snapshot.visible(version)?;
     let columns = &version.shape.schema.columns;
     let counts = spec.target.write(Objects::of(&app.ctx), columns, &version.batches())?;
     Ok((counts, version.logical_bytes()))

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use scrimmage_googlesql::SqlError;
 use scrimmage_googlesql::catalog::TablePath;
 
-use super::statement::CANCEL_CHECK;
+use super::statement::{CANCEL_CHECK, cancelled};
 use crate::catalog::SharedStore;
 use crate::engine::dml_queue::{Place, Ticket};
 
@@ -45,7 +45,7 @@ impl DmlGate {
         let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
         while !granted.remove(&ticket) {
             if cancel.load(Ordering::Relaxed) {
-                return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));
+                return Err(cancelled());
             }
             granted = self.changed.wait_timeout(granted, CANCEL_CHECK).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::service::error::{ApiError, ApiResult};
 use crate::texts;
+
+/// How the name of a file begins that is not an object yet.
+const PART: &str = ".scrimmage-part-";
+static PARTS: AtomicU64 = AtomicU64::new(0);
 
 /// The objects of one suite.
 #[derive(Clone, Copy, Debug)]
@@ -32,16 +37,24 @@ impl<'a> Objects<'a> {
     pub fn read(&self, uris: &[String]) -> ApiResult<Vec<(String, Vec<u8>)>> {
         let mut read = Vec::new();
         for uri in uris {
-            let found = match uri.split_once('*') {
-                Some((before, after)) => self.matching(uri, before, after)?,
-                None => vec![(uri.clone(), self.file(uri)?)],
-            };
-            for (uri, file) in found {
+            for (uri, file) in self.named(uri)? {
                 let bytes = fs::read(&file).map_err(|_| ApiError::not_found(texts::uri_not_found(&uri)))?;
                 read.push((uri, bytes));
             }
         }
         Ok(read)
+    }
+
+    fn named(&self, uri: &str) -> ApiResult<Vec<(String, PathBuf)>> {
+        match uri.split_once('*') {
+            Some((before, after)) => self.matching(uri, before, after),
+            None => Ok(vec![(uri.to_owned(), self.file(uri)?)]),
+        }
+    }
+
+    /// Whether there is an object of that name, or one that a `*` in it may stand for, readable or not.
+    pub fn exists(&self, uri: &str) -> bool {
+        self.named(uri).is_ok_and(|found| found.iter().any(|(_, file)| file.exists()))
     }
 
     fn matching(&self, uri: &str, before: &str, after: &str) -> ApiResult<Vec<(String, PathBuf)>> {
@@ -59,6 +72,9 @@ impl<'a> Objects<'a> {
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries.flatten() {
                 let Ok(own) = entry.file_name().into_string() else { continue };
+                if own.starts_with(PART) {
+                    continue;
+                }
                 let object = format!("{name}/{own}");
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => folders.push((object, entry.path())),
@@ -81,14 +97,17 @@ impl<'a> Objects<'a> {
         Ok(found)
     }
 
-    /// Writes an object; its bucket is made where it is not there.
+    /// Writes an object, whole or not at all; its bucket is made where it is not there.
     pub fn write(&self, uri: &str, bytes: &[u8]) -> ApiResult<()> {
         let file = self.file(uri)?;
         let failed = |error: std::io::Error| ApiError::new(500, "backendError", format!("Cannot write {uri}: {error}"));
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        fs::write(file, bytes).map_err(failed)
+        let folder = file.parent().unwrap_or(&file);
+        fs::create_dir_all(folder).map_err(failed)?;
+        // Its name begins with what no `*` of ours looks for, and it is gone or renamed when this returns.
+        let number = PARTS.fetch_add(1, Ordering::Relaxed);
+        let part = folder.join(format!("{PART}{}-{number}", std::process::id()));
+        let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, &file));
+        written.inspect_err(|_| drop(fs::remove_file(&part))).map_err(failed)
     }
 
     /// Whether a URI may be written at all, before anything is.

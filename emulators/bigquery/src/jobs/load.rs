@@ -9,10 +9,11 @@ use scrimmage_googlesql::catalog::{ColumnDef, Schema};
 use scrimmage_googlesql::exec::column::Batch;
 use serde_json::{Value as Json, json};
 
-use super::JobState;
+use super::Failed;
 use super::destination::{self, Destination, Disposition};
 use super::gcs::Objects;
 use super::registry::JobCell;
+use crate::catalog::SharedStore;
 use crate::formats::avro_read::AvroOptions;
 use crate::formats::parquet::ParquetOptions;
 use crate::formats::{DecimalTargets, parquet};
@@ -67,7 +68,7 @@ impl LoadSpec {
             "AVRO" => Format::Avro,
             "PARQUET" => Format::Parquet,
             other @ ("ORC" | "DATASTORE_BACKUP") => {
-                return Err(ApiError::not_implemented(&format!("Loading {other}")));
+                return Err(ApiError::new(501, "notImplemented", texts::format_not_implemented(other)));
             }
             other => return Err(ApiError::invalid(format!("Invalid source format: {other}"))),
         };
@@ -127,56 +128,44 @@ fn decimal_targets(load: &Json) -> ApiResult<DecimalTargets> {
 
 /// Runs a registered load job to its end, on a blocking thread. `media` is the upload, where there is one.
 pub fn run(app: &App, cell: &JobCell, spec: LoadSpec, media: Option<Bytes>) {
-    {
-        let mut job = cell.lock();
-        job.state = JobState::Running;
-        job.started = Some(app.ctx.clock.now());
-    }
-    let files = match media {
-        Some(media) => Ok(vec![media]),
-        None => {
-            Objects::of(&app.ctx).read(&spec.uris).map(|files| files.into_iter().map(|(_, file)| file.into()).collect())
-        }
+    let work = |_| {
+        let files: Vec<Bytes> = match media {
+            Some(media) => vec![media],
+            None => {
+                let found = Objects::of(&app.ctx).read(&spec.uris)?;
+                found.into_iter().map(|(_, file)| file.into()).collect()
+            }
+        };
+        cell.update(|job| {
+            let size: usize = files.iter().map(Bytes::len).sum();
+            job.statistics.insert("inputFiles".into(), json!(files.len().to_string()));
+            job.statistics.insert("inputFileBytes".into(), json!(size.to_string()));
+        });
+        load(&app.store, &app.ctx, spec, files)
     };
-    let (count, size) = files.as_ref().map_or((0, 0), |files| (files.len(), files.iter().map(Bytes::len).sum()));
-    let outcome = files.map_err(|error| (error, Vec::new())).and_then(|files| load(app, spec, files));
-    let now = app.ctx.clock.now();
-    cell.update(|job| {
-        job.state = JobState::Done;
-        job.ended = Some(now);
-        job.statistics.insert("inputFiles".into(), json!(count.to_string()));
-        job.statistics.insert("inputFileBytes".into(), json!(size.to_string()));
-        match outcome {
-            Ok(done) => {
-                job.statistics.insert("outputRows".into(), json!(done.rows.to_string()));
-                job.statistics.insert("outputBytes".into(), json!(done.bytes.to_string()));
-                job.statistics.insert("badRecords".into(), json!(done.skipped.len().to_string()));
-                job.errors = done.skipped;
-            }
-            Err((error, rows)) => {
-                job.error = Some(error.clone());
-                job.errors.push(error);
-                job.errors.extend(rows);
-            }
-        }
+    super::perform(app, cell, work, |job, done| {
+        job.statistics.insert("outputRows".into(), json!(done.rows.to_string()));
+        job.statistics.insert("outputBytes".into(), json!(done.bytes.to_string()));
+        job.statistics.insert("badRecords".into(), json!(done.skipped.len().to_string()));
+        job.errors = done.skipped;
     });
 }
 
-struct Done {
-    rows: usize,
-    bytes: usize,
-    skipped: Vec<ApiError>,
+/// What a load came to.
+pub(super) struct Done {
+    pub rows: usize,
+    pub bytes: usize,
+    pub skipped: Vec<ApiError>,
 }
 
-type Failed = (ApiError, Vec<ApiError>);
-
-fn alone(error: ApiError) -> Failed {
-    (error, Vec::new())
-}
-
-fn load(app: &App, spec: LoadSpec, files: Vec<Bytes>) -> Result<Done, Failed> {
-    let existing =
-        app.store.lock().table(&spec.destination.path).ok().map(|entry| entry.current().shape.schema.clone());
+/// Reads the files and writes their rows, all or none.
+pub(super) fn load(
+    store: &SharedStore,
+    ctx: &scrimmage_core::Context,
+    spec: LoadSpec,
+    files: Vec<Bytes>,
+) -> Result<Done, Failed> {
+    let existing = store.lock().table(&spec.destination.path).ok().map(|entry| entry.current().shape.schema.clone());
     let (schema, batches, skipped) = match spec.format {
         Format::Json | Format::Csv => text_rows(&spec, existing, files)?,
         Format::Avro | Format::Parquet => file_rows(&spec, existing, files)?,
@@ -186,7 +175,7 @@ fn load(app: &App, spec: LoadSpec, files: Vec<Bytes>) -> Result<Done, Failed> {
         bytes: batches.iter().map(Batch::memory).sum(),
         skipped,
     };
-    destination::write(app, &spec.destination, &schema, batches).map_err(alone)?;
+    destination::write_into(&mut store.lock(), ctx, &spec.destination, &schema, batches)?;
     Ok(done)
 }
 
@@ -194,7 +183,7 @@ type RowsRead = (Schema, Vec<Batch>, Vec<ApiError>);
 
 /// CSV and NDJSON: the schema is given, the table's, or guessed.
 fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
-    let files = files.into_iter().map(unpacked).collect::<ApiResult<Vec<_>>>().map_err(alone)?;
+    let files = files.into_iter().map(unpacked).collect::<ApiResult<Vec<_>>>()?;
     let first = files.first().cloned().unwrap_or_default();
     let mut csv = spec.csv.clone();
     let schema = match (&spec.schema, existing) {
@@ -214,7 +203,7 @@ fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Re
                 schema
             }
         },
-        (None, _) => return Err(alone(ApiError::invalid("No schema specified on job or table."))),
+        (None, _) => return Err(ApiError::invalid("No schema specified on job or table.").into()),
     };
     let (mut batches, mut skipped) = (Vec::new(), Vec::new());
     for file in &files {
@@ -228,7 +217,10 @@ fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Re
                 Format::Json => texts::json_load_failed(rows, count),
                 _ => texts::csv_load_failed(rows, count, spec.options.max_bad_records),
             };
-            (ApiError::invalid(text), errors.into_iter().map(|error| ApiError::invalid(error.message)).collect())
+            Failed {
+                error: ApiError::invalid(text),
+                rows: errors.into_iter().map(|error| ApiError::invalid(error.message)).collect(),
+            }
         })?;
         let Loaded { batch, skipped: bad } = loaded;
         batches.push(batch);
@@ -255,7 +247,7 @@ fn unpacked(file: Bytes) -> ApiResult<Bytes> {
 
 /// Avro and Parquet: files bring their schema; columns that the table or the job knows are read as those say.
 fn file_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
-    let failed = |why: String| alone(ApiError::invalid(texts::file_load_failed(&why)));
+    let failed = |why: String| ApiError::invalid(texts::file_load_failed(&why));
     let keeps = spec.destination.write != Disposition::Truncate || spec.destination.partition.is_some();
     let known = existing.filter(|_| keeps);
     let mut schema: Option<Schema> = spec.schema.clone();
@@ -282,7 +274,7 @@ fn file_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Re
             }
         }
     }
-    let schema = schema.ok_or_else(|| alone(ApiError::invalid("No schema specified on job or table.")))?;
+    let schema = schema.ok_or_else(|| ApiError::invalid("No schema specified on job or table."))?;
     for batch in &batches {
         check_rows(&schema, batch).map_err(failed)?;
     }

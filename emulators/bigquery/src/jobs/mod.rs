@@ -13,6 +13,7 @@ pub mod extract;
 pub mod gate;
 pub mod gcs;
 pub mod load;
+mod load_data;
 pub mod query;
 pub mod registry;
 pub mod results;
@@ -21,8 +22,8 @@ pub mod sessions;
 mod stages;
 pub mod statement;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use scrimmage_core::Timestamp;
 use serde_json::{Map, Value as Json, json};
@@ -95,8 +96,8 @@ pub struct Job {
     pub error: Option<ApiError>,
     /// Everything that went wrong, also where the job went on.
     pub errors: Vec<ApiError>,
-    /// A query's rows.
-    pub result: Option<Arc<TableVersion>>,
+    /// A query's rows, for as long as its table has them: remembered results have a bound of their own.
+    pub result: Option<Weak<TableVersion>>,
     pub cancel: Arc<AtomicBool>,
     pub parent: Option<String>,
     pub children: u64,
@@ -169,7 +170,7 @@ impl Job {
                 table: text(table, "tableId"),
             })
             .collect();
-        let rows = self.result.as_ref().map_or(0, |result| result.rows);
+        let rows = self.result.as_ref().and_then(Weak::upgrade).map_or(0, |result| result.rows);
         self.statistics.insert("queryPlan".into(), stages::plan(&tables, rows, started, ended));
         self.statistics.insert("timeline".into(), stages::timeline(tables.len() + 1, started, ended));
         self.statistics.insert("totalSlotMs".into(), json!(ended.since(started).as_millis().to_string()));
@@ -234,8 +235,48 @@ impl Job {
     }
 }
 
+/// Why a job failed: its error, and those of single rows.
+pub(crate) struct Failed {
+    pub error: ApiError,
+    pub rows: Vec<ApiError>,
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Failed {
+        Failed { error, rows: Vec::new() }
+    }
+}
+
+/// Runs a registered job to its end: `work` is told when it began, `note` writes down what came of it.
+pub(crate) fn perform<T>(
+    app: &crate::service::App,
+    cell: &registry::JobCell,
+    work: impl FnOnce(Timestamp) -> Result<T, Failed>,
+    note: impl FnOnce(&mut Job, T),
+) {
+    let now = app.ctx.clock.now();
+    cell.update(|job| {
+        job.state = JobState::Running;
+        job.started = Some(now);
+    });
+    let outcome = work(now);
+    let ended = app.ctx.clock.now();
+    cell.update(|job| {
+        job.state = JobState::Done;
+        job.ended = Some(ended);
+        match outcome {
+            Ok(done) => note(job, done),
+            Err(Failed { error, rows }) => {
+                job.error = Some(error.clone());
+                job.errors.push(error);
+                job.errors.extend(rows);
+            }
+        }
+    });
+}
+
 /// `serviceAccount:…` or `user:…`.
-fn principal(email: &str) -> String {
+pub(crate) fn principal(email: &str) -> String {
     let kind = if email.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
     format!("{kind}:{email}")
 }

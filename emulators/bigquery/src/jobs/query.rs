@@ -70,7 +70,7 @@ pub fn run(app: &App, cell: &JobCell, spec: QuerySpec) {
         job.ended = Some(now);
         match outcome {
             Ok(finished) => {
-                job.result = finished.result;
+                job.result = finished.result.as_ref().map(Arc::downgrade);
                 job.children = finished.children;
                 if let Some(target) = finished.target {
                     job.configuration["query"]["destinationTable"] = table_reference(&target);
@@ -166,6 +166,10 @@ pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children:
             }),
         );
         target = Some(path.clone());
+    }
+    if let Some((load, table)) = done.load {
+        put("loadQueryStatistics", load);
+        target = Some(table);
     }
     if let Some((files, rows)) = done.export {
         put("exportDataStatistics", json!({"fileCount": files.to_string(), "rowCount": rows.to_string()}));

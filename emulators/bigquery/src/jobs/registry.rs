@@ -77,12 +77,13 @@ impl Jobs {
         inner.by_id.insert(key, number);
         inner.by_age.insert(number, cell.clone());
         while inner.by_age.len() > limits::JOBS_KEPT {
-            // A job that still runs is kept by whoever runs it; only its listing goes.
-            let Some((_, oldest)) = inner.by_age.pop_first() else { break };
-            let key = {
-                let job = oldest.lock();
-                (job.project.clone(), job.id.clone())
-            };
+            // Whoever asks for a job that still runs finds it.
+            let done = inner.by_age.iter().find_map(|(at, cell)| {
+                let job = cell.lock();
+                (job.state == JobState::Done).then(|| (*at, (job.project.clone(), job.id.clone())))
+            });
+            let Some((at, key)) = done else { break };
+            inner.by_age.remove(&at);
             inner.by_id.remove(&key);
         }
         Ok(cell)

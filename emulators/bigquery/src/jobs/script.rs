@@ -13,14 +13,13 @@ use super::costs::Costs;
 use super::query::{self, QuerySpec};
 use super::registry::JobCell;
 use super::sessions;
-use super::statement::{Runner, StatementDone, Surroundings};
+use super::statement::{Runner, StatementDone, Surroundings, cancelled};
 use super::{Job, JobKind, JobState};
 use crate::catalog::TempObjects;
 use crate::engine::EngineError;
 use crate::engine::dataset::TableKind;
 use crate::engine::store::DatasetPath;
 use crate::engine::transaction::Transaction;
-use crate::limits;
 use crate::service::App;
 use crate::service::error::ApiError;
 use crate::texts;
@@ -38,7 +37,10 @@ pub fn run(
     let job = cell.lock().id.clone();
     let session = spec.session.clone();
     // Queries of one session run one after the other.
-    let mut state = session.as_ref().map(|session| session.state());
+    let mut state = match &session {
+        None => None,
+        Some(session) => Some(session.state(&runner.cancel).ok_or_else(cancelled)?),
+    };
     let temp = session.as_ref().map_or_else(
         || {
             let dataset = DatasetPath::new(&spec.scope.project, &format!("_script_{}", job.replace('-', "_")));
@@ -74,7 +76,7 @@ pub fn run(
         project: spec.scope.project.clone(),
         draws: app.draws.clone(),
         cancel: runner.cancel.clone(),
-        memory_limit: limits::STATEMENT_BYTES,
+        memory_limit: runner.memory_limit,
         session: session.is_some(),
         time_zone: state.as_ref().map_or_else(|| "UTC".to_owned(), |state| state.time_zone.clone()),
         ..Environment::default()
@@ -167,7 +169,7 @@ impl ScriptHost<'_> {
                     query["destinationTable"] = super::ddl::table_reference(target);
                 }
                 job.statistics = finished.statistics;
-                job.result = finished.result;
+                job.result = finished.result.as_ref().map(Arc::downgrade);
             }
             Ok(Err(error)) => {
                 job.errors.push(error.clone());

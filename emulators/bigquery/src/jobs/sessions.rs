@@ -1,7 +1,8 @@
 //! Sessions: temporary objects, variables and an open transaction that outlive the query that made them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use scrimmage_core::{Rng, Timestamp};
@@ -12,10 +13,14 @@ use crate::engine::store::DatasetPath;
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
 
+/// How long an ended session is listed; ours, to bound memory.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A session ends after a day without a query…
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 /// …and after a week in any case.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often a query looks whether the one before it is done.
+const TURN: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub struct Session {
@@ -47,8 +52,17 @@ pub struct SessionState {
 }
 
 impl Session {
-    pub fn state(&self) -> MutexGuard<'_, SessionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Once no other query of the session runs; `None` where `cancel` is set before that.
+    pub fn state(&self, cancel: &AtomicBool) -> Option<MutexGuard<'_, SessionState>> {
+        loop {
+            match self.state.try_lock() {
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if cancel.load(Ordering::Relaxed) => return None,
+                // On a blocking thread of its own.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(TURN),
+            }
+        }
     }
 
     pub fn times(&self) -> MutexGuard<'_, Times> {
@@ -86,8 +100,9 @@ impl Sessions {
 pub fn create(app: &App, project: &str, user: &str) -> Arc<Session> {
     let now = app.ctx.clock.now();
     let mut sessions = app.sessions.lock();
-    let seed =
-        app.ctx.seed ^ (now.as_micros() as u64).rotate_left(17) ^ (sessions.len() as u64).wrapping_mul(0x9e37_79b9);
+    // Neither another run on the same folder nor one that was forgotten had the same number.
+    let number = app.session_count.fetch_add(1, Ordering::Relaxed);
+    let seed = app.ctx.seed ^ (now.as_micros() as u64).rotate_left(17) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let id = Rng::seeded(seed).text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 40);
     let temp =
         TempObjects { dataset: DatasetPath::new(project, &format!("_session_{id}")), routines: Mutex::default() };
@@ -108,6 +123,19 @@ pub fn create(app: &App, project: &str, user: &str) -> Arc<Session> {
     });
     sessions.insert(id, session.clone());
     session
+}
+
+/// Ends those that nobody went on with, and forgets those that ended long ago.
+pub fn expire(app: &App) {
+    let now = app.ctx.clock.now();
+    let all: Vec<Arc<Session>> = app.sessions.lock().values().cloned().collect();
+    for session in &all {
+        let ended = session.times().ended;
+        if ended.is_none() && session.has_expired(now) {
+            end(app, session);
+        }
+    }
+    app.sessions.lock().retain(|_, session| session.times().ended.is_none_or(|ended| now.since(ended) <= REMEMBERED));
 }
 
 /// The session that a query names.

@@ -12,6 +12,7 @@ use scrimmage_googlesql::exec::{self, ExecContext};
 use scrimmage_googlesql::functions::{Draws, EvalContext};
 use scrimmage_googlesql::plan::{AnalyzerContext, Plan};
 use scrimmage_googlesql::{ErrorKind, SqlError, Type, Value};
+use serde_json::Value as Json;
 
 use super::costs::Costs;
 use super::ddl::{self, DdlDone};
@@ -19,6 +20,7 @@ use super::ddl_policies;
 use super::extract;
 use super::gate::DmlGate;
 use super::gcs::Objects;
+use super::load_data;
 use super::registry::Jobs;
 use super::sessions::Sessions;
 use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
@@ -51,6 +53,10 @@ pub struct Runner {
     pub transaction: Option<SharedTransaction>,
     /// `maximumBytesBilled`: a statement that would cost more is refused.
     pub max_bytes_billed: Option<u64>,
+    /// Reads as of this commit, whatever came since.
+    pub pinned: Option<u64>,
+    /// Bytes that intermediate results may take.
+    pub memory_limit: usize,
 }
 
 /// What one statement sees besides tables.
@@ -73,6 +79,8 @@ pub struct StatementDone {
     pub ddl: Option<DdlDone>,
     /// The columns of a table or view as the statement that creates it gives them.
     pub schema: Option<Schema>,
+    /// `loadQueryStatistics` of LOAD DATA, and the table that it filled.
+    pub load: Option<(Json, TablePath)>,
     /// Files and rows of EXPORT DATA.
     pub export: Option<(u64, u64)>,
     pub costs: Costs,
@@ -105,6 +113,8 @@ impl Runner {
             temp: None,
             transaction: None,
             max_bytes_billed: None,
+            pinned: None,
+            memory_limit: app.statement_bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -112,7 +122,7 @@ impl Runner {
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now());
         let transaction = self.transaction.clone();
-        let seq = transaction.as_ref().map_or(snapshot.seq, |own| lock_transaction(own).base);
+        let seq = transaction.as_ref().map_or(self.pinned.unwrap_or(snapshot.seq), |own| lock_transaction(own).base);
         Snapshot {
             temp: self.temp.clone(),
             transaction,
@@ -186,11 +196,8 @@ impl Runner {
                     continue;
                 }
             }
-            let exec_context = ExecContext {
-                memory_limit: limits::STATEMENT_BYTES,
-                cancel: self.cancel.clone(),
-                ..ExecContext::new(eval)
-            };
+            let exec_context =
+                ExecContext { memory_limit: self.memory_limit, cancel: self.cancel.clone(), ..ExecContext::new(eval) };
             match exec::execute(&plan, &exec_context)? {
                 Outcome::Query(query) => {
                     let reads = snapshot.remembered(costs.tables());
@@ -224,12 +231,20 @@ impl Runner {
                         let export = Some(self.export(&plan, action)?);
                         return Ok(StatementDone { kind, export, costs, ..StatementDone::default() });
                     }
+                    if let StatementKind::LoadData(load) = action.statement.kind {
+                        let (target, columns) = (action.target, action.schema);
+                        let (store, ctx) = (&self.store, &self.ctx);
+                        let load = load_data::run(store, ctx, snapshot.now, *load, &target, columns, &action.options)?;
+                        let load = Some((load, target));
+                        return Ok(StatementDone { kind, load, costs, ..StatementDone::default() });
+                    }
                     let schema = declared(&plan);
                     if ddl_policies::is_about(&action.statement) {
                         let done = ddl_policies::apply(&snapshot, &self.identity, action)?;
                         return Ok(StatementDone { kind, ddl: Some(done), costs, ..StatementDone::default() });
                     }
-                    let done = ddl::apply(&self.store, &self.scope, self.temp.as_deref(), snapshot.now, action)?;
+                    let (scope, temp) = (&self.scope, self.temp.as_deref());
+                    let done = ddl::apply(&self.store, scope, temp, snapshot.now, &self.identity, action)?;
                     return Ok(StatementDone { kind, ddl: Some(done), schema, costs, ..StatementDone::default() });
                 }
             }
@@ -271,10 +286,14 @@ impl Runner {
 
     fn check_cancelled(&self) -> Result<(), SqlError> {
         if self.cancel.load(Ordering::Relaxed) {
-            return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));
+            return Err(cancelled());
         }
         Ok(())
     }
+}
+
+pub(super) fn cancelled() -> SqlError {
+    SqlError::cancelled("Job execution was cancelled: User requested cancellation")
 }
 
 /// The columns that CREATE TABLE and CREATE VIEW declare or take from their query.

@@ -87,7 +87,20 @@ impl Out {
                     out.ty(&field.ty);
                 });
             }
-            simple => self.u8(SIMPLE.iter().position(|known| known == simple).unwrap_or(0) as u8),
+            Type::Bool => self.u8(0),
+            Type::Int64 => self.u8(1),
+            Type::Float64 => self.u8(2),
+            Type::Numeric => self.u8(3),
+            Type::BigNumeric => self.u8(4),
+            Type::String => self.u8(5),
+            Type::Bytes => self.u8(6),
+            Type::Date => self.u8(7),
+            Type::Time => self.u8(8),
+            Type::Datetime => self.u8(9),
+            Type::Timestamp => self.u8(10),
+            Type::Interval => self.u8(11),
+            Type::Json => self.u8(12),
+            Type::Geography => self.u8(13),
         }
     }
 
@@ -115,7 +128,7 @@ impl Out {
 
     // ------------------------------------------------------------ values
 
-    /// A value of that type. One of another (a column's type may widen) brings its own; one that has none is NULL.
+    /// A value of that type. One of another (a column's type may widen) brings its own.
     pub fn value(&mut self, ty: &Type, value: &Value) {
         let start = self.0.len();
         self.u8(1);
@@ -229,7 +242,7 @@ impl Out {
     }
 }
 
-/// The type of a value that shows it.
+/// A type that holds the value; none for NULL, which all do.
 fn own_type(value: &Value) -> Option<Type> {
     Some(match value {
         Value::Bool(_) => Type::Bool,
@@ -246,7 +259,17 @@ fn own_type(value: &Value) -> Option<Type> {
         Value::Interval(_) => Type::Interval,
         Value::Json(_) => Type::Json,
         Value::Geography(_) => Type::Geography,
-        Value::Null | Value::Range(_) | Value::Array(_) | Value::Struct(_) => return None,
+        Value::Range(range) => {
+            let bound = [&range.start, &range.end].into_iter().flatten().find_map(own_type);
+            Type::range(bound.unwrap_or(Type::Date))
+        }
+        // An item of another type than the first brings its own.
+        Value::Array(items) => Type::array(items.iter().find_map(own_type).unwrap_or(Type::Int64)),
+        Value::Struct(values) => {
+            let types = values.iter().map(|value| own_type(value).unwrap_or(Type::Int64));
+            Type::struct_of(types.map(|ty| (String::new(), ty)))
+        }
+        Value::Null => return None,
     })
 }
 

@@ -3,7 +3,8 @@
 //! The log `bigquery` gets one record for all that changed while somebody held the store, before the store is
 //! let go: whatever was acknowledged is there after kill -9, and each change is there whole or not at all. Rows
 //! are written once, when their segment first appears: small ones in the log, larger ones as files of their own
-//! in `bigquery-segments`, which are complete under their name before a record mentions them.
+//! in `bigquery-segments`, which are complete under their name before a record mentions them. What cannot be
+//! written stays to be written: the next try says the same again.
 //!
 //! Not kept: jobs, query results, sessions, the past of a table (time travel begins anew), and what was dropped.
 
@@ -12,18 +13,19 @@ pub mod record;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use scrimmage_core::{DataDir, DataError, Timestamp};
+use scrimmage_core::{DataDir, DataError, Journal, Timestamp};
 use scrimmage_googlesql::Type;
 use scrimmage_googlesql::catalog::TablePath;
 use scrimmage_googlesql::exec::column::{Batch, Column};
 
 use crate::engine::Store;
 use crate::engine::dataset::{RoutineEntry, TableEntry};
-use crate::engine::restore::RestoredTable;
+use crate::engine::restore::{RestoredTable, Touched};
 use crate::engine::store::DatasetPath;
 use crate::engine::table::{Segment, Shape};
 use codec::{In, Out};
@@ -37,16 +39,26 @@ const COMPACT_AT: u64 = 32 << 20;
 /// The writer of one store's log.
 #[derive(Debug)]
 pub struct Keeper {
-    log: scrimmage_core::data::Log,
+    log: scrimmage_core::data::Keeper,
     folder: PathBuf,
     next_blob: u64,
-    /// Those that the log or a file has. A segment of the past may name one that is not there any more.
-    blobs: HashSet<u64>,
-    /// The log's length when it was new or rewritten.
-    compacted: u64,
+    /// Where each is. A segment of the past may name one that is not there any more.
+    blobs: HashMap<u64, Place>,
     datasets: BTreeSet<DatasetPath>,
     tables: BTreeMap<TablePath, Known>,
     routines: BTreeSet<TablePath>,
+    /// How often the folder was opened.
+    boot: u64,
+}
+
+/// Where a segment's rows are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Log,
+    /// Whether it outlives the machine.
+    File {
+        synced: bool,
+    },
 }
 
 /// What the log says of a table.
@@ -80,50 +92,92 @@ fn state(entry: &TableEntry) -> TableState {
     }
 }
 
+/// A record that is being made, and what is known once the log has it.
+#[derive(Default)]
+struct Pending {
+    changes: Vec<Change>,
+    /// Forget everything first.
+    cleared: bool,
+    news: Vec<News>,
+    blobs: Vec<(u64, Place)>,
+}
+
+enum News {
+    Dataset(DatasetPath),
+    DatasetGone(DatasetPath),
+    Table(TablePath, Known),
+    TableGone(TablePath),
+    Routine(TablePath),
+    RoutineGone(TablePath),
+}
+
 impl Keeper {
-    /// Writes down what changed since the last call.
+    /// How often the folder was opened, this time included.
+    pub fn boot(&self) -> u64 {
+        self.boot
+    }
+
+    /// Writes down what changed since the last call that went well.
     pub fn keep(&mut self, store: &mut Store) -> Result<(), DataError> {
         let touched = store.take_touched();
         if touched.is_empty() {
             return Ok(());
         }
-        if touched.cleared {
-            self.datasets.clear();
-            self.tables.clear();
-            self.routines.clear();
-            return self.compact(store);
+        let written = self.pending(store, &touched).and_then(|pending| {
+            if !pending.changes.is_empty() {
+                self.log.append(vec![record::write(&pending.changes)])?;
+            }
+            Ok(pending)
+        });
+        match written {
+            Ok(pending) => self.settle(pending),
+            Err(error) => {
+                // The next record says it all again.
+                self.log.forget_missing();
+                store.put_back(touched);
+                return Err(error);
+            }
         }
-        let mut changes = Vec::new();
+        self.tidy(store);
+        Ok(())
+    }
+
+    /// What the log has to be told of what was touched. Files are written; nothing else changes.
+    fn pending(&mut self, store: &Store, touched: &Touched) -> Result<Pending, DataError> {
+        let mut pending = Pending { cleared: touched.cleared, ..Pending::default() };
+        if touched.cleared {
+            pending.changes.extend(self.datasets.iter().cloned().map(Change::DatasetGone));
+        }
         for path in &touched.datasets {
             match store.datasets.get(path) {
                 Some(dataset) if dataset.hidden => {}
                 Some(dataset) => {
-                    self.datasets.insert(path.clone());
-                    changes.push(Change::Dataset {
+                    pending.news.push(News::Dataset(path.clone()));
+                    pending.changes.push(Change::Dataset {
                         path: path.clone(),
                         created: dataset.created,
                         modified: dataset.modified,
                         metadata: dataset.metadata.clone(),
                     });
                 }
-                None if self.datasets.remove(path) => {
-                    let within = |table: &TablePath| DatasetPath::of(table) == *path;
-                    self.tables.retain(|table, _| !within(table));
-                    self.routines.retain(|routine| !within(routine));
-                    changes.push(Change::DatasetGone(path.clone()));
+                None if self.datasets.contains(path) && !touched.cleared => {
+                    pending.news.push(News::DatasetGone(path.clone()));
+                    pending.changes.push(Change::DatasetGone(path.clone()));
                 }
                 None => {}
             }
         }
         for path in &touched.tables {
-            if !self.datasets.contains(&DatasetPath::of(path)) {
+            // Tables of a dataset that is gone went with it.
+            if store.datasets.get(&DatasetPath::of(path)).is_none_or(|dataset| dataset.hidden) {
                 continue;
             }
             match store.table(path) {
-                Ok(entry) => self.table(path, entry, &mut changes)?,
+                Ok(entry) => self.table(path, entry, &mut pending)?,
                 Err(_) => {
-                    if self.tables.remove(path).is_some() {
-                        changes.push(Change::TableGone(path.clone()));
+                    if self.tables.contains_key(path) && !touched.cleared {
+                        pending.news.push(News::TableGone(path.clone()));
+                        pending.changes.push(Change::TableGone(path.clone()));
                     }
                 }
             }
@@ -131,43 +185,62 @@ impl Keeper {
         for path in &touched.routines {
             match store.datasets.get(&DatasetPath::of(path)).and_then(|dataset| dataset.routines.get(&path.table)) {
                 Some(entry) => {
-                    self.routines.insert(path.clone());
-                    changes.push(Change::Routine(path.clone(), Box::new(entry.clone())));
+                    pending.news.push(News::Routine(path.clone()));
+                    pending.changes.push(Change::Routine(path.clone(), Box::new(entry.clone())));
                 }
                 None => {
-                    if self.routines.remove(path) {
-                        changes.push(Change::RoutineGone(path.clone()));
+                    if self.routines.contains(path) && !touched.cleared {
+                        pending.news.push(News::RoutineGone(path.clone()));
+                        pending.changes.push(Change::RoutineGone(path.clone()));
                     }
                 }
             }
         }
-        if changes.is_empty() {
-            return Ok(());
+        Ok(pending)
+    }
+
+    /// The log has it.
+    fn settle(&mut self, pending: Pending) {
+        if pending.cleared {
+            self.datasets.clear();
+            self.tables.clear();
+            self.routines.clear();
         }
-        self.log.append(&record::write(&changes))?;
-        if self.log.bytes() > COMPACT_AT.max(self.compacted.saturating_mul(2)) {
-            self.compact(store)?;
+        self.blobs.extend(pending.blobs);
+        for news in pending.news {
+            match news {
+                News::Dataset(path) => drop(self.datasets.insert(path)),
+                News::DatasetGone(path) => {
+                    let within = |table: &TablePath| DatasetPath::of(table) == path;
+                    self.tables.retain(|table, _| !within(table));
+                    self.routines.retain(|routine| !within(routine));
+                    self.datasets.remove(&path);
+                }
+                News::Table(path, known) => drop(self.tables.insert(path, known)),
+                News::TableGone(path) => drop(self.tables.remove(&path)),
+                News::Routine(path) => drop(self.routines.insert(path)),
+                News::RoutineGone(path) => drop(self.routines.remove(&path)),
+            }
         }
-        Ok(())
     }
 
     /// The changes that lead from what the log says of a table to what it is.
-    fn table(&mut self, path: &TablePath, entry: &TableEntry, changes: &mut Vec<Change>) -> Result<(), DataError> {
+    fn table(&mut self, path: &TablePath, entry: &TableEntry, pending: &mut Pending) -> Result<(), DataError> {
         let version = entry.current();
-        let old = self.tables.remove(path);
-        let same_state = old.as_ref().filter(|known| known.says(entry)).map(|known| known.state.clone());
+        let old = self.tables.get(path).filter(|_| !pending.cleared);
+        let same_state = old.filter(|known| known.says(entry)).map(|known| known.state.clone());
+        let before = old.map_or_else(Vec::new, |known| known.segments.clone());
+        let same_time = old.is_some_and(|known| known.modified == entry.modified);
         let state = match same_state {
             Some(state) => state,
             None => {
                 let state = state(entry);
-                changes.push(Change::Table(path.clone(), Box::new(state.clone())));
+                pending.changes.push(Change::Table(path.clone(), Box::new(state.clone())));
                 state
             }
         };
-        let before = old.as_ref().map_or(&[][..], |known| &known.segments);
         let same_rows = before.len() == version.segments.len()
             && before.iter().zip(&version.segments).all(|(before, now)| Arc::ptr_eq(before, now));
-        let same_time = old.as_ref().is_some_and(|known| known.modified == entry.modified);
         if !same_rows || !same_time {
             let at: HashMap<*const Segment, usize> =
                 before.iter().enumerate().map(|(at, segment)| (Arc::as_ptr(segment), at)).collect();
@@ -177,34 +250,36 @@ impl Keeper {
                     (Some(at), Some(Part::Same(from, count))) if *from + *count == *at => *count += 1,
                     (Some(at), _) => parts.push(Part::Same(*at, 1)),
                     (None, _) => {
-                        let blob = self.blob(segment, &version.shape, changes)?;
+                        let blob = self.blob(segment, &version.shape, pending)?;
                         parts.push(Part::New(segment_state(segment, blob)));
                     }
                 }
             }
             let rows = Rows { modified: entry.modified, next_segment: entry.next_segment, parts };
-            changes.push(Change::Rows(path.clone(), rows));
+            pending.changes.push(Change::Rows(path.clone(), rows));
         }
         let known = Known { state, modified: entry.modified, segments: version.segments.clone() };
-        self.tables.insert(path.clone(), known);
+        pending.news.push(News::Table(path.clone(), known));
         Ok(())
     }
 
     /// The number of the segment's rows; written now where they never were.
-    fn blob(&mut self, segment: &Segment, shape: &Shape, changes: &mut Vec<Change>) -> Result<u64, DataError> {
+    fn blob(&mut self, segment: &Segment, shape: &Shape, pending: &mut Pending) -> Result<u64, DataError> {
         let known = segment.kept.load(Ordering::Relaxed);
-        if known != 0 && self.blobs.contains(&known) {
+        if known != 0 && (self.blobs.contains_key(&known) || pending.blobs.iter().any(|(number, _)| *number == known)) {
             return Ok(known);
         }
         let number = self.next_blob;
-        let bytes = encode(segment, shape);
-        if bytes.len() > INLINE {
-            self.write_file(number, &bytes)?;
-        } else {
-            changes.push(Change::Blob(number, bytes));
-        }
         self.next_blob += 1;
-        self.blobs.insert(number);
+        let bytes = encode(segment, shape);
+        let place = if bytes.len() > INLINE {
+            self.write_file(number, &bytes)?;
+            Place::File { synced: false }
+        } else {
+            pending.changes.push(Change::Blob(number, bytes));
+            Place::Log
+        };
+        pending.blobs.push((number, place));
         segment.kept.store(number, Ordering::Relaxed);
         Ok(number)
     }
@@ -215,55 +290,58 @@ impl Keeper {
 
     fn write_file(&self, number: u64, bytes: &[u8]) -> Result<(), DataError> {
         let (new, path) = (self.folder.join("new"), self.file(number));
-        std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path)).map_err(|problem| DataError::Io {
-            path,
-            action: "it cannot be written",
-            problem,
+        let written = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path));
+        written.map_err(|problem| {
+            // It may be what fills the disk.
+            let _ = std::fs::remove_file(&new);
+            DataError::Io { path, action: "it cannot be written", problem }
         })
     }
 
-    /// Rewrites the log as one record of all that there is, and drops files that nothing refers to.
-    fn compact(&mut self, store: &mut Store) -> Result<(), DataError> {
-        let mut changes = Vec::new();
-        let mut written = HashSet::new();
-        self.datasets.clear();
-        self.tables.clear();
-        self.routines.clear();
-        for (path, dataset) in store.datasets.iter().filter(|(_, dataset)| !dataset.hidden) {
-            self.datasets.insert(path.clone());
-            changes.push(Change::Dataset {
-                path: path.clone(),
-                created: dataset.created,
-                modified: dataset.modified,
-                metadata: dataset.metadata.clone(),
-            });
-            let within = |name: &String| TablePath {
-                project: path.project.clone(),
-                dataset: path.dataset.clone(),
-                table: name.clone(),
-            };
-            for (name, entry) in &dataset.tables {
-                let path = within(name);
-                // Rows that are in the old log have to be in the new one; those in files stay there.
-                for segment in &entry.current().segments {
-                    let number = segment.kept.load(Ordering::Relaxed);
-                    if self.blobs.contains(&number) && written.insert(number) && !self.file(number).exists() {
-                        changes.push(Change::Blob(number, encode(segment, &entry.current().shape)));
-                    }
+    /// Rewrites the log as all that there is, where it has grown enough, and drops files that nothing refers to. The
+    /// log says the same as the store; where this fails, it goes on growing.
+    fn tidy(&mut self, store: &Store) {
+        if self.log.bytes() <= COMPACT_AT {
+            return;
+        }
+        let live = live_blobs(store);
+        if !self.sync(&live) {
+            return;
+        }
+        let (blobs, boot) = (&self.blobs, self.boot);
+        if self.log.tidy(|| whole(store, blobs, boot)) {
+            self.forget_dead(&live);
+        }
+    }
+
+    /// Rewrites the log now.
+    #[cfg(test)]
+    fn compact(&mut self, store: &Store) -> Result<(), DataError> {
+        let live = live_blobs(store);
+        assert!(self.sync(&live), "files can be synced");
+        self.log.replace(whole(store, &self.blobs, self.boot))?;
+        self.forget_dead(&live);
+        Ok(())
+    }
+
+    /// A synced log must not name files that a dying machine takes along. False where that cannot be had.
+    fn sync(&mut self, live: &HashSet<u64>) -> bool {
+        for number in live {
+            if self.blobs.get(number) == Some(&Place::File { synced: false }) {
+                let synced = File::open(self.file(*number)).and_then(|file| file.sync_data());
+                if let Err(error) = synced {
+                    tracing::warn!(%error, "a file of rows cannot be synced");
+                    return false;
                 }
-                self.table(&path, entry, &mut changes)?;
-                written.extend(entry.current().segments.iter().map(|segment| segment.kept.load(Ordering::Relaxed)));
-            }
-            for (name, entry) in &dataset.routines {
-                self.routines.insert(within(name));
-                changes.push(Change::Routine(within(name), Box::new(entry.clone())));
+                self.blobs.insert(*number, Place::File { synced: true });
             }
         }
-        self.log.replace([record::write(&changes)])?;
-        self.compacted = self.log.bytes();
-        self.sweep(&written);
-        self.blobs = written;
-        Ok(())
+        true
+    }
+
+    fn forget_dead(&mut self, live: &HashSet<u64>) {
+        self.sweep(live);
+        self.blobs.retain(|number, _| live.contains(number));
     }
 
     /// Files that cannot go now go another time: nothing refers to them.
@@ -276,6 +354,55 @@ impl Keeper {
             }
         }
     }
+}
+
+fn kept_tables(store: &Store) -> impl Iterator<Item = (TablePath, &TableEntry)> {
+    let datasets = store.datasets.iter().filter(|(_, dataset)| !dataset.hidden);
+    datasets.flat_map(|(path, dataset)| {
+        dataset.tables.iter().map(move |(name, entry)| {
+            let (project, dataset) = (path.project.clone(), path.dataset.clone());
+            (TablePath { project, dataset, table: name.clone() }, entry)
+        })
+    })
+}
+
+fn live_blobs(store: &Store) -> HashSet<u64> {
+    let segments = kept_tables(store).flat_map(|(_, entry)| &entry.current().segments);
+    segments.map(|segment| segment.kept.load(Ordering::Relaxed)).collect()
+}
+
+/// Records that stand for all that there is, each made when it is its turn: one for datasets and routines, one a table.
+fn whole<'a>(store: &'a Store, blobs: &'a HashMap<u64, Place>, boot: u64) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let mut first = vec![Change::Boot(boot)];
+    for (path, dataset) in store.datasets.iter().filter(|(_, dataset)| !dataset.hidden) {
+        first.push(Change::Dataset {
+            path: path.clone(),
+            created: dataset.created,
+            modified: dataset.modified,
+            metadata: dataset.metadata.clone(),
+        });
+        first.extend(dataset.routines.iter().map(|(name, entry)| {
+            let (project, dataset) = (path.project.clone(), path.dataset.clone());
+            Change::Routine(TablePath { project, dataset, table: name.clone() }, Box::new(entry.clone()))
+        }));
+    }
+    let tables = kept_tables(store).map(move |(path, entry)| {
+        let version = entry.current();
+        let mut changes = vec![Change::Table(path.clone(), Box::new(state(entry)))];
+        let mut parts = Vec::with_capacity(version.segments.len());
+        for segment in &version.segments {
+            let number = segment.kept.load(Ordering::Relaxed);
+            // Rows that are in the old log have to be in the new one; those in files stay there.
+            if blobs.get(&number) == Some(&Place::Log) {
+                changes.push(Change::Blob(number, encode(segment, &version.shape)));
+            }
+            parts.push(Part::New(segment_state(segment, number)));
+        }
+        let rows = Rows { modified: entry.modified, next_segment: entry.next_segment, parts };
+        changes.push(Change::Rows(path, rows));
+        record::write(&changes)
+    });
+    std::iter::once(record::write(&first)).chain(tables)
 }
 
 fn segment_state(segment: &Segment, blob: u64) -> SegmentState {
@@ -309,6 +436,7 @@ struct Replay {
     routines: BTreeMap<TablePath, RoutineEntry>,
     blobs: HashMap<u64, Vec<u8>>,
     last_blob: u64,
+    boot: u64,
 }
 
 #[derive(Debug)]
@@ -359,6 +487,7 @@ impl Replay {
             }
             Change::Routine(path, entry) => drop(self.routines.insert(path, *entry)),
             Change::RoutineGone(path) => drop(self.routines.remove(&path)),
+            Change::Boot(number) => self.boot = number,
             Change::Blob(number, bytes) => {
                 self.last_blob = self.last_blob.max(number);
                 self.blobs.insert(number, bytes);
@@ -368,8 +497,8 @@ impl Replay {
     }
 }
 
-/// Reads what is kept in the folder into a new store.
-pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
+/// Reads what is kept in the folder into a new store, as of `now`.
+pub fn open(data: &DataDir, journal: &Arc<Journal>, now: Timestamp) -> Result<(Store, Keeper), DataError> {
     let folder = data.path().join("bigquery-segments");
     std::fs::create_dir_all(&folder).map_err(|problem| DataError::Io {
         path: folder.clone(),
@@ -384,11 +513,11 @@ pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
         Ok(())
     })?;
     let mut keeper = Keeper {
-        compacted: log.bytes(),
-        log,
+        log: scrimmage_core::data::Keeper::new(log, "bigquery", journal).from_bytes(COMPACT_AT),
         folder,
         next_blob: replay.last_blob + 1,
-        blobs: HashSet::new(),
+        blobs: HashMap::new(),
+        boot: replay.boot + 1,
         datasets: BTreeSet::new(),
         tables: BTreeMap::new(),
         routines: BTreeSet::new(),
@@ -433,15 +562,23 @@ pub fn open(data: &DataDir) -> Result<(Store, Keeper), DataError> {
             next_segment: table.next_segment,
             segments,
         };
-        store.restore_table(&path, restored);
+        store.restore_table(now, &path, restored);
     }
     let _ = store.take_touched();
-    keeper.blobs = rows.into_keys().collect();
-    keeper.sweep(&keeper.blobs);
-    // What is dead in the log was read once more; it need not be read again.
-    if keeper.log.bytes() > COMPACT_AT {
-        keeper.compact(&mut store)?;
+    let place = |number: u64| match replay.blobs.contains_key(&number) {
+        true => (number, Place::Log),
+        false => (number, Place::File { synced: false }),
+    };
+    keeper.blobs = rows.into_keys().map(place).collect();
+    keeper.sweep(&keeper.blobs.keys().copied().collect());
+    // A later process must know that there was this one.
+    if let Err(error) = keeper.log.append(vec![record::write(&[Change::Boot(keeper.boot)])]) {
+        // A folder on a full disk can be read all the same.
+        tracing::warn!(%error, "names of this run may come again in the next");
+        keeper.log.forget_missing();
     }
+    // What is dead in the log was read once more; it need not be read again.
+    keeper.tidy(&store);
     Ok((store, keeper))
 }
 
@@ -470,90 +607,4 @@ fn read_blob(keeper: &Keeper, inline: &HashMap<u64, Vec<u8>>, number: u64) -> Re
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Map;
-
-    use scrimmage_googlesql::Value;
-    use scrimmage_googlesql::catalog::Schema;
-
-    use super::*;
-    use crate::engine::dataset::TableKind;
-    use crate::engine::store::{NewTable, WriteMode};
-    use crate::engine::table::plain_column;
-
-    const NOW: Timestamp = Timestamp::EPOCH;
-
-    fn path(table: &str) -> TablePath {
-        TablePath { project: "p".into(), dataset: "d".into(), table: table.into() }
-    }
-
-    fn batch(numbers: std::ops::Range<i64>) -> Batch {
-        Batch::from_rows(&[Type::Int64], numbers.map(|number| vec![Value::Int64(number)]))
-    }
-
-    fn create(store: &mut Store, table: &str) {
-        let schema = Schema { columns: vec![plain_column("n", Type::Int64)] };
-        let shape = Shape::new(schema, None, Vec::new(), false);
-        let new = NewTable { shape, kind: TableKind::Table, expires: None, metadata: Map::new() };
-        store.create_table(NOW, &path(table), new, Vec::new(), false).expect("a table");
-    }
-
-    fn append(store: &mut Store, table: &str, rows: Batch) {
-        store.write(NOW, &path(table), None, vec![rows], WriteMode::Append, None).expect("written");
-    }
-
-    fn files(data: &DataDir) -> usize {
-        std::fs::read_dir(data.path().join("bigquery-segments")).expect("a folder").count()
-    }
-
-    #[test]
-    fn what_was_compacted_away_is_written_again_when_it_comes_back() {
-        let temporary = tempfile::tempdir().expect("a folder");
-        let data = DataDir::open(temporary.path()).expect("it can be made");
-        let (mut store, mut keeper) = open(&data).expect("empty");
-        let dataset = DatasetPath::new("p", "d");
-        store.create_dataset(NOW, &dataset, Map::new()).expect("a dataset");
-        create(&mut store, "small");
-        append(&mut store, "small", batch(0..10));
-        create(&mut store, "large");
-        append(&mut store, "large", batch(0..100_000));
-        keeper.keep(&mut store).expect("kept");
-        assert_eq!(files(&data), 1, "large rows have a file");
-        let before = keeper.log.bytes();
-        append(&mut store, "small", batch(10..11));
-        keeper.keep(&mut store).expect("kept");
-        assert!(keeper.log.bytes() - before < 100, "only what is new is written");
-
-        store.delete_dataset(NOW, &dataset, true).expect("deleted");
-        keeper.keep(&mut store).expect("kept");
-        keeper.compact(&mut store).expect("compacted");
-        assert_eq!(files(&data), 0);
-        store.undelete_dataset(NOW, &dataset, None).expect("back");
-        keeper.keep(&mut store).expect("kept");
-        for round in 0..2 {
-            let rows = |store: &Store, table| store.table(&path(table)).expect("there").current().rows;
-            drop(keeper);
-            (store, keeper) = open(&data).expect("it opens");
-            assert_eq!((rows(&store, "small"), rows(&store, "large"), files(&data)), (11, 100_000, 1), "round {round}");
-            keeper.compact(&mut store).expect("compacted");
-        }
-        store.clear();
-        keeper.keep(&mut store).expect("kept");
-        drop(keeper);
-        assert!(open(&data).expect("it opens").0.datasets.is_empty());
-        assert_eq!(files(&data), 0);
-    }
-
-    #[test]
-    fn hidden_datasets_are_not_kept() {
-        let temporary = tempfile::tempdir().expect("a folder");
-        let data = DataDir::open(temporary.path()).expect("it can be made");
-        let (mut store, mut keeper) = open(&data).expect("empty");
-        let dataset = DatasetPath::new("p", "d");
-        store.create_dataset(NOW, &dataset, Map::new()).expect("a dataset");
-        store.dataset_mut(&dataset).expect("there").hidden = true;
-        create(&mut store, "t");
-        keeper.keep(&mut store).expect("kept");
-        assert_eq!(keeper.log.bytes(), 16, "the header alone");
-    }
-}
+mod tests;

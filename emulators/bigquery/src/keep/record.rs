@@ -36,6 +36,8 @@ pub enum Change {
     RoutineGone(TablePath),
     /// Rows within the log itself; larger ones have files of their own.
     Blob(u64, Vec<u8>),
+    /// The folder was opened for the so-many-th time.
+    Boot(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +114,7 @@ impl Out {
     }
 
     fn fields(&mut self, fields: &Map<String, Json>) {
-        self.text(&serde_json::to_string(fields).unwrap_or_else(|_| "{}".to_owned()));
+        self.text(&Json::Object(fields.clone()).to_string());
     }
 
     fn change(&mut self, change: &Change) {
@@ -155,6 +157,10 @@ impl Out {
                 self.u8(8);
                 self.uint(*number);
                 self.bytes(bytes);
+            }
+            Change::Boot(number) => {
+                self.u8(9);
+                self.uint(*number);
             }
         }
     }
@@ -268,12 +274,20 @@ impl Out {
                 ArgumentDirection::InOut => 2,
             });
         });
-        self.u8(KINDS.iter().position(|kind| *kind == routine.kind).unwrap_or(0) as u8);
+        self.u8(match routine.kind {
+            RoutineKind::Scalar => 0,
+            RoutineKind::Aggregate => 1,
+            RoutineKind::JavaScript => 2,
+            RoutineKind::TableFunction => 3,
+            RoutineKind::Procedure => 4,
+            RoutineKind::JavaScriptAggregate => 5,
+        });
         self.option(routine.returns.as_ref(), Out::ty);
         self.text(&routine.body);
     }
 }
 
+/// By the number that stands for them.
 const KINDS: [RoutineKind; 6] = [
     RoutineKind::Scalar,
     RoutineKind::Aggregate,
@@ -327,6 +341,7 @@ impl In<'_> {
             6 => Change::Routine(self.table()?, Box::new(self.routine()?)),
             7 => Change::RoutineGone(self.table()?),
             8 => Change::Blob(self.uint()?, self.bytes()?.to_vec()),
+            9 => Change::Boot(self.uint()?),
             other => return Err(format!("there is no change {other}")),
         })
     }
@@ -433,6 +448,8 @@ impl In<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use scrimmage_googlesql::Value;
+    use scrimmage_googlesql::exec::column::Column;
 
     use super::*;
 
@@ -471,7 +488,96 @@ mod tests {
         assert_eq!(read(&[9]).expect_err("refused"), "it is of version 9; this program reads 1");
     }
 
+    /// One change of each kind, a table with everything among them.
+    fn whole_record() -> Vec<u8> {
+        use scrimmage_googlesql::catalog::{ColumnDef, Mode, Schema};
+        use scrimmage_googlesql::{Type, TypeParams};
+
+        use crate::engine::table::plain_column;
+        let path = |table: &str| TablePath { project: "p".into(), dataset: "d".into(), table: table.into() };
+        let record = Type::struct_of([("a", Type::array(Type::Numeric)), ("r", Type::range(Type::Date))]);
+        let params = TypeParams { max_length: Some(9), ..TypeParams::default() };
+        let columns = vec![
+            ColumnDef { mode: Mode::Required, params, default: Some("'x'".into()), ..plain_column("s", Type::String) },
+            ColumnDef { fields: vec![plain_column("a", Type::Numeric)], ..plain_column("r", record) },
+            plain_column("day", Type::Timestamp),
+        ];
+        let partitioning = |column: Option<&str>| Partitioning::Time {
+            column: column.map(str::to_owned),
+            unit: TimeUnit::Hour,
+            expiration_ms: Some(1_000),
+        };
+        let shape = Shape::new(Schema { columns }, Some(partitioning(Some("day"))), vec!["s".into()], true);
+        let policy = RowPolicy {
+            filter: "s = 'x'".into(),
+            grantees: vec!["allUsers".into()],
+            created: Timestamp::from_micros(1),
+            modified: Timestamp::from_micros(2),
+        };
+        let fields = serde_json::json!({"labels": {"k": "v"}, "n": 1.5}).as_object().cloned().unwrap_or_default();
+        let state = |kind| {
+            Box::new(TableState {
+                kind,
+                created: Timestamp::from_micros(3),
+                expires: Some(Timestamp::from_micros(4)),
+                metadata: fields.clone(),
+                policies: [("p".to_owned(), policy.clone())].into(),
+                shape: Arc::new(shape.clone()),
+            })
+        };
+        let segment =
+            SegmentState { id: 1, partition: PartitionId::Outside, blob: 2, removed: vec![3, 5], buffered_until: None };
+        let rows = Rows { modified: Timestamp::from_micros(5), next_segment: 6, parts: vec![Part::New(segment)] };
+        let at = Timestamp::from_micros(7);
+        let mut out = Out::default();
+        let (numbers, texts) = (Type::Int64, Type::String);
+        let number = Column::from_values(&numbers, [Value::Int64(1), Value::Null, Value::string("another type")]);
+        let text = Column::from_values(&texts, [Value::string("a"), Value::array(vec![Value::Int64(7)]), Value::Null]);
+        out.batch(&[(0, &numbers, &number), (1, &texts, &text)], 3);
+        write(&[
+            Change::Boot(3),
+            Change::Dataset { path: DatasetPath::new("p", "d"), created: at, modified: at, metadata: fields.clone() },
+            Change::Table(path("t"), state(TableKind::Table)),
+            Change::Table(path("v"), state(TableKind::View { sql: "SELECT 1".into(), renames: true })),
+            Change::Table(path("c"), state(TableKind::Clone { of: path("t"), at })),
+            Change::Blob(2, out.0),
+            Change::Rows(path("t"), rows),
+            Change::RoutineGone(path("f")),
+        ])
+    }
+
+    #[test]
+    fn every_value_comes_back_whatever_the_column_says() {
+        let changes = read(&whole_record()).expect("it is ours");
+        let Some(Change::Blob(2, bytes)) = changes.iter().find(|change| matches!(change, Change::Blob(..))) else {
+            panic!("no blob")
+        };
+        let (_, batch) = In::new(bytes).batch().expect("rows");
+        let seen: Vec<Value> = batch.columns.iter().flat_map(|column| (0..3).map(|row| column.get(row))).collect();
+        let text = format!("{seen:?}");
+        assert!(text.contains("another type") && text.contains("Int64(7)"), "{text}");
+    }
+
     proptest! {
+        #[test]
+        fn records_with_other_bytes_are_read_or_refused(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
+            end in any::<proptest::sample::Index>(),
+        ) {
+            let mut record = whole_record();
+            for (at, byte) in changes {
+                let at = at.index(record.len());
+                record[at] = byte;
+            }
+            for length in [record.len(), end.index(record.len())] {
+                for change in read(&record[..length]).into_iter().flatten() {
+                    if let Change::Blob(_, bytes) = change {
+                        let _ = In::new(&bytes).batch();
+                    }
+                }
+            }
+        }
+
         #[test]
         fn any_record_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut record = vec![VERSION];

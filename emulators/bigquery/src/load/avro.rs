@@ -30,6 +30,10 @@ impl Opened {
             .collect();
         let mut rows = Rows::new(&schema);
         for (count, block) in &self.file.blocks {
+            // Rows of no bytes could be counted in billions.
+            if *count > block.len() {
+                return Err("An Avro block has more rows than bytes".into());
+            }
             let mut input = Input(block);
             for _ in 0..*count {
                 let Datum::Record(parts) = input.datum(&self.file.schema)? else {

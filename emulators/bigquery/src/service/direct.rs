@@ -3,10 +3,10 @@
 use scrimmage_googlesql::catalog::{Mode, Schema, TablePath};
 use serde_json::{Map, Value};
 
-use super::App;
+use super::tabledata::Incoming;
+use super::{App, tabledata};
 use crate::BigQuery;
 use crate::engine::dataset::TableKind;
-use crate::load::{Rows, coerce};
 use crate::texts;
 
 /// Why rows cannot be written to a table at all.
@@ -38,37 +38,32 @@ impl BigQuery {
     }
 
     /// Writes rows as `tabledata.insertAll` with `skipInvalidRows` does; one entry a row: none where
-    /// it was written, else why not.
+    /// it was written, else why not. They are kept when this returns.
     pub fn direct_insert(
         &self,
         path: &TablePath,
         rows: &[Map<String, Value>],
     ) -> Result<Vec<Option<String>>, DirectError> {
-        let schema = schema(&self.app, path)?;
-        let mut good = Rows::new(&schema);
-        let mut fates = Vec::with_capacity(rows.len());
-        for row in rows {
-            match coerce::row(&schema.columns, row, false) {
-                Ok(values) => {
-                    good.push(values);
-                    fates.push(None);
-                }
-                Err(misfit) => fates.push(Some(misfit.streaming_text())),
-            }
-        }
-        let batch = good.finish();
-        if batch.len > 0 {
-            let now = self.app.ctx.clock.now();
-            let written = self.app.store.lock().write_streaming(now, path, batch, None);
-            written.map_err(|error| DirectError::Refused(error.to_string()))?;
+        self.app.expire();
+        let rows: Vec<_> = rows.iter().map(|row| (None, row)).collect();
+        let incoming = Incoming { rows: &rows, partition: None, ignore_unknown: false, skip_invalid: true };
+        let bad = tabledata::stream_in(&self.app, path, &incoming).map_err(|error| match error.code {
+            404 => DirectError::NotFound(error.message),
+            _ => DirectError::Refused(error.message),
+        })?;
+        let mut fates = vec![None; rows.len()];
+        for (index, misfit) in bad {
+            fates[index] = Some(misfit.streaming_text());
         }
         Ok(fates)
     }
 }
 
 fn schema(app: &App, path: &TablePath) -> Result<Schema, DirectError> {
-    let mut store = app.store.lock();
-    let entry = store.entry(path).map_err(|_| DirectError::NotFound(texts::table_gone(path)))?;
+    app.store.check().map_err(|problem| DirectError::Refused(problem.to_string()))?;
+    app.expire();
+    let store = app.store.lock();
+    let entry = store.table(path).map_err(|_| DirectError::NotFound(texts::table_gone(path)))?;
     if !matches!(entry.kind, TableKind::Table | TableKind::Clone { .. }) {
         let text = format!("Cannot add rows to a table of type {}.", entry.kind.name());
         return Err(DirectError::Refused(text));

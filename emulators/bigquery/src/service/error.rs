@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use scrimmage_googlesql::{ErrorKind, SqlError};
 use serde_json::{Value, json};
 
+use crate::catalog::NotKept;
 use crate::engine::EngineError;
 use crate::texts;
 
@@ -107,10 +108,17 @@ impl From<EngineError> for ApiError {
             EngineError::DatasetInUse { .. } => ApiError::new(400, "resourceInUse", message),
             EngineError::Conflict(_) | EngineError::StreamingBuffer(_) => ApiError::new(400, "invalidQuery", message),
             EngineError::TooManyDml(_) => ApiError::new(400, "resourcesExceeded", message),
+            EngineError::RowsDenied(_) => ApiError::new(403, "accessDenied", message),
             EngineError::Quota(_) => ApiError::new(403, "quotaExceeded", message),
             EngineError::Invalid(_) => ApiError::invalid(message),
             EngineError::Unsupported(_) => ApiError::new(501, "notImplemented", message),
         }
+    }
+}
+
+impl From<NotKept> for ApiError {
+    fn from(problem: NotKept) -> ApiError {
+        ApiError::new(503, "backendError", problem.to_string())
     }
 }
 
@@ -129,6 +137,9 @@ impl From<SqlError> for ApiError {
             ErrorKind::Unsupported => ApiError::new(501, "notImplemented", message),
             ErrorKind::Cancelled => ApiError::new(499, "stopped", message),
             ErrorKind::Internal => ApiError::new(500, "internalError", message),
+            ErrorKind::Evaluation if error.message.starts_with(texts::ACCESS_DENIED) => {
+                ApiError::new(403, "accessDenied", error.message)
+            }
             ErrorKind::Evaluation if error.message.ends_with("is still in use") => {
                 ApiError::new(400, "resourceInUse", error.message)
             }

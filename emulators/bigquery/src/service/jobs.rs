@@ -23,7 +23,7 @@ use crate::jobs::query::{self, QuerySpec};
 use crate::jobs::registry::JobCell;
 use crate::jobs::sessions;
 use crate::jobs::{Job, JobKind, JobState};
-use crate::limits;
+use crate::{limits, texts};
 
 /// How long jobs.insert waits for a job that may be done at once; it answers PENDING or RUNNING after that.
 ///
@@ -66,8 +66,11 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) 
             "The query is too large. The maximum standard SQL query length is 1024.00K characters, including comments and white space characters.",
         ));
     }
-    if query.get("useLegacySql").and_then(Value::as_bool) == Some(true) {
-        return Err(ApiError::not_implemented("Legacy SQL"));
+    // The first line of the text counts for more than the field.
+    let says = |dialect: &str| sql.get(..dialect.len()).is_some_and(|start| start.eq_ignore_ascii_case(dialect));
+    let field = query.get("useLegacySql").and_then(Value::as_bool) == Some(true);
+    if says("#legacySQL") || (field && !says("#standardSQL")) {
+        return Err(ApiError::new(501, "notImplemented", texts::LEGACY_SQL));
     }
     if query.get("tableDefinitions").and_then(Value::as_object).is_some_and(|tables| !tables.is_empty()) {
         return Err(ApiError::not_implemented("tableDefinitions"));
@@ -136,8 +139,13 @@ fn limit_time(app: &Arc<App>, cell: &Arc<JobCell>) {
 
 /// Registers a query job and starts it.
 pub fn start_query(app: &Arc<App>, mut job: Job, mut spec: QuerySpec) -> ApiResult<Arc<JobCell>> {
-    join_session(app, &mut job, &mut spec)?;
-    let cell = app.jobs.add(job)?;
+    // A job whose id is taken begins no session that nobody would know of.
+    let cell = app.jobs.add(job.clone())?;
+    if let Err(error) = join_session(app, &mut job, &mut spec) {
+        app.jobs.remove(&job.project, &job.id);
+        return Err(error);
+    }
+    cell.update(|registered| registered.extra = job.extra);
     limit_time(app, &cell);
     let (worker, running) = (app.clone(), cell.clone());
     spawn(app, &cell, move || query::run(&worker, &running, spec));
@@ -163,11 +171,7 @@ fn spawn(app: &Arc<App>, cell: &Arc<JobCell>, work: impl FnOnce() + Send + 'stat
             cell.update(|job| {
                 job.state = JobState::Done;
                 job.ended = Some(now);
-                job.error = Some(ApiError::new(
-                    500,
-                    "internalError",
-                    "An internal error occurred and the request could not be completed.",
-                ));
+                job.error = Some(ApiError::new(500, "internalError", texts::INTERNAL));
             });
         }
     });
@@ -235,7 +239,7 @@ pub async fn insert(
             start_query(&app, job, spec)?
         }
         JobKind::Copy => {
-            let spec = CopySpec::from_json(&configuration["copy"])?;
+            let spec = CopySpec::from_json(&configuration["copy"], caller.identity.clone())?;
             let cell = app.jobs.add(job)?;
             let (worker, running) = (app.clone(), cell.clone());
             spawn(&app, &cell, move || copy::run(&worker, &running, &spec));
@@ -249,7 +253,7 @@ pub async fn insert(
             start_load(&app, job, spec, None)?
         }
         JobKind::Extract => {
-            let spec = ExtractSpec::from_json(&configuration["extract"])?;
+            let spec = ExtractSpec::from_json(&configuration["extract"], caller.identity.clone())?;
             let cell = app.jobs.add(job)?;
             let (worker, running) = (app.clone(), cell.clone());
             spawn(&app, &cell, move || extract::run(&worker, &running, &spec));

@@ -5,6 +5,7 @@ pub mod datasets;
 pub mod direct;
 pub mod discovery;
 pub mod error;
+mod fields;
 pub mod iam;
 pub mod identity;
 pub mod jobs;
@@ -14,17 +15,19 @@ pub mod policies;
 pub mod queries;
 pub mod routines;
 pub mod schema;
+mod selection;
 pub mod storage;
 pub mod tabledata;
 pub mod tables;
 pub mod uploads;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
-use axum::http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
@@ -44,7 +47,11 @@ use crate::jobs::registry::Jobs;
 use crate::jobs::results::Results;
 use crate::jobs::sessions::Sessions;
 use error::{ApiError, ApiResult};
+use fields::Mask;
 use uploads::Uploads;
+
+/// How often what somebody left behind is looked for: uploads, streams, sessions.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// One BigQuery: what requests and jobs share.
 #[derive(Debug)]
@@ -61,6 +68,12 @@ pub struct App {
     pub dml_gate: Arc<DmlGate>,
     /// Jobs that got their id from the service so far.
     pub job_count: AtomicU64,
+    /// Memory that one statement may take for intermediate results; [`crate::limits::STATEMENT_BYTES`] at first.
+    pub statement_bytes: AtomicUsize,
+    /// Sessions so far.
+    pub session_count: AtomicU64,
+    /// When what is left behind was looked for last, in microseconds.
+    swept: AtomicI64,
     /// Random numbers for SQL, from the suite's seed.
     pub draws: Draws,
     /// IAM policies that somebody set, by resource.
@@ -78,7 +91,7 @@ impl App {
         let store = match &ctx.data {
             None => SharedStore::default(),
             Some(data) => {
-                let (store, keeper) = crate::keep::open(data)?;
+                let (store, keeper) = crate::keep::open(data, &ctx.journal, ctx.clock.now())?;
                 SharedStore::kept(store, keeper)
             }
         };
@@ -87,17 +100,23 @@ impl App {
 
     fn with(ctx: scrimmage_core::Context, store: SharedStore) -> App {
         let draws = Draws::seeded(ctx.seed);
+        // Nothing is called as anything was called before a restart: whoever still holds an old name must not get
+        // what has it now.
+        let first = store.boot() << 32;
         App {
             ctx,
             store,
             jobs: Arc::default(),
             results: Results::default(),
-            uploads: Uploads::default(),
-            storage: storage::Storage::default(),
+            uploads: Uploads::counted_from(first),
+            storage: storage::Storage::counted_from(first),
             sessions: Arc::default(),
             cache: Cache::default(),
             dml_gate: Arc::default(),
-            job_count: AtomicU64::default(),
+            job_count: AtomicU64::new(first),
+            statement_bytes: AtomicUsize::new(crate::limits::STATEMENT_BYTES),
+            session_count: AtomicU64::new(first),
+            swept: AtomicI64::new(i64::MIN),
             draws,
             iam: std::sync::Mutex::default(),
         }
@@ -109,6 +128,15 @@ impl App {
         let mut store = self.store.lock();
         if store.due().is_some_and(|due| due <= now) {
             store.expire(now);
+        }
+        drop(store);
+        let last = self.swept.load(Ordering::Relaxed);
+        if now.as_micros().saturating_sub(last) >= SWEEP_EVERY.as_micros() as i64
+            && self.swept.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.uploads.expire(now);
+            self.storage.expire(self, now);
+            crate::jobs::sessions::expire(self);
         }
     }
 
@@ -187,20 +215,53 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(fallback)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), expire))
+        .layer(middleware::from_fn(partial))
         .with_state(app)
 }
 
 /// Before anybody looks: what has expired by the clock is gone.
 async fn expire(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // Nobody may take for done what would be gone after a restart.
+    if let Err(problem) = app.store.check() {
+        return ApiError::from(problem).into_response();
+    }
     app.expire();
     let response = next.run(request).await;
-    // Nobody may take for done what would be gone after a restart.
-    match app.ctx.data.as_ref().and_then(|_| app.store.failed()) {
-        Some(problem) => {
-            ApiError::new(503, "backendError", format!("State cannot be kept on disk: {problem}")).into_response()
-        }
-        None => response,
+    match app.store.check() {
+        Ok(()) => response,
+        Err(problem) => ApiError::from(problem).into_response(),
     }
+}
+
+/// The part of the answer that `fields` asks for, and as readable as `prettyPrint` does. Refusals are whole.
+async fn partial(request: Request, next: Next) -> Response {
+    let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    let pairs = query.map_or_else(|_| Vec::new(), |axum::extract::Query(pairs)| pairs);
+    let last =
+        |key: &str| pairs.iter().rev().find(|(own, _)| own.trim_start_matches('$') == key).map(|(_, value)| value);
+    let mask = match last("fields").filter(|text| !text.is_empty()).map(|text| Mask::parse(text)).transpose() {
+        Ok(mask) => mask,
+        Err(error) => return error.into_response(),
+    };
+    let pretty = last("prettyPrint").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let response = next.run(request).await;
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !is_json || !(pretty || (mask.is_some() && response.status().is_success())) {
+        return response;
+    }
+    let is_success = response.status().is_success();
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return ApiError::new(500, "internalError", crate::texts::INTERNAL).into_response();
+    };
+    let cut = mask.filter(|_| is_success).and_then(|mask| mask.apply(std::str::from_utf8(&bytes).ok()?));
+    let mut text = cut.map_or(bytes, |text| text.into());
+    if pretty && let Ok(value) = serde_json::from_slice::<Json>(&text) {
+        text = format!("{value:#}\n").into();
+    }
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, axum::body::Body::from(text))
 }
 
 /// A quoted etag for a text that names a resource's state.

@@ -16,7 +16,7 @@ use super::{App, Caller, Params, body, etag};
 use crate::catalog::{NameScope, Snapshot};
 use crate::engine::policy::RowPolicy;
 use crate::jobs::ddl::table_reference;
-use crate::jobs::ddl_policies;
+use crate::jobs::ddl_policies::{self, Mode, check_last};
 use crate::texts;
 
 /// Grantees are input only, as the reference says.
@@ -79,7 +79,7 @@ fn id_of(body: &Value) -> ApiResult<&str> {
         .ok_or_else(|| ApiError::required("rowAccessPolicyReference.policyId"))
 }
 
-fn put(app: &App, caller: &Caller, table: &TablePath, id: &str, body: &Value) -> ApiResult<Json<Value>> {
+fn put(app: &App, caller: &Caller, table: &TablePath, id: &str, body: &Value, mode: Mode) -> ApiResult<Json<Value>> {
     if !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || id.len() > 256 {
         return Err(ApiError::invalid(format!(
             "Invalid row access policy ID \"{id}\". Row access policy IDs must be alphanumeric (plus underscores) and must be at most 256 characters long."
@@ -101,7 +101,7 @@ fn put(app: &App, caller: &Caller, table: &TablePath, id: &str, body: &Value) ->
     };
     let scope = NameScope { project: table.project.clone(), dataset: None };
     let snapshot = Snapshot::take(&app.store, scope, app.ctx.clock.now());
-    ddl_policies::put(&snapshot, &caller.identity, table, id, filter.trim(), grantees)?;
+    ddl_policies::put(&snapshot, &caller.identity, table, id, filter.trim(), grantees, mode)?;
     let store = app.store.lock();
     let policies = &store.table(table).map_err(gone)?.policies;
     let policy = policies.get(id).ok_or_else(|| ApiError::not_found(texts::policy_not_found(table, id)))?;
@@ -116,10 +116,7 @@ pub async fn insert(
 ) -> ApiResult<Json<Value>> {
     let (table, body) = (path(table), body(&bytes)?);
     let id = id_of(&body)?;
-    if app.store.lock().table(&table).map_err(gone)?.policies.contains_key(id) {
-        return Err(ApiError::duplicate(texts::policy_exists(&table, id)));
-    }
-    put(&app, &caller, &table, id, &body)
+    put(&app, &caller, &table, id, &body, Mode::New)
 }
 
 pub async fn update(
@@ -133,7 +130,7 @@ pub async fn update(
         Some(policy) => caller.check_match(&tag(&table, &id, policy))?,
         None => return Err(ApiError::not_found(texts::policy_not_found(&table, &id))),
     }
-    put(&app, &caller, &table, &id, &body)
+    put(&app, &caller, &table, &id, &body, Mode::Any)
 }
 
 /// `POST …/rowAccessPolicies/P:getIamPolicy` and its sisters; a policy's grantees are its filtered data viewers.
@@ -160,16 +157,6 @@ pub async fn iam(
     )
 }
 
-/// The last policy of a table goes only by force: without any, everybody sees everything.
-fn check_last(left: usize, gone: usize, force: bool) -> ApiResult<()> {
-    if left == gone && gone > 0 && !force {
-        return Err(ApiError::invalid(
-            "Deleting the last row access policy of a table makes all its rows visible; set force to do it.",
-        ));
-    }
-    Ok(())
-}
-
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path((project, dataset, table, id)): Path<(String, String, String, String)>,
@@ -181,7 +168,9 @@ pub async fn delete(
     if !policies.contains_key(&id) {
         return Err(ApiError::not_found(texts::policy_not_found(&table, &id)));
     }
-    check_last(policies.len(), 1, params.flag("force"))?;
+    if !params.flag("force") {
+        check_last(policies, &[&id])?;
+    }
     policies.remove(&id);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -206,7 +195,9 @@ pub async fn batch_delete(
         return Err(ApiError::not_found(texts::policy_not_found(&table, missing)));
     }
     let force = body.get("force").and_then(Value::as_bool).unwrap_or(false);
-    check_last(policies.len(), policies.keys().filter(|id| ids.contains(&id.as_str())).count(), force)?;
+    if !force {
+        check_last(policies, &ids)?;
+    }
     policies.retain(|id, _| !ids.contains(&id.as_str()));
     Ok(StatusCode::NO_CONTENT)
 }

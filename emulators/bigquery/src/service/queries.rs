@@ -16,7 +16,7 @@ use super::tabledata::{read_page, timestamps};
 use super::{App, Caller, Params, body, etag};
 use crate::jobs::registry::JobCell;
 use crate::jobs::{Job, JobKind, JobState};
-use crate::limits;
+use crate::{limits, texts};
 
 /// How long both calls wait where the caller does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
@@ -213,7 +213,13 @@ fn fill(
         }
     }
     match &job.result {
-        Some(version) => {
+        Some(result) => {
+            let version = result.upgrade().ok_or_else(|| {
+                let table = &job.configuration["query"]["destinationTable"];
+                let gone = super::tables::reference(table).map(|(path, _)| texts::table_gone(&path));
+                ApiError::not_found(gone.unwrap_or_else(|_| format!("Not found: results of job {}", job.id)))
+            })?;
+            let version = &version;
             answer["schema"] = schema::to_json(&version.shape.schema, Modes::Always);
             answer["totalRows"] = json!(version.rows.to_string());
             // `maxResults=0` asks for everything but rows.

@@ -10,13 +10,14 @@ use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use scrimmage_core::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult};
 use super::{App, Caller, Params, body};
 use crate::jobs::load::LoadSpec;
 use crate::jobs::registry::JobCell;
-use crate::limits;
+use crate::{limits, texts};
 
 /// Resumable uploads that are under way, by session id.
 #[derive(Debug, Default)]
@@ -25,22 +26,40 @@ pub struct Uploads {
     next: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Session {
     project: String,
-    resource: Value,
-    bytes: Vec<u8>,
-    /// Set once the last byte has come, so that a client that missed the answer gets it again.
-    done: Option<Arc<JobCell>>,
+    created: Timestamp,
+    state: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Receiving {
+        resource: Value,
+        bytes: Vec<u8>,
+    },
+    /// The last byte has come: what a client that missed the answer gets again.
+    Done(Result<Arc<JobCell>, ApiError>),
 }
 
 impl Uploads {
+    /// Sessions are called by numbers from this one on.
+    pub fn counted_from(first: u64) -> Uploads {
+        Uploads { sessions: Mutex::default(), next: AtomicU64::new(first) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Forgets those that began long ago.
+    pub fn expire(&self, now: Timestamp) {
+        self.lock().retain(|_, session| now.since(session.created) <= limits::UPLOAD_LIFETIME);
     }
 }
 
@@ -66,7 +85,9 @@ pub async fn start(
             // A bad configuration is refused before anything is sent.
             read_load(&app, &project, &resource)?;
             let id = format!("scrimmage-{}", app.uploads.next.fetch_add(1, Ordering::Relaxed) + 1);
-            app.uploads.lock().insert(id.clone(), Session { project: project.clone(), resource, ..Session::default() });
+            let state = Progress::Receiving { resource, bytes: Vec::new() };
+            let created = app.ctx.clock.now();
+            app.uploads.lock().insert(id.clone(), Session { project: project.clone(), created, state });
             let location = format!(
                 "{}/upload/bigquery/v2/projects/{project}/jobs?uploadType=resumable&upload_id={id}",
                 caller.base
@@ -91,8 +112,8 @@ pub async fn put(
     let id = params.text("upload_id").ok_or_else(|| ApiError::required("upload_id"))?.to_owned();
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     let part = ContentRange::parse(range, bytes.len())?;
-    let (project, resource, media) = match receive(&app.uploads, &id, &part, &bytes)? {
-        Received::Done(cell) => return finish(&cell, &caller).await,
+    let cell = match receive(&app, &id, &part, &bytes)? {
+        Received::Whole(cell) => cell,
         Received::Partly(received) => {
             let mut answer = StatusCode::PERMANENT_REDIRECT.into_response();
             if let (true, Ok(value)) = (received > 0, format!("bytes=0-{}", received.saturating_sub(1)).parse()) {
@@ -100,53 +121,58 @@ pub async fn put(
             }
             return Ok(answer);
         }
-        Received::Whole(project, resource, media) => (project, resource, media),
     };
-    let cell = load(&app, &project, &resource, Bytes::from(media))?;
-    if let Some(session) = app.uploads.lock().get_mut(&id) {
-        session.done = Some(cell.clone());
-    }
     finish(&cell, &caller).await
 }
 
 /// Where a session stands after a part.
 enum Received {
-    /// It was complete before; this is its job.
-    Done(Arc<JobCell>),
     /// So many bytes have come.
     Partly(usize),
-    /// The last byte has come: the project, the job's resource and the media.
-    Whole(String, Value, Vec<u8>),
+    /// The last byte has come, now or before; this is its job.
+    Whole(Arc<JobCell>),
 }
 
-fn receive(uploads: &Uploads, id: &str, part: &ContentRange, bytes: &[u8]) -> ApiResult<Received> {
-    let mut sessions = uploads.lock();
+fn receive(app: &Arc<App>, id: &str, part: &ContentRange, body: &[u8]) -> ApiResult<Received> {
+    let mut sessions = app.uploads.lock();
+    let held = |session: &Session| match &session.state {
+        Progress::Receiving { bytes, .. } => bytes.len(),
+        Progress::Done(_) => 0,
+    };
+    let all: usize = sessions.values().map(held).sum();
     let session =
         sessions.get_mut(id).ok_or_else(|| ApiError::not_found(format!("Upload session {id} was not found")))?;
-    if let Some(cell) = &session.done {
-        return Ok(Received::Done(cell.clone()));
-    }
+    let (resource, bytes) = match &mut session.state {
+        Progress::Done(done) => return done.clone().map(Received::Whole),
+        Progress::Receiving { resource, bytes } => (resource, bytes),
+    };
     if let Some(start) = part.start {
-        if start > session.bytes.len() {
-            let have = session.bytes.len();
+        if start > bytes.len() {
+            let have = bytes.len();
             return Err(ApiError::invalid(format!("Upload part begins at byte {start}, but only {have} have come")));
         }
-        if start + bytes.len() > limits::UPLOAD_BYTES {
+        if start + body.len() > limits::UPLOAD_BYTES {
             return Err(ApiError::new(
                 413,
                 "uploadTooLarge",
                 format!("Uploads are limited to {} bytes", limits::UPLOAD_BYTES),
             ));
         }
+        if all + body.len() > limits::UPLOADS_BYTES {
+            return Err(ApiError::new(503, "backendError", texts::UPLOADS_FULL));
+        }
         // A part may be sent again from where the client last knew.
-        session.bytes.truncate(start);
-        session.bytes.extend_from_slice(bytes);
+        bytes.truncate(start);
+        bytes.extend_from_slice(body);
     }
-    if part.total.is_none_or(|total| session.bytes.len() < total) {
-        return Ok(Received::Partly(session.bytes.len()));
+    if part.total.is_none_or(|total| bytes.len() < total) {
+        return Ok(Received::Partly(bytes.len()));
     }
-    let (resource, media) = (std::mem::take(&mut session.resource), std::mem::take(&mut session.bytes));
-    Ok(Received::Whole(session.project.clone(), resource, media))
+    // Within the lock: two requests that both bring the last byte begin one job.
+    let (resource, media) = (std::mem::take(resource), std::mem::take(bytes));
+    let done = load(app, &session.project, &resource, Bytes::from(media));
+    session.state = Progress::Done(done.clone());
+    done.map(Received::Whole)
 }
 
 /// `bytes 0-99/100`, `bytes 0-99/*`, `bytes */100`, `bytes */*`; none at all is the whole.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its helpers fail")]
 
+mod alter;
+mod copies;
 mod ddl;
 mod dialogues;
 mod dml;
@@ -12,6 +14,7 @@ mod information_schema;
 mod jobs;
 mod lifecycle;
 mod loads;
+mod partial;
 mod partitions;
 mod query_jobs;
 mod resources;

@@ -204,3 +204,72 @@ async fn partitions_are_listed_by_the_older_meta_table() {
     let data = server.get(&format!("{table}/data?selectedFields=partition_id")).await.ok();
     assert_eq!(crate::support::rows_of(&data), [["__NULL__"], ["20260101"], ["20260102"]]);
 }
+
+#[tokio::test]
+async fn rewritten_rows_stay_where_they_were_ingested() {
+    let server = Server::with(&["CREATE TABLE d.t (n INT64, s STRING) PARTITION BY _PARTITIONDATE"]).await;
+    let fields = json!([{"name": "n", "type": "INTEGER"}, {"name": "s", "type": "STRING"}]);
+    for (day, row) in [("20251224", "{\"n\": 1}"), ("20251225", "{\"n\": 2}")] {
+        let job = server.load(&format!("t${day}"), fields.clone(), row, json!({})).await;
+        assert_eq!(job["status"].get("errorResult"), None, "{job}");
+    }
+    server.advance(DAY);
+    let days = async |table: &str| server.rows(&format!("SELECT n, _PARTITIONDATE FROM d.{table} ORDER BY n")).await;
+    let both = [["1", "2025-12-24"], ["2", "2025-12-25"]];
+    server.run("UPDATE d.t SET s = 'u' WHERE TRUE").await;
+    assert_eq!(days("t").await, both);
+    server
+        .run(
+            "MERGE d.t T USING (SELECT n FROM UNNEST([1, 3]) AS n) S ON T.n = S.n
+             WHEN MATCHED THEN UPDATE SET s = 'm' WHEN NOT MATCHED THEN INSERT (n) VALUES (n)",
+        )
+        .await;
+    assert_eq!(days("t").await, [["1", "2025-12-24"], ["2", "2025-12-25"], ["3", "2026-01-02"]]);
+    server.run("DELETE FROM d.t WHERE n = 3").await;
+    server.run("BEGIN TRANSACTION; UPDATE d.t SET s = 'x' WHERE n = 1; COMMIT TRANSACTION;").await;
+    server.run("ALTER TABLE d.t ALTER COLUMN n SET DATA TYPE NUMERIC").await;
+    assert_eq!(days("t").await, both);
+    server.run("CREATE TABLE d.copied COPY d.t").await;
+    server.run("CREATE TABLE d.cloned CLONE d.t").await;
+    server.run("CREATE SNAPSHOT TABLE d.snapshot CLONE d.t").await;
+    let copy = async |from: &str, to: &str, more: Value| {
+        let table = |id: &str| json!({"projectId": PROJECT, "datasetId": "d", "tableId": id});
+        let mut copy = json!({"sourceTable": table(from), "destinationTable": table(to)});
+        copy.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        let job = server.job(json!({"copy": copy})).await;
+        assert_eq!(job["status"].get("errorResult"), None, "{job}");
+    };
+    copy("t", "job", json!({})).await;
+    copy("snapshot", "restored", json!({"operationType": "RESTORE"})).await;
+    server.run("CREATE TABLE d.appended (n NUMERIC, s STRING) PARTITION BY _PARTITIONDATE").await;
+    copy("t", "appended", json!({"writeDisposition": "WRITE_APPEND"})).await;
+    copy("t$20251224", "part", json!({})).await;
+    for table in ["copied", "cloned", "snapshot", "job", "restored", "appended"] {
+        assert_eq!(days(table).await, both, "{table}");
+    }
+    assert_eq!(days("part").await, both[..1]);
+}
+
+#[tokio::test]
+async fn dml_says_where_rows_belong() {
+    let server = Server::with(&["CREATE TABLE d.t (n INT64) PARTITION BY _PARTITIONDATE"]).await;
+    server.run("INSERT INTO d.t (_PARTITIONTIME, n) SELECT TIMESTAMP '2017-05-01', 1").await;
+    server.run("INSERT INTO d.t (n, _partitiontime) VALUES (2, '2017-05-02'), (3, NULL)").await;
+    let days = async || server.rows("SELECT n, _PARTITIONDATE FROM d.t ORDER BY n").await;
+    assert_eq!(days().await, [["1", "2017-05-01"], ["2", "2017-05-02"], ["3", "2026-01-01"]]);
+    let (status, reason, _) =
+        server.refused("INSERT INTO d.t (_PARTITIONTIME, n) SELECT TIMESTAMP '2017-05-01 21:30:00', 1").await;
+    assert_eq!((status, reason.as_str()), (400, "invalidQuery"));
+    server.run("UPDATE d.t SET _PARTITIONTIME = '2017-06-01' WHERE n = 1").await;
+    server
+        .run(
+            "MERGE d.t T USING (SELECT 4 AS n) S ON T.n = S.n
+             WHEN NOT MATCHED THEN INSERT (n, _PARTITIONTIME) VALUES (n, TIMESTAMP '2017-05-04')",
+        )
+        .await;
+    let all = [["1", "2017-06-01"], ["2", "2017-05-02"], ["3", "2026-01-01"], ["4", "2017-05-04"]];
+    assert_eq!(days().await, all);
+    assert_eq!(server.refused("INSERT INTO d.t VALUES (1, TIMESTAMP '2017-05-01')").await.0, 400);
+    server.run("CREATE TABLE d.plain (n INT64)").await;
+    assert_eq!(server.refused("INSERT INTO d.plain (_PARTITIONTIME, n) VALUES (NULL, 1)").await.0, 400);
+}

@@ -1,13 +1,10 @@
 //! Both services and the REST router on free ports, and how to read what they answer.
 
-use std::sync::Arc;
-
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FieldDescriptorProto};
-use scrimmage_bigquery::service::storage::{read_server, write_server};
-use scrimmage_bigquery::service::{App, router};
+use scrimmage_bigquery::BigQuery;
 use scrimmage_core::{Clock, Context, Timestamp};
 use scrimmage_protos::google::cloud::bigquery::storage::v1 as wire;
 use serde_json::{Value, json};
@@ -25,31 +22,43 @@ pub struct Server {
     pub write: BigQueryWriteClient<Channel>,
     http: reqwest::Client,
     base: String,
+    pub bigquery: BigQuery,
 }
 
 impl Server {
     /// A server with the dataset `d` of project `p` in which these statements have run.
     pub async fn with(statements: &[&str]) -> Server {
-        let clock = Clock::virtual_at(Timestamp::from_micros(START));
-        let app = Arc::new(App::new(Context::new(clock.clone())));
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let base = format!("http://{}", listener.local_addr().expect("bound"));
-        let grpc = tonic::service::Routes::new(read_server(&app)).add_service(write_server(&app));
-        let router = router(app).merge(grpc.prepare().into_axum_router().reset_fallback());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let channel = Channel::from_shared(base.clone()).expect("a URI").connect().await.expect("connects");
-        let server = Server {
-            clock,
-            read: BigQueryReadClient::new(channel.clone()),
-            write: BigQueryWriteClient::new(channel),
-            http: reqwest::Client::new(),
-            base,
-        };
+        Server::on(Context::new(Clock::virtual_at(Timestamp::from_micros(START))), statements).await
+    }
+
+    /// The same in a context of the caller's.
+    pub async fn on(context: Context, statements: &[&str]) -> Server {
+        let server = Server::again(context).await;
         server.post("/projects/p/datasets", json!({"datasetReference": {"datasetId": "d"}})).await;
         for sql in statements {
             server.query(sql).await;
         }
         server
+    }
+
+    /// A server with what its context's folder holds.
+    pub async fn again(context: Context) -> Server {
+        let clock = context.clock.clone();
+        let bigquery = BigQuery::open(context).expect("it opens");
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("bound"));
+        let grpc = tonic::service::Routes::new(bigquery.storage_read()).add_service(bigquery.storage_write());
+        let router = bigquery.router().merge(grpc.prepare().into_axum_router().reset_fallback());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let channel = Channel::from_shared(base.clone()).expect("a URI").connect().await.expect("connects");
+        Server {
+            clock,
+            read: BigQueryReadClient::new(channel.clone()),
+            write: BigQueryWriteClient::new(channel),
+            http: reqwest::Client::new(),
+            base,
+            bigquery,
+        }
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -58,6 +67,13 @@ impl Server {
         let (status, text) = (response.status(), response.text().await.expect("a body"));
         assert!(status.is_success(), "{path}: {text}");
         serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The status of a query that may be refused.
+    pub async fn status(&self, sql: &str) -> u16 {
+        let request = self.http.post(format!("{}/bigquery/v2/projects/p/queries", self.base));
+        let request = request.body(json!({"query": sql, "useLegacySql": false}).to_string());
+        request.send().await.expect("the server answers").status().as_u16()
     }
 
     /// The first column of a query's rows.

@@ -195,3 +195,48 @@ async fn arrow_rows_are_written_too() {
     assert_eq!(offset(&answers[0]), None);
     assert_eq!(server.query("SELECT id FROM d.t ORDER BY id").await, ["5", "6"]);
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_its_table() {
+    let mut server = Server::with(&["CREATE TABLE d.t (id INT64, name STRING)"]).await;
+    let (pending, buffered, committed) = (
+        server.create_stream(Pending).await,
+        server.create_stream(Buffered).await,
+        server.create_stream(Committed).await,
+    );
+    for stream in [&pending, &buffered] {
+        server.append(vec![rows(stream, Some(0), true, &[(Some(1), None)])]).await;
+    }
+    let finalize = wire::FinalizeWriteStreamRequest { name: pending.clone() };
+    server.write.finalize_write_stream(finalize).await.expect("finalizes");
+    server.query("DROP TABLE d.t").await;
+    server.query("CREATE TABLE d.t (id STRING, name STRING)").await;
+    let commit = wire::BatchCommitWriteStreamsRequest { parent: TABLE.into(), write_streams: vec![pending] };
+    let refused = server.write.batch_commit_write_streams(commit).await.expect("answers").into_inner();
+    assert!(refused.commit_time.is_none());
+    assert_eq!(refused.stream_errors[0].code(), wire::storage_error::StorageErrorCode::StreamNotFound);
+    let flush = wire::FlushRowsRequest { write_stream: buffered, offset: Some(0) };
+    assert_eq!(server.write.flush_rows(flush).await.expect_err("gone").code(), Code::NotFound);
+    let (_, ended) = server.append(vec![rows(&committed, None, true, &[(Some(1), None)])]).await;
+    assert_eq!(ended.expect("ended").code(), Code::NotFound);
+    assert_eq!(count(&server).await, "0");
+}
+
+#[tokio::test]
+async fn rows_that_fit_no_more_stay_with_their_stream() {
+    let mut server = Server::with(&["CREATE TABLE d.t (id INT64, name STRING)"]).await;
+    let pending = server.create_stream(Pending).await;
+    server.append(vec![rows(&pending, Some(0), true, &[(Some(1), Some("a"))])]).await;
+    let finalize = wire::FinalizeWriteStreamRequest { name: pending.clone() };
+    server.write.finalize_write_stream(finalize).await.expect("finalizes");
+    server.query("ALTER TABLE d.t DROP COLUMN name").await;
+    server.query("ALTER TABLE d.t ADD COLUMN name INT64").await;
+    let commit = wire::BatchCommitWriteStreamsRequest { parent: TABLE.into(), write_streams: vec![pending.clone()] };
+    let refused = server.write.batch_commit_write_streams(commit.clone()).await.expect_err("another type");
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+    server.query("ALTER TABLE d.t DROP COLUMN name").await;
+    server.query("ALTER TABLE d.t ADD COLUMN name STRING").await;
+    let done = server.write.batch_commit_write_streams(commit).await.expect("answers").into_inner();
+    assert!(done.commit_time.is_some(), "{:?}", done.stream_errors);
+    assert_eq!(server.query("SELECT name FROM d.t").await, ["a"]);
+}

@@ -77,16 +77,17 @@ impl Keeper {
     }
 
     /// Writes the log anew if it has grown enough; `state` gives the records that stand for all that
-    /// was appended, nothing missing. To be called after what was appended is settled.
-    pub fn tidy<R: AsRef<[u8]>, I: IntoIterator<Item = R>>(&mut self, state: impl FnOnce() -> I) {
+    /// was appended, nothing missing. To be called after what was appended is settled. True where it
+    /// was written anew.
+    pub fn tidy<R: AsRef<[u8]>, I: IntoIterator<Item = R>>(&mut self, state: impl FnOnce() -> I) -> bool {
         if self.log.bytes() <= self.most || self.is_behind() {
-            return;
+            return false;
         }
-        if let Err(problem) = self.replace(state()) {
-            self.most = self.log.bytes().saturating_mul(2);
-            let text = format!("the log is not written anew, and goes on growing: {problem}");
-            self.journal.event(self.service, "data", &self.log.path().display().to_string(), text);
-        }
+        let Err(problem) = self.replace(state()) else { return true };
+        self.most = self.log.bytes().saturating_mul(2);
+        let text = format!("the log is not written anew, and goes on growing: {problem}");
+        self.journal.event(self.service, "data", &self.log.path().display().to_string(), text);
+        false
     }
 
     /// Writes the log anew now. What was missing is made up for by it.

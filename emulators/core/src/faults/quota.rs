@@ -40,6 +40,11 @@ impl Quota {
                  information, see https://cloud.google.com/bigquery/docs/troubleshoot-quotas",
                 Some("rateLimitExceeded"),
             ),
+            ("bigquery", "tables.insert" | "tables.patch" | "tables.update") => (
+                "Exceeded rate limits: too many table update operations for this table. For more information, see \
+                 https://cloud.google.com/bigquery/docs/troubleshoot-quotas",
+                Some("rateLimitExceeded"),
+            ),
             ("bigquery", _) => (
                 "Quota exceeded: Your project exceeded quota for api requests. For more information, see \
                  https://cloud.google.com/bigquery/docs/troubleshoot-quotas",

@@ -22,8 +22,18 @@ struct Target {
     table: Arc<dyn Table>,
     rel: Rel,
     row_id: ColumnId,
+    /// Of what can be written, see [`writable`].
     columns: Vec<ColumnId>,
     names: NameList,
+}
+
+/// The columns that DML writes: those of the schema, and `_PARTITIONTIME` where the table has it.
+fn writable(table: &Arc<dyn Table>) -> Vec<&ColumnDef> {
+    table.schema().columns.iter().chain(table.ingestion_time()).collect()
+}
+
+fn position(columns: &[&ColumnDef], name: &str) -> Option<usize> {
+    columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
 }
 
 impl Analyzer<'_> {
@@ -51,7 +61,7 @@ impl Analyzer<'_> {
         let table = self.dml_table(path)?;
         let (rel, names) = self.scan(table.clone());
         let Rel::Scan { table, columns, .. } = rel else { return Err(SqlError::internal("a scan")) };
-        let ids = columns.iter().take(table.schema().columns.len()).map(|(id, _)| *id).collect();
+        let ids = columns.iter().take(writable(&table).len()).map(|(id, _)| *id).collect();
         let row_id = self.new_column();
         let names = aliased(names, alias.or(path.parts.last()));
         let rel = Rel::Scan { table: table.clone(), columns, row_id: Some(row_id) };
@@ -74,10 +84,11 @@ impl Analyzer<'_> {
         if names.is_empty() {
             return Ok((0..schema.columns.len()).collect());
         }
+        let columns = writable(table);
         let mut positions = Vec::with_capacity(names.len());
-        let mut seen = vec![false; schema.columns.len()];
+        let mut seen = vec![false; columns.len()];
         for name in names {
-            let Some(position) = schema.position(&name.name) else {
+            let Some(position) = position(&columns, &name.name) else {
                 let path = table.path();
                 let hint = super::suggest::closest(&name.name, schema.columns.iter().map(|def| def.name.as_str()))
                     .map(|near| format!("; Did you mean {near}?"))
@@ -119,7 +130,7 @@ impl Analyzer<'_> {
         }
         let table = self.dml_table(&insert.table)?;
         let positions = self.insert_columns(&table, &insert.columns)?;
-        let schema = &table.schema().columns;
+        let schema = writable(&table);
         let wrong_count = |found: usize, pos: Pos| {
             let text = format!("Inserted row has wrong column count; Has {found}, expected {}", positions.len());
             SqlError::analysis(text).at(pos)
@@ -138,7 +149,7 @@ impl Analyzer<'_> {
                     }
                     let mut cells = Vec::with_capacity(row.len());
                     for (value, position) in row.iter().zip(&positions) {
-                        cells.push(self.inserted_value(value, &schema[*position], &cx)?);
+                        cells.push(self.inserted_value(value, schema[*position], &cx)?);
                     }
                     resolved.push(cells);
                 }
@@ -159,7 +170,7 @@ impl Analyzer<'_> {
                 let mut rel = query.rel;
                 let mut computed = Vec::new();
                 for (index, (out, position)) in query.columns.iter().zip(&positions).enumerate() {
-                    let def = &schema[*position];
+                    let def = schema[*position];
                     let mut id = out.id;
                     if out.ty != def.ty {
                         let value = super::setop::literal_behind(&rel, out.id)
@@ -189,7 +200,7 @@ impl Analyzer<'_> {
             }
         };
         let mut all = Vec::with_capacity(values.len());
-        for (value, def) in values.into_iter().zip(schema) {
+        for (value, def) in values.into_iter().zip(&schema) {
             all.push(match value {
                 Some(value) => value,
                 None => InsertValue::Expr(self.default_of(def, insert.table.pos)?),
@@ -246,7 +257,7 @@ impl Analyzer<'_> {
     }
 
     fn assignments(&self, items: &[UpdateItem], target: &Target, cx: &Cx) -> Result<Vec<Assignment>> {
-        let schema = &target.table.schema().columns;
+        let schema = writable(&target.table);
         // What is assigned below each column, in the order of first mention.
         let mut nodes: Vec<(usize, Node)> = Vec::new();
         let target_scope = Scope::new(&target.names, None);
@@ -270,13 +281,13 @@ impl Analyzer<'_> {
             let is_alias = !fields.is_empty()
                 && target.names.ranges.iter().any(|(name, _)| name.eq_ignore_ascii_case(&first.name));
             let name = if is_alias { fields.remove(0) } else { first };
-            let Some(position) = target.table.schema().position(&name.name) else {
+            let Some(position) = position(&schema, &name.name) else {
                 return Err(match self.expr(path, &Cx::plain(&target_scope, "UPDATE SET clause")) {
                     Err(error) => error,
                     Ok(_) => SqlError::analysis(format!("Column {} cannot be updated", name.name)).at(name.pos),
                 });
             };
-            let def = &schema[position];
+            let def = schema[position];
             let spelled = || {
                 let mut spelled = name.name.clone();
                 for field in &fields {
@@ -334,7 +345,7 @@ impl Analyzer<'_> {
         }
         let mut assignments = Vec::with_capacity(nodes.len());
         for (position, node) in nodes {
-            let def = &schema[position];
+            let def = schema[position];
             let current = column(target.columns[position], def.ty.clone(), 0);
             assignments.push(Assignment { column: position, value: self.assembled(node, current)? });
         }
@@ -403,7 +414,7 @@ impl Analyzer<'_> {
         let target_scope = Scope::new(&target.names, None);
         let source_scope = Scope::new(&source_names, None);
         let on = self.condition(&merge.on, &Cx::plain(&both_scope, "MERGE ON clause"), "MERGE condition")?;
-        let schema = &target.table.schema().columns;
+        let schema = writable(&target.table);
         let mut clauses = Vec::with_capacity(merge.clauses.len());
         for clause in &merge.clauses {
             let (when, scope) = match clause.when {
@@ -453,7 +464,7 @@ impl Analyzer<'_> {
                             }
                             let cx = Cx::plain(&source_scope, "MERGE INSERT VALUES clause");
                             for (value, position) in row.iter().zip(&positions) {
-                                values[*position] = Some(self.inserted_value(value, &schema[*position], &cx)?);
+                                values[*position] = Some(self.inserted_value(value, schema[*position], &cx)?);
                             }
                         }
                         MergeInsert::Row => {
@@ -462,7 +473,7 @@ impl Analyzer<'_> {
                                 return Err(wrong_count(row.len(), *pos));
                             }
                             for ((_, value), position) in row.into_iter().zip(&positions) {
-                                let def = &schema[*position];
+                                let def = schema[*position];
                                 let found = self.type_name_of(&value);
                                 let value = self.assign(value, &def.ty)?.ok_or_else(|| {
                                     let text = format!(
@@ -477,7 +488,7 @@ impl Analyzer<'_> {
                         }
                     }
                     let mut all = Vec::with_capacity(values.len());
-                    for (value, def) in values.into_iter().zip(schema) {
+                    for (value, def) in values.into_iter().zip(&schema) {
                         all.push(match value {
                             Some(value) => value,
                             None => self.default_of(def, *pos)?,

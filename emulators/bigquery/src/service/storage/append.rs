@@ -18,7 +18,7 @@ use wire::storage_error::StorageErrorCode;
 use super::proto_rows::{self, Layout, SchemaMisfit};
 use super::write::{StreamName, error_code, not_found, write_rows};
 use super::{schema, storage_status};
-use crate::engine::write_stream::StreamError;
+use crate::engine::write_stream::{StreamError, StreamKind};
 use crate::formats::arrow_read;
 use crate::jobs::query;
 use crate::load::coerce;
@@ -73,7 +73,7 @@ impl Connection {
         app: &App,
         request: wire::AppendRowsRequest,
     ) -> Result<wire::AppendRowsResponse, tonic::Status> {
-        app.expire();
+        super::ready(app)?;
         let mut answer = wire::AppendRowsResponse::default();
         let done = self.try_append(app, request, &mut answer);
         answer.write_stream = self.stream.as_ref().map(|stream| stream.name.clone()).unwrap_or_default();
@@ -123,10 +123,12 @@ impl Connection {
         }
         self.take_settings(&request)?;
         let stream = self.stream.clone().ok_or_else(|| Status::invalid_argument(texts::NO_WRITE_STREAM))?;
+        let made;
         let table = {
             let store = app.store.lock();
             let entry = store.table(&stream.table).map_err(|_| not_found(&stream.name))?;
             super::write::writable(entry)?;
+            made = entry.made;
             entry.current().shape.schema.clone()
         };
         if self.known.as_ref().is_some_and(|known| *known != table) {
@@ -140,8 +142,8 @@ impl Connection {
         // An offset that is wrong is told before rows that are.
         if !stream.is_default {
             let mut streams = app.storage.streams();
-            let own = streams.get(&stream.name).ok_or_else(|| not_found(&stream.name))?;
-            own.check_append(offset).map_err(refusal)?;
+            let own = streams.get(&stream.name).filter(|own| own.made == made);
+            own.ok_or_else(|| not_found(&stream.name))?.check_append(offset).map_err(refusal)?;
         }
         let batch = match request.rows {
             Some(WireRows::ProtoRows(data)) => self.proto_batch(app, &stream, &table, data)?,
@@ -150,17 +152,22 @@ impl Connection {
         };
         let now = app.ctx.clock.now();
         if stream.is_default {
-            write_rows(app, now, &stream.table, vec![(table, batch)]).map_err(tonic::Status::from)?;
+            write_rows(app, now, &stream, None, vec![(table, batch)])?;
             return Ok(None);
         }
         let mut streams = app.storage.streams();
+        let hidden = streams.hidden_bytes();
         let own = streams.get(&stream.name).ok_or_else(|| not_found(&stream.name))?;
         own.check_append(offset).map_err(refusal)?;
-        let (offset, visible) = own.append(table, batch);
-        if let Some(rows) = visible {
-            write_rows(app, now, &stream.table, vec![rows]).map_err(tonic::Status::from)?;
+        if own.kind != StreamKind::Committed && hidden + batch.memory() > limits::HIDDEN_ROWS_BYTES {
+            return Err(Status::resource_exhausted(texts::HIDDEN_ROWS_FULL).into());
         }
-        Ok(Some(offset))
+        // What cannot be written has not been appended: the writer may send it again.
+        if own.kind == StreamKind::Committed {
+            write_rows(app, now, &stream, Some(own.made), vec![(table.clone(), batch.clone())])?;
+        }
+        own.used = now;
+        Ok(Some(own.append(table, batch)))
     }
 
     /// Stream, interpretations of missing values: what a request leaves out stays as it was.

@@ -7,9 +7,8 @@ use arrow_ipc::CompressionType;
 use scrimmage_core::{Status, Timestamp};
 use scrimmage_googlesql::ast::{QueryBody, Statement, StatementKind};
 use scrimmage_googlesql::catalog::{ColumnDef, TablePath};
-use scrimmage_googlesql::exec::column::{Batch, Column};
+use scrimmage_googlesql::exec::column::Batch;
 use scrimmage_googlesql::parser;
-use scrimmage_googlesql::{Type, Value};
 use scrimmage_protos::google::cloud::bigquery::storage::v1 as wire;
 use wire::arrow_serialization_options::CompressionCodec;
 use wire::read_session::Schema as SessionSchema;
@@ -21,12 +20,17 @@ use crate::catalog::NameScope;
 use crate::engine::dataset::TableKind;
 use crate::engine::policy::Identity;
 use crate::formats::avro_encode::Encoder;
-use crate::formats::{arrow_schema, arrow_write, avro_schema, nested_columns};
+use crate::formats::{arrow_schema, arrow_write, avro_schema};
 use crate::jobs::statement::{Runner, Surroundings};
 use crate::service::App;
-use crate::{limits, texts};
+use crate::service::selection::{self, Picked};
+use crate::{limits, row_access, texts};
 
-pub fn create(app: &App, request: wire::CreateReadSessionRequest) -> Result<wire::ReadSession, Status> {
+pub fn create(
+    app: &App,
+    reader: &Arc<Identity>,
+    request: wire::CreateReadSessionRequest,
+) -> Result<wire::ReadSession, Status> {
     let now = app.ctx.clock.now();
     let project = request
         .parent
@@ -54,9 +58,13 @@ pub fn create(app: &App, request: wire::CreateReadSessionRequest) -> Result<wire
         Some(at) => Some(from_wire(at).ok_or_else(|| Status::invalid_argument("Invalid snapshot_time"))?),
         None => None,
     };
-    let (columns, total_rows) = table_columns(app, now, &path, at)?;
-    let selection = select(&columns, &options.selected_fields)?;
-    let batches = rows(app, project, &path, at, &selection, &options)?;
+    // Columns and rows are of one moment, whatever becomes of the table meanwhile.
+    let view = View { seq: app.store.lock().seq(), at, reader };
+    let (columns, total_rows) = table_columns(app, now, &path, &view)?;
+    let wanted: Vec<&str> = options.selected_fields.iter().map(String::as_str).collect();
+    let selection = selection::select(&columns, &wanted)
+        .map_err(|unknown| Status::invalid_argument(texts::unknown_selected_fields(&unknown)))?;
+    let batches = rows(app, project, &path, &view, &selection, &options)?;
     let picked: Vec<ColumnDef> = selection.iter().map(Picked::column).collect();
     let total = batches.iter().map(|batch| batch.len).sum::<usize>();
     let bytes = batches.iter().map(Batch::memory).sum::<usize>();
@@ -87,7 +95,8 @@ pub fn create(app: &App, request: wire::CreateReadSessionRequest) -> Result<wire
     let count = stream_count(total, request.max_stream_count as usize, request.preferred_min_stream_count as usize);
     let expires = now + limits::READ_SESSION;
     let kept = Rows { batches, total, wire, row_bytes: bytes / total.max(1) + 1 };
-    let (name, streams) = app.storage.sessions.open(now, project, kept, count, expires);
+    let opened = app.storage.sessions.open(now, project, kept, count, expires);
+    let (name, streams) = opened.ok_or_else(|| Status::resource_exhausted(texts::READ_SESSIONS_FULL))?;
     session.name = name;
     session.streams = streams.into_iter().map(|name| wire::ReadStream { name }).collect();
     session.expire_time = Some(to_wire(expires));
@@ -103,97 +112,30 @@ fn stream_count(rows: usize, max: usize, preferred_min: usize) -> usize {
     (rows / limits::ROWS_PER_STREAM + 1).max(preferred_min).min(max).min(rows)
 }
 
-fn table_columns(
-    app: &App,
-    now: Timestamp,
-    path: &TablePath,
+/// Whose eyes a session reads with, and as of when.
+struct View<'a> {
+    /// The commit.
+    seq: u64,
+    /// `snapshot_time`
     at: Option<Timestamp>,
-) -> Result<(Vec<ColumnDef>, u64), Status> {
+    reader: &'a Arc<Identity>,
+}
+
+fn table_columns(app: &App, now: Timestamp, path: &TablePath, view: &View) -> Result<(Vec<ColumnDef>, u64), Status> {
     let store = app.store.lock();
     let not_found = || Status::not_found(texts::table_gone(path));
-    let version = match at {
+    let version = match view.at {
         Some(at) => store.version_as_of(now, path, at).map_err(|error| engine_status(&error))?,
-        None => store.table(path).map_err(|_| not_found())?.current().clone(),
+        None => store.version_at(path, view.seq).map_err(|_| not_found())?,
     };
-    if let Ok(entry) = store.table(path)
-        && let TableKind::View { .. } | TableKind::MaterializedView { .. } = entry.kind
-    {
-        return Err(Status::invalid_argument(texts::read_of_view(path)));
+    if let Ok(entry) = store.table(path) {
+        if let TableKind::View { .. } | TableKind::MaterializedView { .. } = entry.kind {
+            return Err(Status::invalid_argument(texts::read_of_view(path)));
+        }
+        // As documented: this API is for those who see all rows.
+        row_access::check_whole(entry, view.reader).map_err(|error| engine_status(&error))?;
     }
     Ok((version.shape.schema.columns.clone(), version.rows))
-}
-
-/// A column that was asked for, and what of it.
-struct Picked {
-    column: ColumnDef,
-    /// For a STRUCT of which only some fields were asked for: their positions and what of them.
-    fields: Option<Vec<(usize, Picked)>>,
-}
-
-impl Picked {
-    fn whole(column: &ColumnDef) -> Picked {
-        Picked { column: column.clone(), fields: None }
-    }
-
-    /// The column as it leaves: without the fields that nobody asked for.
-    fn column(&self) -> ColumnDef {
-        let Some(fields) = &self.fields else { return self.column.clone() };
-        let fields: Vec<ColumnDef> = fields.iter().map(|(_, field)| field.column()).collect();
-        let own = Type::struct_of(fields.iter().map(|field| (field.name.clone(), field.ty.clone())));
-        let ty = if matches!(self.column.ty, Type::Array(_)) { Type::array(own) } else { own };
-        ColumnDef { ty, fields, ..self.column.clone() }
-    }
-
-    fn prune(&self, value: Value) -> Value {
-        let Some(fields) = &self.fields else { return value };
-        match value {
-            Value::Struct(parts) => Value::structure(
-                fields.iter().map(|(at, field)| field.prune(parts.get(*at).cloned().unwrap_or_default())).collect(),
-            ),
-            Value::Array(items) => Value::array(items.iter().map(|item| self.prune(item.clone())).collect()),
-            other => other,
-        }
-    }
-}
-
-/// The columns that `selected_fields` name (`a`, `a.b`), in the table's order; all where it names none.
-fn select(columns: &[ColumnDef], selected: &[String]) -> Result<Vec<Picked>, Status> {
-    if selected.is_empty() {
-        return Ok(columns.iter().map(Picked::whole).collect());
-    }
-    let paths: Vec<Vec<&str>> = selected.iter().map(|path| path.split('.').collect()).collect();
-    let unknown: Vec<&str> =
-        selected.iter().zip(&paths).filter(|(_, path)| !exists(columns, path)).map(|(name, _)| name.as_str()).collect();
-    if !unknown.is_empty() {
-        return Err(Status::invalid_argument(texts::unknown_selected_fields(&unknown)));
-    }
-    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
-    Ok(pick(columns, &paths).into_iter().map(|(_, picked)| picked).collect())
-}
-
-fn exists(columns: &[ColumnDef], path: &[&str]) -> bool {
-    let Some((first, rest)) = path.split_first() else { return true };
-    let found = columns.iter().find(|column| column.name.eq_ignore_ascii_case(first));
-    found.is_some_and(|column| exists(&nested_columns(column), rest))
-}
-
-fn pick(columns: &[ColumnDef], paths: &[&[&str]]) -> Vec<(usize, Picked)> {
-    let mut picked = Vec::new();
-    for (index, column) in columns.iter().enumerate() {
-        let below: Vec<&[&str]> = paths
-            .iter()
-            .filter_map(|path| path.split_first())
-            .filter(|(first, _)| column.name.eq_ignore_ascii_case(first))
-            .map(|(_, rest)| rest)
-            .collect();
-        if below.is_empty() {
-            continue;
-        }
-        let whole = below.iter().any(|rest| rest.is_empty());
-        let fields = if whole { None } else { Some(pick(&nested_columns(column), &below)) };
-        picked.push((index, Picked { column: column.clone(), fields }));
-    }
-    picked
 }
 
 /// What the table is called in the session's query: its own name could be that of a column, and hide it.
@@ -205,12 +147,13 @@ fn rows(
     app: &App,
     project: &str,
     path: &TablePath,
-    at: Option<Timestamp>,
-    selection: &[Picked],
+    view: &View,
+    picked: &[Picked],
     options: &wire::read_session::TableReadOptions,
 ) -> Result<Vec<Batch>, Status> {
-    let names: Vec<String> = selection.iter().map(|picked| format!("{ALIAS}.`{}`", picked.column.name)).collect();
-    let as_of = at.map_or(String::new(), |at| format!(" FOR SYSTEM_TIME AS OF TIMESTAMP_MICROS({})", at.as_micros()));
+    let names: Vec<String> = picked.iter().map(|picked| format!("{ALIAS}.`{}`", picked.column.name)).collect();
+    let as_of =
+        view.at.map_or(String::new(), |at| format!(" FOR SYSTEM_TIME AS OF TIMESTAMP_MICROS({})", at.as_micros()));
     let sample = match options.sample_percentage {
         None => String::new(),
         Some(percent) if (0.0..=100.0).contains(&percent) => format!(" TABLESAMPLE SYSTEM ({percent:?} PERCENT)"),
@@ -222,11 +165,11 @@ fn rows(
     let restriction = options.row_restriction.trim();
     let statement = restricted(statement, restriction, &options.row_restriction)?;
     let scope = NameScope { project: project.to_owned(), dataset: None };
-    let runner = Runner::new(app, scope, Arc::new(Identity::new(crate::jobs::USER)));
+    let runner = Runner { pinned: Some(view.seq), ..Runner::new(app, scope, view.reader.clone()) };
     let around = Surroundings { variables: &HashMap::new(), parameters: &runner.parameters, time_zone: "UTC" };
     let done = runner.run(&statement, around).map_err(|error| sql_status(&error.locate(&options.row_restriction)))?;
     let batches = done.query.map_or_else(Vec::new, |query| query.batches);
-    Ok(batches.into_iter().filter(|batch| batch.len > 0).map(|batch| pruned(batch, selection)).collect())
+    Ok(batches.into_iter().filter(|batch| batch.len > 0).map(|batch| selection::pruned(batch, picked)).collect())
 }
 
 /// The statement with the restriction in the place of its filter.
@@ -239,20 +182,6 @@ fn restricted(mut statement: Statement, restriction: &str, whole: &str) -> Resul
         Some(parser::parse_expression(whole).map_err(|error| sql_status(&error.locate(whole)))?)
     };
     Ok(statement)
-}
-
-fn pruned(batch: Batch, selection: &[Picked]) -> Batch {
-    if selection.iter().all(|picked| picked.fields.is_none()) {
-        return batch;
-    }
-    let columns = batch.columns.iter().zip(selection).map(|(column, picked)| match picked.fields {
-        None => column.clone(),
-        Some(_) => {
-            let values = (0..batch.len).map(|row| picked.prune(column.get(row)));
-            Arc::new(Column::from_values(&picked.column().ty, values))
-        }
-    });
-    Batch::new(columns.collect(), batch.len)
 }
 
 #[cfg(test)]

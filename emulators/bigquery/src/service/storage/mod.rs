@@ -21,6 +21,7 @@ use wire::big_query_read_server::BigQueryReadServer;
 use wire::big_query_write_server::BigQueryWriteServer;
 use wire::storage_error::StorageErrorCode;
 
+use crate::catalog::NotKept;
 use crate::engine::EngineError;
 use crate::engine::write_stream::WriteStreams;
 use crate::limits;
@@ -34,6 +35,26 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Names are made of numbers from this one on.
+    pub fn counted_from(first: u64) -> Storage {
+        Storage {
+            // A session's streams have numbers of twenty bits of their own.
+            sessions: sessions::Sessions::counted_from(first >> 8),
+            write_streams: Mutex::new(WriteStreams::counted_from(first)),
+        }
+    }
+
+    /// Forgets what nobody can use or used for long.
+    pub fn expire(&self, app: &App, now: Timestamp) {
+        self.sessions.expire(now);
+        let mut streams = self.streams();
+        let store = app.store.lock();
+        streams.retain(|stream| {
+            let age = now.since(stream.used);
+            age < limits::WRITE_STREAM && store.table(&stream.table).is_ok_and(|entry| entry.made == stream.made)
+        });
+    }
+
     pub fn clear(&self) {
         self.sessions.clear();
         self.streams().clear();
@@ -91,6 +112,7 @@ fn engine_status(error: &EngineError) -> Status {
         EngineError::Quota(_) | EngineError::TooManyDml(_) => Code::ResourceExhausted,
         EngineError::Unsupported(_) => Code::Unimplemented,
         EngineError::Conflict(_) => Code::Aborted,
+        EngineError::RowsDenied(_) => Code::PermissionDenied,
         EngineError::DatasetInUse { .. } | EngineError::StreamingBuffer(_) => Code::FailedPrecondition,
         EngineError::Invalid(_) => Code::InvalidArgument,
     };
@@ -122,6 +144,20 @@ fn sql_status(error: &SqlError) -> Status {
     }
 }
 
+impl From<NotKept> for Status {
+    fn from(problem: NotKept) -> Status {
+        Status::unavailable(problem.to_string())
+    }
+}
+
+/// Before each call: what has expired by the clock is gone, and nothing is shown or taken that would be gone after a
+/// restart.
+fn ready(app: &App) -> Result<(), Status> {
+    app.store.check()?;
+    app.expire();
+    Ok(())
+}
+
 /// Runs work that takes a while off the runtime's own threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, tonic::Status> + Send + 'static,
@@ -130,7 +166,7 @@ async fn blocking<T: Send + 'static>(
         Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "a storage call ended early");
-            Err(tonic::Status::internal("An internal error occurred and the request could not be completed."))
+            Err(tonic::Status::internal(crate::texts::INTERNAL))
         }
     }
 }

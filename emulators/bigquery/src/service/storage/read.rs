@@ -12,9 +12,9 @@ use wire::big_query_read_server::BigQueryRead;
 use wire::read_rows_response::{Rows as WireRows, Schema as RowsSchema};
 
 use super::sessions::{Found, Rows, Wire};
-use super::{blocking, create_session};
+use super::{blocking, create_session, ready};
 use crate::formats::arrow_write;
-use crate::service::App;
+use crate::service::{App, identity};
 use crate::{limits, texts};
 
 #[derive(Clone, Debug)]
@@ -31,8 +31,12 @@ impl BigQueryRead for ReadService {
         request: Request<wire::CreateReadSessionRequest>,
     ) -> Result<Response<wire::ReadSession>, tonic::Status> {
         let app = self.app.clone();
-        app.expire();
-        let session = blocking(move || Ok(create_session::create(&app, request.into_inner())?)).await?;
+        let identity = Arc::new(identity::of(request.metadata().as_ref()));
+        let session = blocking(move || {
+            ready(&app)?;
+            Ok(create_session::create(&app, &identity, request.into_inner())?)
+        });
+        let session = session.await?;
         Ok(Response::new(session))
     }
 
@@ -78,6 +82,7 @@ impl BigQueryRead for ReadService {
 
 impl ReadService {
     fn find(&self, name: &str) -> Result<Found, Status> {
+        self.app.store.check()?;
         let found = self.app.storage.sessions.find(name);
         let found = found.ok_or_else(|| Status::not_found(texts::read_stream_not_found(name)))?;
         if found.session.expires <= self.app.ctx.clock.now() {

@@ -11,6 +11,7 @@ use scrimmage_googlesql::Type;
 use scrimmage_googlesql::exec::column::Batch;
 
 use crate::formats::avro_encode::Encoder;
+use crate::limits;
 
 /// How a session's rows travel.
 pub enum Wire {
@@ -63,11 +64,20 @@ impl Sessions {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub fn counted_from(first: u64) -> Sessions {
+        Sessions { inner: Mutex::new(Inner { by_name: HashMap::new(), next: first }) }
+    }
+
+    pub fn expire(&self, now: Timestamp) {
+        self.lock().by_name.retain(|_, session| session.expires > now);
+    }
+
     pub fn clear(&self) {
         self.lock().by_name.clear();
     }
 
-    /// Opens a session of `count` streams under the project; returns its name and theirs. Expired ones go.
+    /// Opens a session of `count` streams under the project; returns its name and theirs. Expired ones go. `None`
+    /// where the rows of all open sessions take too much memory.
     pub fn open(
         &self,
         now: Timestamp,
@@ -75,9 +85,14 @@ impl Sessions {
         rows: Rows,
         count: usize,
         expires: Timestamp,
-    ) -> (String, Vec<String>) {
+    ) -> Option<(String, Vec<String>)> {
         let mut inner = self.lock();
         inner.by_name.retain(|_, session| session.expires > now);
+        let size = |rows: &Rows| rows.row_bytes.saturating_mul(rows.total);
+        let open: usize = inner.by_name.values().map(|session| size(&session.rows)).sum();
+        if open > 0 && open.saturating_add(size(&rows)) > limits::READ_SESSION_BYTES {
+            return None;
+        }
         inner.next += 1;
         let number = inner.next;
         let name = format!("projects/{project}/locations/us/sessions/{}", id("CAIS", number));
@@ -92,7 +107,7 @@ impl Sessions {
             session.streams.insert(stream, from..to);
         }
         inner.by_name.insert(name.clone(), session);
-        (name, names)
+        Some((name, names))
     }
 
     /// The stream of this full name.

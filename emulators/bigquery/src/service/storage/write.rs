@@ -13,7 +13,7 @@ use wire::storage_error::StorageErrorCode;
 use wire::write_stream::Type as StreamType;
 
 use super::append::Connection;
-use super::{blocking, engine_status, schema, storage_status, table_path, to_wire};
+use super::{blocking, engine_status, ready, schema, storage_status, table_path, to_wire};
 use crate::engine::dataset::{TableEntry, TableKind};
 use crate::engine::store::WriteMode;
 use crate::engine::write_stream::{StoredRows, StreamError, StreamKind, WriteStream};
@@ -84,11 +84,22 @@ pub fn writable(entry: &TableEntry) -> Result<(), Status> {
     }
 }
 
-/// Appends rows to a table, arranged for the schema that it has now. Rows of this API can be changed by DML at
-/// once: they are in no streaming buffer that would keep them.
-pub fn write_rows(app: &App, now: Timestamp, table: &TablePath, rows: Vec<StoredRows>) -> Result<(), Status> {
+/// Appends rows to a stream's table, arranged for the schema that it has now; when this returns they are kept.
+/// `made` is the commit that made the table that the rows are meant for (none: whatever has its name). Rows of this
+/// API can be changed by DML at once: they are in no streaming buffer that would keep them.
+pub fn write_rows(
+    app: &App,
+    now: Timestamp,
+    stream: &StreamName,
+    made: Option<u64>,
+    rows: Vec<StoredRows>,
+) -> Result<(), tonic::Status> {
+    let table = &stream.table;
     let mut store = app.store.lock();
-    let current = store.table(table).map_err(|error| engine_status(&error))?.current().shape.schema.clone();
+    let entry = store.table(table).ok().filter(|entry| made.is_none_or(|made| made == entry.made));
+    let entry = entry.ok_or_else(|| not_found(&stream.name))?;
+    writable(entry)?;
+    let current = entry.current().shape.schema.clone();
     let mut batches = Vec::with_capacity(rows.len());
     for (schema, batch) in rows {
         if schema == current {
@@ -99,11 +110,10 @@ pub fn write_rows(app: &App, now: Timestamp, table: &TablePath, rows: Vec<Stored
         }
     }
     batches.retain(|batch| batch.len > 0);
-    if batches.is_empty() {
-        return Ok(());
+    if !batches.is_empty() {
+        store.write(now, table, None, batches, WriteMode::Append, None).map_err(|error| engine_status(&error))?;
     }
-    store.write(now, table, None, batches, WriteMode::Append, None).map_err(|error| engine_status(&error))?;
-    Ok(())
+    Ok(store.finish().map_err(Status::from)?)
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<wire::AppendRowsResponse, tonic::Status>> + Send>>;
@@ -115,7 +125,7 @@ impl BigQueryWrite for WriteService {
         request: Request<wire::CreateWriteStreamRequest>,
     ) -> Result<Response<wire::WriteStream>, tonic::Status> {
         let wire::CreateWriteStreamRequest { parent, write_stream } = request.into_inner();
-        self.app.expire();
+        ready(&self.app)?;
         let table =
             table_path(&parent).ok_or_else(|| Status::invalid_argument(texts::bad_resource("parent", &parent)))?;
         let wanted = write_stream.unwrap_or_default();
@@ -134,8 +144,12 @@ impl BigQueryWrite for WriteService {
             writable(entry)?;
             entry.made
         };
-        let name = self.app.storage.streams().create(WriteStream::new(table, made, kind, now));
-        Ok(Response::new(self.show(&name, true)?))
+        let service = self.clone();
+        let stream = blocking(move || {
+            let name = service.app.storage.streams().create(WriteStream::new(table, made, kind, now));
+            service.show(&name, true)
+        });
+        Ok(Response::new(stream.await?))
     }
 
     type AppendRowsStream = Answers;
@@ -171,7 +185,8 @@ impl BigQueryWrite for WriteService {
     ) -> Result<Response<wire::WriteStream>, tonic::Status> {
         let request = request.into_inner();
         let is_full = request.view == i32::from(wire::WriteStreamView::Full);
-        Ok(Response::new(self.show(&request.name, is_full)?))
+        let service = self.clone();
+        Ok(Response::new(blocking(move || service.show(&request.name, is_full)).await?))
     }
 
     async fn finalize_write_stream(
@@ -179,10 +194,13 @@ impl BigQueryWrite for WriteService {
         request: Request<wire::FinalizeWriteStreamRequest>,
     ) -> Result<Response<wire::FinalizeWriteStreamResponse>, tonic::Status> {
         let name = request.into_inner().name;
-        self.explicit("name", &name)?;
-        let mut streams = self.app.storage.streams();
-        let row_count = streams.get(&name).ok_or_else(|| not_found(&name))?.finalize();
-        Ok(Response::new(wire::FinalizeWriteStreamResponse { row_count }))
+        let service = self.clone();
+        let row_count = blocking(move || {
+            service.explicit("name", &name)?;
+            let mut streams = service.app.storage.streams();
+            Ok(streams.get(&name).ok_or_else(|| not_found(&name))?.finalize())
+        });
+        Ok(Response::new(wire::FinalizeWriteStreamResponse { row_count: row_count.await? }))
     }
 
     async fn batch_commit_write_streams(
@@ -194,12 +212,14 @@ impl BigQueryWrite for WriteService {
             .ok_or_else(|| Status::invalid_argument(texts::bad_resource("parent", &parent)))?;
         let app = self.app.clone();
         let answer = blocking(move || {
+            ready(&app)?;
             let now = app.ctx.clock.now();
             let mut streams = app.storage.streams();
+            let made = app.store.lock().table(&table).map(|entry| entry.made).map_err(|_| not_found(&parent))?;
             let mut errors = Vec::new();
             for (index, name) in write_streams.iter().enumerate() {
                 let refused = match streams.get(name) {
-                    Some(stream) if stream.table == table => {
+                    Some(stream) if stream.table == table && stream.made == made => {
                         stream.check_commit().err().map(|error| (error_code(&error).1, error.to_string()))
                     }
                     _ => Some((StorageErrorCode::StreamNotFound, texts::REQUESTED_ENTITY.to_owned())),
@@ -215,17 +235,18 @@ impl BigQueryWrite for WriteService {
             if !errors.is_empty() {
                 return Ok(wire::BatchCommitWriteStreamsResponse { commit_time: None, stream_errors: errors });
             }
-            let exists = app.store.lock().table(&table).is_ok();
-            if !exists {
-                return Err(not_found(&parent));
-            }
             let mut rows = Vec::new();
             for name in &write_streams {
+                rows.extend(streams.get(name).into_iter().flat_map(|stream| stream.pending()));
+            }
+            // Written first: a stream whose rows could not be written is not committed, and may be tried again.
+            let target = StreamName { name: parent, table, is_default: false };
+            write_rows(&app, now, &target, Some(made), rows)?;
+            for name in &write_streams {
                 if let Some(stream) = streams.get(name) {
-                    rows.extend(stream.commit(now));
+                    stream.commit(now);
                 }
             }
-            write_rows(&app, now, &table, rows)?;
             Ok(wire::BatchCommitWriteStreamsResponse { commit_time: Some(to_wire(now)), stream_errors: Vec::new() })
         });
         Ok(Response::new(answer.await?))
@@ -236,17 +257,18 @@ impl BigQueryWrite for WriteService {
         request: Request<wire::FlushRowsRequest>,
     ) -> Result<Response<wire::FlushRowsResponse>, tonic::Status> {
         let wire::FlushRowsRequest { write_stream, offset } = request.into_inner();
-        self.explicit("write_stream", &write_stream)?;
-        let app = self.app.clone();
+        let service = self.clone();
         let offset = blocking(move || {
+            let name = service.explicit("write_stream", &write_stream)?;
+            let app = &service.app;
             let mut streams = app.storage.streams();
             let stream = streams.get(&write_stream).ok_or_else(|| not_found(&write_stream))?;
-            let (offset, rows) = stream.flush(offset).map_err(|error| {
+            let (offset, rows) = stream.unflushed(offset).map_err(|error| {
                 let (code, storage) = error_code(&error);
                 storage_status(code, &error.to_string(), &write_stream, storage)
             })?;
-            let table = stream.table.clone();
-            write_rows(&app, app.ctx.clock.now(), &table, rows)?;
+            write_rows(app, app.ctx.clock.now(), &name, Some(stream.made), rows)?;
+            stream.flushed(offset);
             Ok(offset)
         });
         Ok(Response::new(wire::FlushRowsResponse { offset: offset.await? }))
@@ -255,18 +277,19 @@ impl BigQueryWrite for WriteService {
 
 impl WriteService {
     /// A stream that somebody created: the default one has none of these calls.
-    fn explicit(&self, field: &str, name: &str) -> Result<(), tonic::Status> {
+    fn explicit(&self, field: &str, name: &str) -> Result<StreamName, tonic::Status> {
         let stream = StreamName::read(field, name)?;
         if stream.is_default {
             let code = StorageErrorCode::InvalidStreamType;
             return Err(storage_status(Code::InvalidArgument, texts::DEFAULT_FINALIZE, name, code));
         }
-        self.alive(&stream)
+        self.alive(&stream)?;
+        Ok(stream)
     }
 
     /// Whether the stream's table is the one that it was made for.
     fn alive(&self, stream: &StreamName) -> Result<(), tonic::Status> {
-        self.app.expire();
+        ready(&self.app)?;
         let made = self.app.storage.streams().get(&stream.name).map(|own| own.made);
         let store = self.app.store.lock();
         match (store.table(&stream.table), made) {

@@ -16,8 +16,12 @@ use crate::value::Value;
 /// `Array cannot have a null element; error in writing field x`.
 pub(crate) fn stored(schema: &Schema, batch: Batch) -> Result<Batch> {
     let len = batch.len;
-    let columns = schema.columns.iter().zip(batch.columns).map(|(def, column)| stored_column(def, column, len));
-    Ok(Batch::new(columns.collect::<Result<_>>()?, len))
+    let mut given = batch.columns.into_iter();
+    let columns = schema.columns.iter().zip(given.by_ref()).map(|(def, column)| stored_column(def, column, len));
+    let mut columns = columns.collect::<Result<Vec<_>>>()?;
+    // What stands behind the schema says where the rows belong.
+    columns.extend(given);
+    Ok(Batch::new(columns, len))
 }
 
 fn stored_column(def: &ColumnDef, column: Arc<Column>, len: usize) -> Result<Arc<Column>> {
