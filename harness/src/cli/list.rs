@@ -21,7 +21,11 @@ pub(crate) fn list(arguments: &Arguments) -> Result<End, SetupError> {
     say("Scenarios");
     for scenario in all(&layout)? {
         say(&format!("  {:30} {} ({})", scenario.name, scenario.title, scenario.incident));
-        say(&format!("  {:30} catches {}", "", scenario.catches.join(", ")));
+        let checks: Vec<&str> = scenario.checks.iter().map(|check| check.name.as_str()).collect();
+        match scenario.catches.as_slice() {
+            [] => say(&format!("  {:30} checks {}", "", checks.join(", "))),
+            defects => say(&format!("  {:30} catches {}", "", defects.join(", "))),
+        }
     }
     let pipeline = Pipeline::read(&layout, &arguments.pipeline)?;
     say(&format!("\nDefects of pipeline `{}`\n  {}", pipeline.name, pipeline.defects.known.join("\n  ")));
