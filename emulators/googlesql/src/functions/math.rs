@@ -8,6 +8,7 @@ use crate::error::{Result, SqlError};
 use crate::functions::args::{
     any, array, as_float, big as big_arg, bytes, fail, float, int, numeric, optional_string, string,
 };
+use crate::functions::decimals;
 use crate::functions::operators::{
     add, divide, division_by_zero, integer_overflow, multiply, negate, number_text, subtract,
 };
@@ -289,7 +290,7 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
                 Value::BigNumeric(value) => big_result("TRUNC", args, big::trunc(value, digits)),
                 _ => {
                     let value = float(args, 0)?;
-                    Ok(Value::Float64(scaled(value, digits, f64::trunc)))
+                    Ok(Value::Float64(decimals::trunc(value, digits)))
                 }
             }
         }
@@ -416,12 +417,11 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<T>, ARRAY<T>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("COSINE_DISTANCE", args)?;
-            let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
-            let (la, lb) = (length(&a), length(&b));
+            let (la, lb) = (dot(&a, &a)?.sqrt(), dot(&b, &b)?.sqrt());
             if la == 0.0 || lb == 0.0 {
                 return fail("Cannot compute cosine distance against zero vector.");
             }
-            Ok(Value::Float64(1.0 - a.iter().zip(&b).map(|(a, b)| a * b).sum::<f64>() / (la * lb)))
+            Ok(Value::Float64(1.0 - dot(&a, &b)? / (la * lb)))
         }
     ),
     entry!(
@@ -432,7 +432,8 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         ["(ARRAY<FLOAT64>, ARRAY<FLOAT64>) -> FLOAT64", "~(ARRAY<T>, ARRAY<T>) -> FLOAT64"],
         |_, args| {
             let (a, b) = vectors("EUCLIDEAN_DISTANCE", args)?;
-            Ok(Value::Float64(a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()))
+            let apart = a.iter().zip(&b).map(|(a, b)| in_range(*a, *b, '-', a - b)).collect::<Result<Vec<f64>>>()?;
+            Ok(Value::Float64(dot(&apart, &apart)?.sqrt()))
         }
     ),
 ];
@@ -479,6 +480,21 @@ fn vectors(name: &str, args: &[Value]) -> Result<(Vec<f64>, Vec<f64>)> {
         return fail(format!("Array length mismatch: {} and {}.", a.len(), b.len()));
     }
     Ok((a, b))
+}
+
+/// The sum of products; one that leaves FLOAT64's range is an error.
+fn dot(a: &[f64], b: &[f64]) -> Result<f64> {
+    a.iter().zip(b).try_fold(0.0, |sum, (a, b)| {
+        let product = in_range(*a, *b, '*', a * b)?;
+        in_range(sum, product, '+', sum + product)
+    })
+}
+
+fn in_range(a: f64, b: f64, operator: char, result: f64) -> Result<f64> {
+    if result.is_infinite() && a.is_finite() && b.is_finite() {
+        return fail(format!("double overflow: {} {operator} {}", text::to_message(a), text::to_message(b)));
+    }
+    Ok(result)
 }
 
 /// A FLOAT64 result that came out NaN or infinite from finite arguments is an error.
@@ -573,30 +589,6 @@ fn pow(name: &str, args: &[Value]) -> Result<Value> {
     like_argument(any(args, 0), checked(name, &[x, y], x.powf(y))?)
 }
 
-/// `digits` decimals of a FLOAT64 through a power of ten; what overflows on the way stays as it is.
-fn scaled(value: f64, digits: i64, round: fn(f64) -> f64) -> f64 {
-    if !value.is_finite() || digits > 330 {
-        return value;
-    }
-    if digits < -330 {
-        return 0.0;
-    }
-    if digits == 0 {
-        return round(value);
-    }
-    let unit = 10f64.powi(digits.unsigned_abs() as i32);
-    let result = if digits > 0 {
-        let up = value * unit;
-        if !up.is_finite() || up.abs() >= 1e17 {
-            return value;
-        }
-        round(up) / unit
-    } else {
-        round(value / unit) * unit
-    };
-    if result.is_nan() { value } else { result }
-}
-
 fn round(_: &Call, args: &[Value]) -> Result<Value> {
     let digits = if args.len() > 1 { int(args, 1)? } else { 0 };
     let even = match optional_string(args, 2)?.unwrap_or("ROUND_HALF_AWAY_FROM_ZERO") {
@@ -611,7 +603,7 @@ fn round(_: &Call, args: &[Value]) -> Result<Value> {
         Value::BigNumeric(value) => big_result("ROUND", args, big::round(value, digits)),
         _ => {
             let value = float(args, 0)?;
-            let result = scaled(value, digits, f64::round);
+            let result = decimals::round(value, digits);
             if result.is_infinite() && value.is_finite() {
                 return fail(format!(
                     "Floating point overflow in function: ROUND({}, {digits})",
@@ -656,15 +648,6 @@ fn loose_number(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rounding_of_floats() {
-        assert_eq!(scaled(2.5, 0, f64::round), 3.0);
-        assert_eq!(scaled(2.34567, 2, f64::round), 2.35);
-        assert_eq!(scaled(1234.5, -2, f64::round), 1200.0);
-        assert_eq!(scaled(1e308, 300, f64::round), 1e308);
-        assert_eq!(scaled(-3.79, 1, f64::trunc), -3.7);
-    }
 
     #[test]
     fn results_out_of_the_domain_are_errors() {

@@ -34,6 +34,7 @@ pub(crate) mod aggregates;
 mod args;
 mod arrays;
 mod dates;
+mod decimals;
 pub(crate) mod encoding;
 pub(crate) mod geography;
 mod hash;

@@ -196,7 +196,7 @@ pub fn offset_text(seconds: i32) -> String {
 
 /// A zone by name (`America/New_York`, `UTC`) or offset (`+2`, `-07:30`).
 pub fn time_zone(name: &str) -> Option<TimeZone> {
-    if name.eq_ignore_ascii_case("utc") || name == "Z" || name == "z" {
+    if name == "UTC" || name == "Z" || name == "z" {
         return Some(TimeZone::UTC);
     }
     if name.starts_with(['+', '-']) {
@@ -206,7 +206,11 @@ pub fn time_zone(name: &str) -> Option<TimeZone> {
     if name.is_empty() {
         return None;
     }
-    TimeZone::get(name).ok()
+    // Names are spelled one way only; `UTC+5` and its like are offsets.
+    if let Some(offset) = name.strip_prefix("UTC").filter(|rest| rest.starts_with(['+', '-'])) {
+        return time_zone(offset);
+    }
+    TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
 /// `+H`, `+HH`, `+H:MM`, `+HH:MM`, up to 14 hours.
@@ -215,7 +219,7 @@ fn parse_offset(text: &str) -> Option<i32> {
     let body = text.get(1..)?;
     let (hours, minutes) = body.split_once(':').unwrap_or((body, "0"));
     let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hours) || !digits(minutes) || body.contains(':') && minutes.len() != 2 {
+    if !digits(hours) || !digits(minutes) {
         return None;
     }
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);

@@ -1,5 +1,8 @@
 //! A JSON text taken apart without changing it: keys in their order, numbers as they were written.
 //!
+//! As lenient as GoogleSQL's reader of JSON texts: single quotes, commas before a closing bracket, nothing between
+//! commas.
+//!
 //! The functions over STRING answer with pieces of their input, so they must not sort or round.
 
 use crate::functions::json::path::Step;
@@ -117,7 +120,7 @@ impl Reader<'_> {
             Step::Index(wanted) => {
                 self.eat(b'[')?;
                 for _ in 0..*wanted {
-                    self.value(depth + 1)?;
+                    self.element(depth + 1)?;
                     self.eat(b',')?;
                 }
                 self.find(rest, depth + 1)
@@ -143,10 +146,11 @@ impl Reader<'_> {
                     let key = self.string()?;
                     self.eat(b':')?;
                     fields.push((key, self.value(depth + 1)?));
-                    if self.eat(b',').is_none() {
-                        self.eat(b'}')?;
+                    let more = self.eat(b',').is_some();
+                    if self.eat(b'}').is_some() {
                         return Some(Raw::Object(fields));
                     }
+                    more.then_some(())?;
                 }
             }
             b'[' => {
@@ -156,23 +160,33 @@ impl Reader<'_> {
                     return Some(Raw::Array(items));
                 }
                 loop {
-                    items.push(self.value(depth + 1)?);
-                    if self.eat(b',').is_none() {
-                        self.eat(b']')?;
+                    items.push(self.element(depth + 1)?);
+                    let more = self.eat(b',').is_some();
+                    if self.eat(b']').is_some() {
                         return Some(Raw::Array(items));
                     }
+                    more.then_some(())?;
                 }
             }
-            b'"' => self.string().map(Raw::String),
+            b'"' | b'\'' => self.string().map(Raw::String),
             b'-' | b'0'..=b'9' => {
                 let start = self.at;
-                while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+                self.at += usize::from(self.peek() == Some(b'-'));
+                if self.peek() == Some(b'0') {
                     self.at += 1;
+                } else {
+                    self.digits()?;
                 }
-                let text = self.text.get(start..self.at)?;
-                // A number that reads as one; the grammar's finer points do not matter for echoing it.
-                text.parse::<f64>().ok()?;
-                (!text.ends_with('.') && !text.starts_with("-.")).then(|| Raw::Number(text.to_string()))
+                if self.peek() == Some(b'.') {
+                    self.at += 1;
+                    self.digits()?;
+                }
+                if matches!(self.peek(), Some(b'e' | b'E')) {
+                    self.at += 1;
+                    self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+                    self.digits()?;
+                }
+                self.text.get(start..self.at).map(|text| Raw::Number(text.to_string()))
             }
             _ => {
                 for (word, value) in [("null", Raw::Null), ("true", Raw::Bool(true)), ("false", Raw::Bool(false))] {
@@ -186,31 +200,70 @@ impl Reader<'_> {
         }
     }
 
-    fn string(&mut self) -> Option<String> {
-        if self.peek()? != b'"' {
-            return None;
-        }
+    /// At least one.
+    fn digits(&mut self) -> Option<()> {
         let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    /// An array's element; nothing between commas is null.
+    fn element(&mut self, depth: usize) -> Option<Raw> {
+        self.blank();
+        if self.peek()? == b',' { Some(Raw::Null) } else { self.value(depth) }
+    }
+
+    /// In double or single quotes. Escapes that JSON does not know stand for what is behind the backslash.
+    fn string(&mut self) -> Option<String> {
+        let quote = self.peek().filter(|byte| matches!(byte, b'"' | b'\''))?;
         self.at += 1;
+        let mut out = String::new();
         loop {
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    break;
-                }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            let rest = self.text.get(self.at..)?;
+            let length = rest.bytes().position(|byte| byte == quote || byte == b'\\')?;
+            out.push_str(rest.get(..length)?);
+            self.at += length + 1;
+            if rest.as_bytes().get(length) == Some(&quote) {
+                return Some(out);
             }
+            let escaped = self.text.get(self.at..)?.chars().next()?;
+            self.at += escaped.len_utf8();
+            out.push(match escaped {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'x' => char::from_u32(self.code(2, 16)?)?,
+                '0'..='7' => {
+                    self.at -= 1;
+                    char::from_u32(self.code(3, 8)?)?
+                }
+                'u' => {
+                    let first = self.code(4, 16)?;
+                    let pair = (0xD800..0xDC00).contains(&first)
+                        && self.text.get(self.at..).is_some_and(|rest| rest.starts_with("\\u"));
+                    if pair {
+                        self.at += 2;
+                        let second = self.code(4, 16)?;
+                        let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
+                        char::from_u32(0x10000 + ((first - 0xD800) << 10) + low)?
+                    } else {
+                        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)
+                    }
+                }
+                other => other,
+            });
         }
-        let inner = self.text.get(start + 1..self.at - 1)?;
-        if inner.bytes().all(|byte| byte != b'\\' && byte >= 0x20) {
-            return Some(inner.to_owned());
-        }
-        // Escapes are the JSON type's business.
-        match crate::value::json::parse(self.text.get(start..self.at)?, crate::value::json::WideNumbers::Round) {
-            Ok(crate::value::json::Json::String(text)) => Some(text),
-            _ => None,
-        }
+    }
+
+    fn code(&mut self, digits: usize, radix: u32) -> Option<u32> {
+        let text =
+            self.text.get(self.at..self.at + digits).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        self.at += digits;
+        u32::from_str_radix(text, radix).ok()
     }
 }
 
@@ -223,7 +276,7 @@ mod tests {
     fn order_and_numbers_stay() {
         let text = r#"{ "b" : [1.50, 1e5, "x\u0041"], "a":null }"#;
         assert_eq!(Raw::find(text, &[]).expect("JSON").to_text(), r#"{"b":[1.50,1e5,"xA"],"a":null}"#);
-        for bad in ["", "{", "[1,]", "{\"a\"}", "nul"] {
+        for bad in ["", "{", "[1", "{\"a\"}", "nul", "[1 2]", "\"\\u12\""] {
             assert_eq!(Raw::find(bad, &[]), None, "{bad}");
         }
     }
@@ -235,6 +288,9 @@ mod tests {
         assert_eq!(at(r#"{"a":{"b":1}, "a":{"c":[7, 8"#, &[key("a"), key("c"), Step::Index(1)]), Some("8".into()));
         assert_eq!(at("[1, 2]", &[Step::Index(2)]), None);
         assert_eq!(at("{}", &[key("a")]), None);
+        assert_eq!(at("2024-02-29", &[]), Some("2024".into()));
+        assert_eq!(at("{'a': 'it\\'s \\x41\\101\\q',}", &[key("a")]), Some("\"it's AAq\"".into()));
+        assert_eq!(at("[1,,2,]", &[]), Some("[1,null,2]".into()));
     }
 
     proptest! {

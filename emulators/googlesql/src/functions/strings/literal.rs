@@ -33,9 +33,6 @@ fn escaped_bytes(bytes: &[u8], quote: Option<char>) -> String {
     let mut out = String::new();
     for byte in bytes {
         match byte {
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
             b'\\' => out.push_str("\\\\"),
             byte if quote.is_some_and(|quote| u32::from(quote) == u32::from(*byte)) => {
                 out.push('\\');
@@ -69,7 +66,9 @@ pub(crate) fn print(value: &Value, ty: &Type, literal: bool, ctx: &EvalContext, 
         Value::Numeric(number) if literal => out.push_str(&format!("NUMERIC \"{number}\"")),
         Value::BigNumeric(number) if literal => out.push_str(&format!("BIGNUMERIC \"{}\"", big::to_text(number))),
         Value::Date(_) | Value::Time(_) | Value::Datetime(_) | Value::Timestamp(_) | Value::Range(_) if literal => {
-            out.push_str(&format!("{ty} {}", quoted(&to_text(value, ctx)?)));
+            // A literal reads the same in every zone.
+            let utc = EvalContext { time_zone: "UTC".into(), ..ctx.clone() };
+            out.push_str(&format!("{ty} {}", quoted(&to_text(value, &utc)?)));
         }
         Value::Interval(interval) if literal => out.push_str(&format!("INTERVAL \"{interval}\" YEAR TO SECOND")),
         Value::Json(json) if literal => {
