@@ -223,7 +223,7 @@ impl<'a> Analyzer<'a> {
             return Err(too_complex(pos));
         }
         if depth > 1
-            && depth % 8 == 0
+            && depth.is_multiple_of(8)
             && self.ctx.cancel.is_some_and(|cancel| cancel.load(std::sync::atomic::Ordering::Relaxed))
         {
             return Err(SqlError::cancelled("Job execution was cancelled: User requested cancellation"));

@@ -578,6 +578,35 @@ impl Parser<'_> {
     }
 }
 
+/// Code is in JavaScript, and all of it is in the statement.
+fn runnable(function: &CreateFunction) -> Result<()> {
+    match (&function.language, &function.body) {
+        (Some(language), FunctionBody::Code(_)) => match language.name.to_ascii_lowercase().as_str() {
+            "js" | "javascript" => {}
+            "python" => {
+                return Err(SqlError::unsupported("A function with LANGUAGE python is not supported").at(language.pos));
+            }
+            _ => {
+                let text = format!("Unsupported language: {}", language.name.to_ascii_uppercase());
+                return Err(SqlError::analysis(text).at(language.pos));
+            }
+        },
+        (Some(language), _) if !language.name.eq_ignore_ascii_case("sql") => {
+            let text = format!("Function body for LANGUAGE {} should be a string literal", language.name);
+            return Err(SqlError::analysis(text).at(language.pos));
+        }
+        _ => {}
+    }
+    let library = function.options.iter().find(|option| option.name.name.eq_ignore_ascii_case("library"));
+    if let Some(option) = library
+        && !matches!(&option.value.kind, crate::ast::ExprKind::Array { items, .. } if items.is_empty())
+    {
+        let text = "Function option library is not supported: its files would have to be read from Cloud Storage";
+        return Err(SqlError::unsupported(text).at(option.value.pos));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse_statement;
@@ -641,33 +670,4 @@ mod tests {
             parse_statement("CREATE FUNCTION f() AS (SELECT 1)").expect_err("a query").message.contains("not a query")
         );
     }
-}
-
-/// Code is in JavaScript, and all of it is in the statement.
-fn runnable(function: &CreateFunction) -> Result<()> {
-    match (&function.language, &function.body) {
-        (Some(language), FunctionBody::Code(_)) => match language.name.to_ascii_lowercase().as_str() {
-            "js" | "javascript" => {}
-            "python" => {
-                return Err(SqlError::unsupported("A function with LANGUAGE python is not supported").at(language.pos));
-            }
-            _ => {
-                let text = format!("Unsupported language: {}", language.name.to_ascii_uppercase());
-                return Err(SqlError::analysis(text).at(language.pos));
-            }
-        },
-        (Some(language), _) if !language.name.eq_ignore_ascii_case("sql") => {
-            let text = format!("Function body for LANGUAGE {} should be a string literal", language.name);
-            return Err(SqlError::analysis(text).at(language.pos));
-        }
-        _ => {}
-    }
-    let library = function.options.iter().find(|option| option.name.name.eq_ignore_ascii_case("library"));
-    if let Some(option) = library
-        && !matches!(&option.value.kind, crate::ast::ExprKind::Array { items, .. } if items.is_empty())
-    {
-        let text = "Function option library is not supported: its files would have to be read from Cloud Storage";
-        return Err(SqlError::unsupported(text).at(option.value.pos));
-    }
-    Ok(())
 }
