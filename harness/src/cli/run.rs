@@ -102,7 +102,7 @@ type Cell = (Scenario, Option<String>);
 
 pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
     let layout = Layout::find()?;
-    let scenarios = if arguments.scenarios.is_empty() {
+    let scenarios: Vec<Scenario> = if arguments.scenarios.is_empty() {
         all(&layout)?
     } else {
         arguments.scenarios.iter().map(|name| find(&layout, name)).collect::<Result<_, _>>()?
