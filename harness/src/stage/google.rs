@@ -127,6 +127,6 @@ mod tests {
             std::fs::create_dir_all(place.join(file).parent().expect("a parent")).expect("a folder");
             std::fs::write(place.join(file), "").expect("a file");
         }
-        assert_eq!(Installation::among(&[place.clone()]).expect("whole"), Installation { folder: place });
+        assert_eq!(Installation::among(std::slice::from_ref(&place)).expect("whole"), Installation { folder: place });
     }
 }
