@@ -36,7 +36,7 @@ const LOCAL_BIGQUERY: Package = Package {
     name: "local-bigquery",
     version: "0.4.0",
     besides: &[],
-    extensions: &["icu", "ducklake"],
+    extensions: &["icu", "ducklake", "spatial"],
     pythons: 13..16,
 };
 

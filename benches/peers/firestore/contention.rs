@@ -13,7 +13,7 @@ use crate::sheet::{Sheet, Step, median, milliseconds, within_limit};
 use crate::subject::{Running, Subject};
 use crate::{Result, Scale};
 
-const PATIENT: Step = Step::time("40 contended transactions, up to 60 attempts each");
+const PATIENT: Step = Step::time("40 contended transactions, attempts for up to 60 s");
 const PATIENT_DONE: Step = Step::count("– of them committed", "of 40");
 const PATIENT_RATE: Step = Step::rate("– commits");
 const HASTY: Step = Step::time("40 contended transactions, 5 attempts each, no pause");
@@ -27,14 +27,17 @@ const WRITERS: usize = 40;
 /// The longest pause of a patient writer before its second attempt; it doubles with each, up to
 /// [`LONGEST_PAUSE`]. Without growth, a peer whose locks time out together never lets anybody through.
 const PAUSE: Duration = Duration::from_millis(4);
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+/// How long a patient writer goes on.
+const PATIENCE: Duration = Duration::from_secs(60);
+const HASTY_ATTEMPTS: usize = 5;
 
 pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
     let started: Result<(Running, Client)> = within_limit(async {
         let running = subject.start().await?;
         let client = Client::connect(&running.address).await?;
         // The peer's compiler sees the path once before it counts.
-        transactions(&client, "warm-up", 5, 60, true).await?;
+        transactions(&client, "warm-up", 1, Attempts::ForAWhile).await?;
         Ok((running, client))
     })
     .await;
@@ -42,7 +45,7 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
         Ok((_, client)) => client,
         Err(reason) => return sheet.put(PATIENT, subject.name, Err(reason.clone())),
     };
-    match within_limit(transactions(client, "patient", WRITERS, 60, true)).await {
+    match within_limit(transactions(client, "patient", WRITERS, Attempts::ForAWhile)).await {
         Ok((time, done)) => {
             sheet.put(PATIENT, subject.name, Ok(time));
             sheet.put(PATIENT_DONE, subject.name, Ok(done as f64));
@@ -50,7 +53,7 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
         }
         Err(reason) => sheet.put(PATIENT, subject.name, Err(reason)),
     }
-    match within_limit(transactions(client, "hasty", WRITERS, 5, false)).await {
+    match within_limit(transactions(client, "hasty", WRITERS, Attempts::Few)).await {
         Ok((time, done)) => {
             sheet.put(HASTY, subject.name, Ok(time));
             sheet.put(HASTY_DONE, subject.name, Ok(done as f64));
@@ -74,6 +77,15 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
     }
 }
 
+/// How a writer tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempts {
+    /// Until it is through or [`PATIENCE`] is over, with growing pauses.
+    ForAWhile,
+    /// [`HASTY_ATTEMPTS`] times, without a pause.
+    Few,
+}
+
 /// Medians of what is measured several times.
 async fn repeated<F>(times: usize, work: impl Fn(usize) -> F) -> Result<(f64, f64)>
 where
@@ -90,15 +102,14 @@ where
 
 /// Read-modify-write transactions on one document that overlap entirely: the time of all, and how
 /// many committed.
-async fn transactions(client: &Client, id: &str, writers: usize, attempts: usize, pause: bool) -> Result<(f64, usize)> {
+async fn transactions(client: &Client, id: &str, writers: usize, attempts: Attempts) -> Result<(f64, usize)> {
     let name = document("contended", id);
     client.commit(vec![set(name.clone(), 0)]).await.map_err(|status| status.to_string())?;
     let together = Arc::new(Barrier::new(writers));
     let begun = Instant::now();
     let tasks = (0..writers as u64).map(|number| {
         let (client, name, together) = (client.clone(), name.clone(), Arc::clone(&together));
-        let rng = pause.then(|| Rng::seeded(number));
-        tokio::spawn(async move { count_up(&client, &name, &together, attempts, rng).await })
+        tokio::spawn(async move { count_up(&client, &name, &together, attempts, Rng::seeded(number)).await })
     });
     let mut done = 0;
     for ended in join_all(tasks).await {
@@ -118,14 +129,22 @@ async fn count_up(
     client: &Client,
     name: &str,
     together: &Barrier,
-    attempts: usize,
-    mut pause: Option<Rng>,
+    attempts: Attempts,
+    mut rng: Rng,
 ) -> std::result::Result<bool, Status> {
+    let begun = Instant::now();
     let mut first = None;
-    for attempt in 0..attempts {
-        if let (1.., Some(rng)) = (attempt, &mut pause) {
+    for attempt in 0_usize.. {
+        if attempt > 0 && attempts == Attempts::ForAWhile {
             let longest = PAUSE.saturating_mul(1 << attempt.min(16)).min(LONGEST_PAUSE);
             tokio::time::sleep(longest.mul_f64(rng.unit())).await;
+        }
+        let over = match attempts {
+            Attempts::ForAWhile => begun.elapsed() > PATIENCE,
+            Attempts::Few => attempt >= HASTY_ATTEMPTS,
+        };
+        if over {
+            break;
         }
         let transaction = client.begin(first.as_ref()).await?;
         first.get_or_insert_with(|| transaction.clone());
