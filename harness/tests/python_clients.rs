@@ -55,6 +55,7 @@ fn the_stock_clients_do_what_the_readme_claims(
         "pubsub_texts.py",
         "pubsub_push.py",
         "bigquery_clients.py",
+        "storage_write.py",
         "firestore_differential.py",
         "pubsub_differential.py"
     )]
