@@ -51,6 +51,15 @@ impl Service {
         self.call(Method::POST, "/bigquery/v2/projects/p/queries", "application/json", body).await
     }
 
+    /// Checks a query without running it.
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub async fn dry_run(&self, sql: &str) -> Result<Value, String> {
+        let body = json!({"query": sql, "useLegacySql": false, "dryRun": true}).to_string();
+        self.call(Method::POST, "/bigquery/v2/projects/p/queries", "application/json", body).await
+    }
+
     /// Makes `main` and loads `count` staging tables of [`ROWS`] rows, one load job each.
     ///
     /// # Errors
@@ -63,7 +72,11 @@ impl Service {
         Ok(())
     }
 
-    async fn load(&self, table: usize) -> Result<(), String> {
+    /// Loads one staging table.
+    ///
+    /// # Errors
+    /// The service's refusal, or the job's error.
+    pub async fn load(&self, table: usize) -> Result<(), String> {
         let job = json!({"configuration": {"load": {
             "destinationTable": {"projectId": "p", "datasetId": "d", "tableId": staging(table)},
             "sourceFormat": "NEWLINE_DELIMITED_JSON",

@@ -46,7 +46,10 @@ impl Bq {
     fn end(&self, arguments: &[&str]) -> (bool, String) {
         let output = self.command(arguments).output().expect("it runs");
         let said = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        let said = String::from_utf8_lossy(&said).into_owned();
+        // It wraps long lines, tables have lines of their own.
+        let said = if output.status.success() { said } else { said.split_whitespace().collect::<Vec<_>>().join(" ") };
+        (output.status.success(), said)
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -127,7 +127,7 @@ fn parameter(name: &str, kind: &str, value: &str) -> QueryParameter {
 async fn queries_with_parameters_types_and_refusals() {
     let bench = Bench::new().await;
     let mut request = QueryRequest::new(
-        "SELECT @n + 1 AS n, @s AS s, TRUE AS yes, 1.5 AS f, CAST(NULL AS INT64) AS none, TIMESTAMP '2026-01-01' AS at",
+        "SELECT @n + 1 AS n, @s AS s, TRUE AS yes, 1.5 AS f, CAST(NULL AS INT64) AS none, TIMESTAMP '2026-01-01' AS made",
     );
     request.parameter_mode = Some("NAMED".to_owned());
     request.query_parameters = Some(vec![parameter("n", "INT64", "41"), parameter("s", "STRING", "tëxt")]);
@@ -307,7 +307,9 @@ async fn views_routines_and_statements() {
 
     bench.rows("CREATE FUNCTION clients.twice(x INT64) RETURNS INT64 AS (x * 2)").await;
     let routines = bench.client.routine();
-    let listed = routines.list(&bench.project, DATASET, routine::ListOptions::default()).await.unwrap();
+    // Without a mask production leaves out what the crate wants to see.
+    let masked = routine::ListOptions::default().read_mask("routineType,definitionBody".to_owned());
+    let listed = routines.list(&bench.project, DATASET, masked).await.unwrap();
     let listed: Vec<_> =
         listed.routines.unwrap_or_default().into_iter().map(|one| one.routine_reference.routine_id).collect();
     assert_eq!(listed, ["twice"]);
