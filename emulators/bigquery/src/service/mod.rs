@@ -19,6 +19,7 @@ mod selection;
 pub mod storage;
 pub mod tabledata;
 pub mod tables;
+pub mod unpack;
 pub mod uploads;
 
 use std::sync::Arc;
@@ -214,6 +215,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/upload/projects/{project}/jobs", post(uploads::start).put(uploads::put))
         .fallback(fallback)
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(unpack::unpack))
         .layer(middleware::from_fn_with_state(app.clone(), expire))
         .layer(middleware::from_fn(partial))
         .with_state(app)
