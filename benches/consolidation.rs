@@ -2,8 +2,11 @@
 
 #![allow(clippy::expect_used, reason = "a bench may")]
 
+mod service;
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use scrimmage_benches::{Service, consolidation};
+use scrimmage_benches::consolidation;
+use service::Service;
 
 fn consolidate(c: &mut Criterion) {
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return };

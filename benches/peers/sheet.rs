@@ -45,7 +45,7 @@ impl Step {
 }
 
 /// The longest that one step may take of one subject.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// All results of one service.
 #[derive(Clone, Debug)]

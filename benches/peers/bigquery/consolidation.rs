@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use scrimmage_benches::{declarations, merge_statement, row_json, staging, staging_fields};
+use scrimmage_benches::{ROWS, declarations, merge_statement, row_json, staging, staging_fields};
 use serde_json::Value;
 
 use super::client::Client;
@@ -24,8 +24,6 @@ const TABLES: usize = 40;
 const MANY_TABLES: usize = 823;
 /// Load jobs on their way at once, as many as the batch has workers.
 const AT_ONCE: usize = 40;
-/// Rows that one worker stages.
-const ROWS: usize = 25;
 
 pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
     match within_limit(batches(subject, scale)).await {
@@ -50,7 +48,7 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
 async fn batches(subject: &Subject, scale: Scale) -> Result<[f64; 4]> {
     let mut times: [Vec<f64>; 4] = Default::default();
     let (_running, client) = fresh(subject).await?;
-    for number in 0..scale.of(4, 1) {
+    for number in 0..scale.of(3, 1) {
         client.query(&format!("CREATE OR REPLACE TABLE d.main ({})", declarations())).await?;
         let begun = Instant::now();
         load_all(&client, TABLES).await?;

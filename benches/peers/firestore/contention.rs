@@ -60,7 +60,7 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
         }
         Err(reason) => sheet.put(HASTY, subject.name, Err(reason)),
     }
-    let repetitions = scale.of(5, 1);
+    let repetitions = scale.of(3, 1);
     match within_limit(repeated(repetitions, |number| atomic_updates(client, number))).await {
         Ok((rate, aborted)) => {
             sheet.put(ATOMIC, subject.name, Ok(rate));
