@@ -75,7 +75,7 @@ impl Client {
     }
 
     pub async fn commit_in(&self, writes: Vec<proto::Write>, transaction: Bytes) -> std::result::Result<(), Status> {
-        let request = proto::CommitRequest { database: DATABASE.to_owned(), writes, transaction, ..Default::default() };
+        let request = proto::CommitRequest { database: DATABASE.to_owned(), writes, transaction };
         self.get().commit(request).await.map(drop)
     }
 
@@ -84,7 +84,6 @@ impl Client {
         let request = proto::BeginTransactionRequest {
             database: DATABASE.to_owned(),
             options: Some(proto::TransactionOptions { mode: Some(Mode::ReadWrite(read_write)) }),
-            ..Default::default()
         };
         Ok(self.get().begin_transaction(request).await?.into_inner().transaction)
     }
