@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PROJECT, Server};
+use crate::support::{PROJECT, Server, rows_of};
 
 fn table(id: &str) -> Value {
     json!({"projectId": PROJECT, "datasetId": "d", "tableId": id})
@@ -35,6 +35,43 @@ async fn several_sources_are_copied_together_or_not_at_all() {
     assert_eq!(server.rows("SELECT n FROM d.to ORDER BY n").await, [["1"], ["2"], ["9"]]);
     copy_as(&server, "", &["a", "b"], "to", "WRITE_TRUNCATE").await;
     assert_eq!(server.rows("SELECT n FROM d.to ORDER BY n").await, [["1"], ["2"]]);
+}
+
+#[tokio::test]
+async fn policies_go_with_the_rows() {
+    let server = Server::with(&[
+        "CREATE TABLE d.secret AS SELECT n FROM UNNEST([1, 2, 3]) AS n",
+        "CREATE TABLE d.plain AS SELECT 7 AS n",
+        "CREATE ROW ACCESS POLICY part ON d.secret GRANT TO ('user:alice@example.com') FILTER USING (n = 1)",
+        "CREATE ROW ACCESS POLICY whole ON d.secret GRANT TO ('user:owner@example.com') FILTER USING (TRUE)",
+    ])
+    .await;
+    let (alice, owner) = ("user:alice@example.com", "user:owner@example.com");
+    let job = copy_as(&server, alice, &["secret"], "c", "WRITE_EMPTY").await;
+    assert_eq!(job["status"]["errorResult"]["reason"], "accessDenied", "{job}");
+    copy_as(&server, owner, &["secret"], "c", "WRITE_EMPTY").await;
+    let query = async |user: &str, sql: &str| {
+        let body = json!({"query": sql, "useLegacySql": false}).to_string().into_bytes();
+        server.raw("POST", "/projects/scrimmage/queries", &[("x-scrimmage-user", user)], body).await
+    };
+    let seen = async |table: &str| rows_of(&query(alice, &format!("SELECT n FROM d.{table}")).await.ok());
+    assert_eq!(seen("c").await, [["1"]]);
+    assert_eq!(query(alice, "CREATE TABLE d.x COPY d.secret").await.error().1, "accessDenied");
+    assert_eq!(query(alice, "CREATE SNAPSHOT TABLE d.x CLONE d.secret").await.error().1, "accessDenied");
+    query(owner, "CREATE TABLE d.x CLONE d.secret").await.ok();
+    assert_eq!(seen("x").await, [["1"]]);
+    // Lists are for those who see everything.
+    let list = async |user: &str| {
+        let path = "/projects/scrimmage/datasets/d/tables/secret/data";
+        server.raw("GET", path, &[("x-scrimmage-user", user)], Vec::new()).await
+    };
+    assert_eq!(list(alice).await.error().1, "accessDenied");
+    assert_eq!(rows_of(&list(owner).await.ok()).len(), 3);
+    // A table without policies in the place of one with them takes them away.
+    copy_as(&server, owner, &["plain"], "c", "WRITE_APPEND").await;
+    assert_eq!(seen("c").await, [["1"]]);
+    copy_as(&server, owner, &["plain"], "c", "WRITE_TRUNCATE").await;
+    assert_eq!(seen("c").await, [["7"]]);
 }
 
 #[tokio::test]

@@ -51,3 +51,24 @@ async fn options_are_shown_as_sql() {
         ]
     );
 }
+
+#[tokio::test]
+async fn queries_that_differ_in_literals_alone_have_one_hash() {
+    let server = Server::with_dataset().await;
+    for sql in [
+        "SELECT 1 AS x, 'a\\'b' AS y",
+        "select  2.5e3 as X, 'c' AS y -- why",
+        "SELECT 1 AS x, y1 FROM (SELECT 2 AS y1)",
+    ] {
+        server.run(sql).await;
+    }
+    let hashes = server
+        .rows(
+            "SELECT query_info.query_hashes.normalized_literals AS digest, COUNT(*) FROM `region-us`.INFORMATION_SCHEMA.JOBS
+             WHERE query_dialect = 'GOOGLE_SQL' AND LOWER(query) LIKE '% as x, %' AND query NOT LIKE '%query_info%'
+             GROUP BY digest ORDER BY 2 DESC",
+        )
+        .await;
+    let counts: Vec<&str> = hashes.iter().map(|row| row[1].as_str()).collect();
+    assert_eq!(counts, ["2", "1"], "{hashes:?}");
+}

@@ -240,3 +240,16 @@ async fn rows_that_fit_no_more_stay_with_their_stream() {
     assert!(done.commit_time.is_some(), "{:?}", done.stream_errors);
     assert_eq!(server.query("SELECT name FROM d.t").await, ["a"]);
 }
+
+#[tokio::test]
+async fn two_connections_share_one_stream_and_its_offsets() {
+    let mut server = Server::with(&[CREATE]).await;
+    let stream = server.create_stream(Committed).await;
+    let (first, _) = server.append(vec![rows(&stream, Some(0), true, &[(Some(1), None)])]).await;
+    assert_eq!(offset(&first[0]), Some(0));
+    let (second, _) = server
+        .append(vec![rows(&stream, Some(0), true, &[(Some(1), None)]), rows("", Some(1), false, &[(Some(2), None)])])
+        .await;
+    assert_eq!((error(&second[0]).0, offset(&second[1])), (6, Some(1)));
+    assert_eq!(count(&server).await, "2");
+}

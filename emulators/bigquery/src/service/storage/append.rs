@@ -123,6 +123,7 @@ impl Connection {
         }
         self.take_settings(&request)?;
         let stream = self.stream.clone().ok_or_else(|| Status::invalid_argument(texts::NO_WRITE_STREAM))?;
+        self.take_schema(&request, &stream)?;
         let made;
         let table = {
             let store = app.store.lock();
@@ -199,6 +200,28 @@ impl Connection {
         Ok(())
     }
 
+    /// The writer's schema counts for what follows also where this request's rows are refused.
+    fn take_schema(&mut self, request: &wire::AppendRowsRequest, stream: &StreamName) -> Result<(), Failure> {
+        match &request.rows {
+            Some(WireRows::ProtoRows(data)) => {
+                let schema = data.writer_schema.as_ref();
+                if let Some(descriptor) = schema.and_then(|schema| schema.proto_descriptor.as_ref()) {
+                    let message = proto_rows::message_type(descriptor);
+                    self.proto = Some(message.map_err(|misfit| misfit_failure(misfit, stream))?);
+                    self.layout = None;
+                }
+            }
+            Some(WireRows::ArrowRows(data)) => {
+                let schema = data.writer_schema.as_ref();
+                if let Some(schema) = schema.filter(|schema| !schema.serialized_schema.is_empty()) {
+                    self.arrow = Some(schema.serialized_schema.to_vec());
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
     fn proto_batch(
         &mut self,
         app: &App,
@@ -206,11 +229,6 @@ impl Connection {
         table: &Schema,
         data: wire::append_rows_request::ProtoData,
     ) -> Result<Batch, Failure> {
-        if let Some(descriptor) = data.writer_schema.and_then(|schema| schema.proto_descriptor) {
-            let message = proto_rows::message_type(&descriptor).map_err(|misfit| misfit_failure(misfit, stream))?;
-            self.proto = Some(message);
-            self.layout = None;
-        }
         let message = self.proto.clone().ok_or_else(|| Status::invalid_argument(texts::NO_WRITER_SCHEMA))?;
         let layout = match &self.layout {
             Some((schema, layout)) if schema == table => layout.clone(),
@@ -243,9 +261,6 @@ impl Connection {
         table: &Schema,
         data: wire::append_rows_request::ArrowData,
     ) -> Result<Batch, Failure> {
-        if let Some(schema) = data.writer_schema.filter(|schema| !schema.serialized_schema.is_empty()) {
-            self.arrow = Some(schema.serialized_schema.to_vec());
-        }
         let schema = self.arrow.as_ref().ok_or_else(|| Status::invalid_argument(texts::NO_WRITER_SCHEMA))?;
         let rows = data.rows.map(|rows| rows.serialized_record_batch).unwrap_or_default();
         let batches = arrow_read::read_ipc(schema, &rows).map_err(Status::invalid_argument)?;
