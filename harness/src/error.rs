@@ -15,12 +15,12 @@ pub enum SetupError {
         line: Option<usize>,
         problem: String,
     },
-    #[error("there is no scenario `{name}`; there are {known}")]
-    NoScenario { name: String, known: String },
-    #[error("there is no {what} `{name}`: {file} does not exist", file = file.display())]
-    NoFixture { what: &'static str, name: String, file: PathBuf },
-    #[error("pipeline `{pipeline}` has no defect `{defect}`; it has {known}")]
-    NoDefect { pipeline: String, defect: String, known: String },
+    #[error("there is no scenario `{name}`{guess}; there are {known}")]
+    NoScenario { name: String, guess: String, known: String },
+    #[error("there is no {what} `{name}`{guess}: {file} does not exist", file = file.display())]
+    NoFixture { what: &'static str, name: String, guess: String, file: PathBuf },
+    #[error("pipeline `{pipeline}` has no defect `{defect}`{guess}; it has {known}")]
+    NoDefect { pipeline: String, defect: String, guess: String, known: String },
     #[error(
         "`scenarios` and `fixtures` were not found, neither above the working folder nor where this program was built"
     )]

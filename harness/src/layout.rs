@@ -51,3 +51,18 @@ impl Layout {
         }
     }
 }
+
+/// What is beside a file that is not there and may have been meant: another file's name without its
+/// ending, or a folder's.
+pub(crate) fn guess_beside(file: &Path, name: &str) -> String {
+    let is_folder_missing = file.parent().is_some_and(|folder| !folder.exists());
+    let folder = if is_folder_missing { file.parent().and_then(Path::parent) } else { file.parent() };
+    let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().filter_map(Result::ok);
+    let named = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+        name.map(|name| name.to_string_lossy().into_owned())
+    };
+    let known: Vec<String> = entries.filter_map(named).collect();
+    crate::mistakes::did_you_mean(name, known.iter().map(String::as_str))
+}

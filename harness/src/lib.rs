@@ -13,6 +13,7 @@ pub mod figures;
 pub mod front_door;
 pub mod invariants;
 pub mod layout;
+pub mod mistakes;
 pub mod observe;
 pub mod pipeline;
 pub mod report;
@@ -21,5 +22,16 @@ pub mod run_model;
 pub mod scenario;
 pub mod scheduler;
 pub mod stage;
+pub mod testing;
 
 pub use error::SetupError;
+/// Makes a test of an async function that takes a [`testing::Stage`]: a stage of its own, started before
+/// and ended after it. Settings are the calls of [`testing::StageBuilder`]:
+/// ```no_run
+/// # use scrimmage::testing::Stage;
+/// #[scrimmage::test(seed = 7, project = "demo", virtual_clock)]
+/// async fn leases_run_out(stage: Stage) {
+///     stage.advance(std::time::Duration::from_secs(600));
+/// }
+/// ```
+pub use scrimmage_macros::test;

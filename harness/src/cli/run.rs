@@ -181,6 +181,10 @@ impl Performance<'_> {
         }
         let options = common.stage_options();
         options.check(common.stage)?;
+        let pipeline = crate::pipeline::Pipeline::read(&layout, &common.pipeline)?;
+        for (scenario, _) in cells {
+            scenario.fits(&pipeline, scenario.batch.players.names(&layout)?.len())?;
+        }
         let setting = Setting::prepare(layout, &common.pipeline, &|text| eprintln!("{text}")).await?;
         let setting = setting.on(common.stage, &options).await?;
         for defect in cells.iter().filter_map(|cell| cell.1.as_deref()) {
@@ -235,14 +239,25 @@ async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<O
         })
         .buffer_unordered(usize::from(common.jobs.unwrap_or(RUNS_AT_ONCE)));
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-    while let Some(outcome) = runs.next().await {
-        let (number, outcome) = outcome?;
-        performance.tell(&outcome);
-        outcomes.insert(number, outcome);
+    let mut failed = None;
+    while let Some(ran) = runs.next().await {
+        match ran {
+            Ok((number, outcome)) => {
+                performance.tell(&outcome);
+                outcomes.insert(number, outcome);
+            }
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
     }
     let outcomes: Vec<Outcome> = outcomes.into_values().collect();
-    performance.conclude(&outcomes)?;
-    Ok(outcomes)
+    // What has been run is not lost where a later run could not be.
+    if failed.is_none() || !outcomes.is_empty() {
+        performance.conclude(&outcomes)?;
+    }
+    failed.map_or(Ok(outcomes), Err)
 }
 
 /// Plays the cells one by one up to the first that is not as it should be, and leaves the last one up.

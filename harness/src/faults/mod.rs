@@ -2,6 +2,7 @@
 //! faults: the clock, the scheduler and an operator act here too.
 
 mod director;
+mod known;
 
 use serde::Deserialize;
 
@@ -92,6 +93,11 @@ impl FaultEntry {
         let given = named.iter().find_map(|(what, name)| name.as_ref().map(|name| format!("{what} {name}")));
         let other = if self.start_again { "the batch is started again" } else { "the main table grows" };
         given.unwrap_or_else(|| other.to_owned())
+    }
+
+    /// The text to look for in the file and what is wrong, where the entry can strike nothing.
+    pub(crate) fn strikes_nothing(&self) -> Result<(), (String, String)> {
+        self.gate.as_ref().map_or(Ok(()), known::strikes_nothing)
     }
 
     /// What is wrong with the entry beyond the types of its keys.

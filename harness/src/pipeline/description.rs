@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use scrimmage_core::duration::HumaneDuration;
 
+use super::mistakes;
 use crate::SetupError;
 use crate::layout::Layout;
+use crate::mistakes::did_you_mean;
 use crate::run_model::{RunEntry, RunModel};
-use crate::scenario::read_toml;
+use crate::scenario::{lines_where, read_toml};
 
 /// A pipeline, as its file describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -165,29 +167,20 @@ impl Pipeline {
     pub fn read(layout: &Layout, name: &str) -> Result<Pipeline, SetupError> {
         let file = layout.pipeline(name);
         if !file.is_file() {
-            return Err(SetupError::NoFixture { what: "pipeline", name: name.to_owned(), file });
+            let guess = crate::layout::guess_beside(&file, name);
+            return Err(SetupError::NoFixture { what: "pipeline", name: name.to_owned(), guess, file });
         }
         let mut pipeline: Pipeline = read_toml(&file)?;
         // A bare file name has an empty parent, which is no folder to start a program in.
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         pipeline.folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let wrong = |problem: String| SetupError::File { file: file.clone(), line: None, problem };
-        if pipeline.build.as_ref().is_some_and(|build| build.cargo.is_some() == build.python.is_some()) {
-            return Err(wrong("give [build] one of cargo and python".to_owned()));
-        }
-        for process in &pipeline.processes {
-            if process.command.is_empty() {
-                return Err(wrong(format!("process `{}` has an empty command", process.name)));
-            }
-            if process.instances == 0 {
-                return Err(wrong(format!("process `{}` has no instances", process.name)));
-            }
-            if let Err(problem) = process.run.model(process.instances) {
-                return Err(wrong(format!("process `{}`: run.{problem}", process.name)));
-            }
-        }
-        pipeline.process(&pipeline.batch.start.process).map_err(|_| {
-            wrong(format!("batch.start names process `{}`, which there is not", pipeline.batch.start.process))
+        mistakes::check(&pipeline).map_err(|(text, problem)| SetupError::File {
+            line: match text.strip_suffix(mistakes::AGAIN) {
+                Some(text) => lines_where(&file, text).get(1).copied(),
+                None => lines_where(&file, &text).first().copied(),
+            },
+            file: file.clone(),
+            problem,
         })?;
         Ok(pipeline)
     }
@@ -216,6 +209,7 @@ impl Pipeline {
         Err(SetupError::NoDefect {
             pipeline: self.name.clone(),
             defect: defect.to_owned(),
+            guess: did_you_mean(defect, self.defects.known.iter().map(String::as_str)),
             known: self.defects.known.join(", "),
         })
     }

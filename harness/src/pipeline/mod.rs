@@ -4,6 +4,7 @@ mod build;
 mod description;
 mod fleet;
 mod log;
+mod mistakes;
 mod process;
 mod watchdog;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Scenario, read};
 use crate::SetupError;
 use crate::layout::Layout;
+use crate::mistakes::did_you_mean;
 
 /// Every scenario file, by name.
 pub fn all(layout: &Layout) -> Result<Vec<Scenario>, SetupError> {
@@ -32,7 +33,8 @@ pub fn find(layout: &Layout, name: &str) -> Result<Scenario, SetupError> {
         .map(|entries| entries.filter_map(Result::ok).filter_map(|entry| stems(entry.path())).collect())
         .unwrap_or_default();
     known.sort();
-    Err(SetupError::NoScenario { name: display(&file, name), known: known.join(", ") })
+    let guess = did_you_mean(name, known.iter().map(String::as_str));
+    Err(SetupError::NoScenario { name: display(&file, name), guess, known: known.join(", ") })
 }
 
 fn display(file: &Path, name: &str) -> String {

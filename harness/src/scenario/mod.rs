@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod expectation;
+mod fit;
 mod players;
 mod read;
 mod seed;
@@ -17,7 +18,7 @@ pub use catalogue::{all, find};
 pub use check::{Check, Looks};
 pub use expectation::{Consolidation, Expect, InvariantChoice};
 pub use players::Players;
-pub(crate) use read::{read, read_toml};
+pub(crate) use read::{lines_where, read, read_toml};
 pub use seed::{Seed, SeedPlayers, Written};
 pub use when::When;
 

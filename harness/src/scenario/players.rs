@@ -30,7 +30,8 @@ impl Players {
             Players::Fixture(name) => {
                 let file = layout.players(name);
                 if !file.is_file() {
-                    return Err(SetupError::NoFixture { what: "players fixture", name: name.clone(), file });
+                    let guess = crate::layout::guess_beside(&file, name);
+                    return Err(SetupError::NoFixture { what: "players fixture", name: name.clone(), guess, file });
                 }
                 Ok(read_toml::<Fixture>(&file)?.players)
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Arrival, Consolidation, InvariantChoice, Scenario, When};
 use crate::SetupError;
 use crate::invariants;
+use crate::mistakes::{did_you_mean, with_a_guess};
 
 /// Reads any TOML file of ours.
 pub(crate) fn read_toml<T: DeserializeOwned>(file: &Path) -> Result<T, SetupError> {
@@ -17,7 +18,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(file: &Path) -> Result<T, SetupErro
     toml::from_str(&text).map_err(|error| SetupError::File {
         file: file.to_owned(),
         line: error.span().map(|span| line_of(&text, span.start)),
-        problem: error.message().replace('\n', " "),
+        problem: with_a_guess(&error.message().replace('\n', " ")),
     })
 }
 
@@ -26,10 +27,9 @@ pub(crate) fn read(file: &Path) -> Result<Scenario, SetupError> {
     let mut scenario: Scenario = read_toml(file)?;
     scenario.name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     scenario.file = file.to_owned();
-    let text = std::fs::read_to_string(file).unwrap_or_default();
     check(&scenario).map_err(|(key, problem)| SetupError::File {
         file: file.to_owned(),
-        line: text.find(&key).map(|at| line_of(&text, at)),
+        line: place(&key, file),
         problem,
     })?;
     Ok(scenario)
@@ -46,7 +46,8 @@ fn check(scenario: &Scenario) -> Result<(), (String, String)> {
         named.extend(names);
     }
     if let Some(unknown) = named.into_iter().find(|name| !is_known(name)) {
-        return Err((unknown.clone(), format!("there is no invariant `{unknown}`; there are {}", known())));
+        let guess = did_you_mean(unknown, invariants::CATALOGUE.iter().map(|one| one.name).chain(own()));
+        return Err((unknown.clone(), format!("there is no invariant `{unknown}`{guess}; there are {}", known())));
     }
     for defect in &scenario.catches {
         if scenario.expect.breaks.get(defect).is_none_or(Vec::is_empty) {
@@ -58,7 +59,8 @@ fn check(scenario: &Scenario) -> Result<(), (String, String)> {
         return Err((defect.clone(), format!("`expect.breaks` names `{defect}`, which `catches` does not")));
     }
     for (number, fault) in scenario.faults.iter().enumerate() {
-        fault.check().map_err(|problem| ("[[fault]]".to_owned(), format!("fault {}: {problem}", number + 1)))?;
+        fault.check().map_err(|problem| (format!("{FAULT}{number}"), format!("fault {}: {problem}", number + 1)))?;
+        fault.strikes_nothing()?;
         if fault.when == When::Completions(0) {
             return Err(("completions".to_owned(), "completions are counted from 1".to_owned()));
         }
@@ -128,6 +130,23 @@ fn check_names(scenario: &Scenario) -> Result<(), (String, String)> {
     }
     Ok(())
 }
+
+/// The lines that a text stands in, in what is no comment.
+pub(crate) fn lines_where(file: &Path, text: &str) -> Vec<usize> {
+    let content = std::fs::read_to_string(file).unwrap_or_default();
+    let found = |line: &str| !line.trim_start().starts_with('#') && line.contains(text);
+    content.lines().enumerate().filter(|(_, line)| found(line)).map(|(index, _)| index + 1).collect()
+}
+
+/// A text to look for in a scenario's file: of the fault with this number, counted from 0, where it is one.
+fn place(key: &str, file: &Path) -> Option<usize> {
+    match key.strip_prefix(FAULT).and_then(|number| number.parse::<usize>().ok()) {
+        Some(number) => lines_where(file, FAULT).get(number).copied(),
+        None => lines_where(file, key).first().copied(),
+    }
+}
+
+const FAULT: &str = "[[fault]]";
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1

@@ -1,6 +1,8 @@
 //! A workshop for tests of the program: a layout of its own with one scenario and one pipeline.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
 use rustix::process::{Signal, kill_process, test_kill_process_group};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -84,6 +86,17 @@ impl Bench {
         }
         bench.scenario(str::to_owned);
         bench
+    }
+
+    /// Writes a file, and the folders above it where they are missing.
+    pub fn write(&self, path: &str, text: &str) {
+        self.write_bytes(path, text.as_bytes());
+    }
+
+    pub fn write_bytes(&self, path: &str, bytes: &[u8]) {
+        let file = self.path(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, bytes).expect("written");
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {

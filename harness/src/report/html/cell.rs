@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{course, escaped, evidence, matrix};
 use crate::invariants::Finding;
-use crate::run::{Outcome, Verdict};
+use crate::run::{Judged, Outcome, Verdict};
 
 /// Writes one run, folded unless `open`.
 pub(super) fn run(page: &mut String, number: usize, outcome: &Outcome, open: bool) {
@@ -56,29 +56,40 @@ fn invariants(page: &mut String, outcome: &Outcome) {
         page,
         "<h3>Invariants</h3>\n<p class=\"count\">{broken} broken, {held} held, {moot} without a subject</p>"
     );
-    page.push_str("<ul class=\"invariants\">\n");
     // What broke is what the reader came for.
-    let order = |finding: &Finding| match finding {
+    for (list, wanted) in [("invariants", 0), ("invariants held", 1), ("invariants", 2)] {
+        let here: Vec<&Judged> = outcome.invariants.iter().filter(|one| place(&one.finding) == wanted).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let _ = writeln!(page, "<ul class=\"{list}\">");
+        for one in here {
+            invariant(page, one, outcome);
+        }
+        page.push_str("</ul>\n");
+    }
+}
+
+fn place(finding: &Finding) -> u8 {
+    match finding {
         Finding::Broken(_) => 0,
         Finding::Holds => 1,
         Finding::Moot(_) => 2,
-    };
-    let mut sorted: Vec<_> = outcome.invariants.iter().collect();
-    sorted.sort_by_key(|one| order(&one.finding));
-    for one in sorted {
-        let (class, word, text) = match &one.finding {
-            Finding::Broken(evidence) => ("broken", "broken", evidence.as_str()),
-            Finding::Holds => ("held", "holds", ""),
-            Finding::Moot(reason) => ("moot", "moot", reason.as_str()),
-        };
-        let _ = write!(page, "<li class=\"{class}\"><span class=\"word\">{word}</span> <b>{}</b>", escaped(&one.name));
-        if !text.is_empty() {
-            let _ = write!(page, " <span class=\"evidence\">{}</span>", escaped(text));
-        }
-        if let (Finding::Broken(_), Some(record)) = (&one.finding, &outcome.record) {
-            evidence::trail(page, text, record);
-        }
-        page.push_str("</li>\n");
     }
-    page.push_str("</ul>\n");
+}
+
+fn invariant(page: &mut String, one: &Judged, outcome: &Outcome) {
+    let (class, word, text) = match &one.finding {
+        Finding::Broken(evidence) => ("broken", "broken", evidence.as_str()),
+        Finding::Holds => ("held", "holds", ""),
+        Finding::Moot(reason) => ("moot", "moot", reason.as_str()),
+    };
+    let _ = write!(page, "<li class=\"{class}\"><span class=\"word\">{word}</span> <b>{}</b>", escaped(&one.name));
+    if !text.is_empty() {
+        let _ = write!(page, " <span class=\"evidence\">{}</span>", escaped(text));
+    }
+    if let (Finding::Broken(_), Some(record)) = (&one.finding, &outcome.record) {
+        evidence::trail(page, text, record);
+    }
+    page.push_str("</li>\n");
 }

@@ -176,7 +176,7 @@
   };
 
   Timeline.prototype.axis = function (x, width) {
-    var span = this.to - this.from, about = span / Math.max(2, Math.floor(width / 110));
+    var span = this.to - this.from, about = span / Math.max(2, Math.floor(width / 80));
     var step = Math.pow(10, Math.floor(Math.log(about) / Math.LN10));
     step = Math.max(1, [1, 2, 5, 10].map(function (by) { return by * step; }).filter(function (s) { return s >= about; })[0]);
     for (var at = Math.ceil(this.from / step) * step; at <= this.to; at += step) {
