@@ -85,7 +85,8 @@ impl Director {
                 reach.fleet.check_role(role)?;
             }
             match (&fault.when, at_rest.back_mut()) {
-                (When::Start, _) => reach.act(fault).await?,
+                // One that the seed was to decide is decided by now.
+                (When::Start | When::AnyCompletion, _) => reach.act(fault).await?,
                 (When::Next, Some(before)) => before.push(fault.clone()),
                 (When::Rest | When::Next, _) => at_rest.push_back(vec![fault.clone()]),
                 (When::Completions(_) | When::Held(_) | When::Quiet(_), _) => timed.push(fault),

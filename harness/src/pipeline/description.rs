@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use scrimmage_core::duration::HumaneDuration;
 
+use super::contract::{Done, StartCall};
 use super::mistakes;
 use crate::SetupError;
 use crate::layout::Layout;
@@ -30,6 +31,9 @@ pub struct Pipeline {
     #[serde(rename = "process")]
     pub processes: Vec<ProcessDescription>,
     pub batch: BatchEntry,
+    /// For a pipeline of one's own.
+    #[serde(default)]
+    pub tables: Option<OwnTables>,
     /// Where the file is; relative paths start there.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -134,15 +138,20 @@ pub struct BatchEntry {
     pub start: StartCall,
     /// Firestore collection of the batch documents.
     pub collection: String,
-    /// Topic of the message that says the batch is done.
+    /// Topic of the message that says the batch is done; empty where there is none.
+    #[serde(default)]
     pub announcement: String,
+    /// When a batch is over; default: as the reference pipeline's document says it.
+    #[serde(default)]
+    pub done: Option<Done>,
 }
 
+/// Tables that are there at the start.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StartCall {
-    pub process: String,
-    pub path: String,
+pub struct OwnTables {
+    /// A file of GoogleSQL statements; `{dataset}` stands for PROJECT.DATASET.
+    pub sql: PathBuf,
 }
 
 fn one() -> usize {

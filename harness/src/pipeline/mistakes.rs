@@ -60,6 +60,23 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), (String, String)> {
             format!("batch.start names process `{start}`{guess}, which there is not; there are {}", known.join(", "));
         return wrong("start", problem);
     }
+    if let Err(problem) = pipeline.batch.start.body("2026-01-01", &[], "") {
+        return wrong("body", format!("batch.start: {problem}"));
+    }
+    if let Some(tables) = &pipeline.tables {
+        let file = pipeline.folder.join(&tables.sql);
+        if !file.is_file() {
+            return wrong("sql", format!("there is no file {}", file.display()));
+        }
+        if !pipeline.is_own() {
+            let problem = "[tables] is for a pipeline with a `batch.done` of its own; this one has the reference tables";
+            return wrong("[tables]", problem.to_owned());
+        }
+    }
+    if pipeline.batch.announcement.is_empty() && !pipeline.is_own() {
+        let problem = "give [batch] an announcement as the reference pipeline has it, or a done of its own";
+        return wrong("[batch]", problem.to_owned());
+    }
     Ok(())
 }
 

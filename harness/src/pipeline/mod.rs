@@ -1,6 +1,7 @@
 //! The system under test: what `pipeline.toml` says about it, its build, its processes, its log.
 
 mod build;
+mod contract;
 mod description;
 mod fleet;
 mod log;
@@ -8,6 +9,7 @@ mod mistakes;
 mod process;
 mod watchdog;
 
+pub use contract::{Done, OneOrMore, StartCall};
 pub use description::{Deployment, Pipeline, ProcessDescription};
 pub(crate) use fleet::Common;
 pub use fleet::{Fleet, Substitutions};

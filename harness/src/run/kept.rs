@@ -15,7 +15,10 @@ impl Kept {
         let run = &self.0;
         let (url, project) = (run.stage.url(), run.stage.project());
         let rest = format!("{url}/v1/projects/{project}");
-        let statement = format!("SELECT COUNT(*) FROM {}", run.props.quoted(project, &run.props.tables.main));
+        let statement = match run.done {
+            None => format!("SELECT COUNT(*) FROM {}", run.props.quoted(project, &run.props.tables.main)),
+            Some(_) => format!("SELECT * FROM `{project}.{}.INFORMATION_SCHEMA.TABLES`", run.props.dataset),
+        };
         let body = serde_json::json!({ "query": statement, "useLegacySql": false }).to_string();
         let mut text = String::from("# the stage stays up; Ctrl-C ends it. Point a client at it:\n");
         for (name, value) in run.stage.environment() {

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use scrimmage_core::Rng;
+use scrimmage_core::faults::Nth;
 
 use super::Setting;
-use crate::scenario::Scenario;
+use crate::faults::FaultEntry;
+use crate::scenario::{Scenario, When};
 use crate::stage::StageKind;
 
 /// Of all runs of a setting.
@@ -39,6 +41,22 @@ pub(super) fn in_order_of(seed: u64, mut players: Vec<String>) -> Vec<String> {
         Rng::stream(seed, "players").shuffle(&mut players);
     }
     players
+}
+
+/// The faults with what a scenario leaves open decided: moments, and which calls a probability hits.
+pub(super) fn decided(seed: u64, faults: &[FaultEntry], players: usize) -> Vec<FaultEntry> {
+    let mut moments = Rng::stream(seed, "moments");
+    let mut faults = faults.to_vec();
+    for fault in &mut faults {
+        if fault.when == When::AnyCompletion {
+            let before_the_last = players.saturating_sub(1).max(1);
+            fault.when = When::Completions(1 + usize::try_from(moments.below(before_the_last as u64)).unwrap_or(0));
+        }
+        if let Some(Nth::Chance { seed: own, .. }) = fault.gate.as_mut().and_then(|gate| gate.on.nth.as_mut()) {
+            *own ^= seed;
+        }
+    }
+    faults
 }
 
 impl Setting {
@@ -80,6 +98,17 @@ mod tests {
         let mut sorted = in_order_of(7, players());
         sorted.sort_by_key(|one| one.parse::<u32>().ok());
         assert_eq!(sorted, players());
+    }
+
+    #[test]
+    fn a_seed_decides_what_a_scenario_leaves_open() {
+        let open = FaultEntry { when: When::AnyCompletion, kill: Some("worker".into()), ..FaultEntry::default() };
+        let faults = vec![open; 8];
+        let moments = |seed| decided(seed, &faults, 40).into_iter().map(|fault| fault.when).collect::<Vec<_>>();
+        assert_eq!(moments(7), moments(7));
+        assert_ne!(moments(7), moments(8));
+        assert!(moments(7).iter().all(|when| matches!(when, When::Completions(1..40))));
+        assert!(decided(7, &faults, 1).iter().all(|fault| fault.when == When::Completions(1)));
     }
 
     #[test]

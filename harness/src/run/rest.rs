@@ -45,8 +45,11 @@ impl Run {
             self.phase.is(format!("{} of {} completions", self.completions.acknowledged(), self.players.len()));
             let quiet = self.activity.quiet_for();
             let in_time = Instant::now() < deadline;
+            let own = self.done.as_ref().map(|done| batch.as_ref().is_some_and(|batch| done.is_over(batch)));
             let ended = match status(&batch) {
                 _ if director.is_acting() => false,
+                _ if own.is_some_and(|is_over| is_over) => quiet >= AFTERMATH,
+                _ if own.is_some() => self.is_dead(scenario),
                 "failed" => quiet >= AFTERMATH,
                 "complete" => {
                     quiet >= AFTERMATH && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0

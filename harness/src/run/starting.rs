@@ -1,6 +1,6 @@
 //! Calls the pipeline's start, as a scheduler does.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(crate) struct StartCall {
     url: String,
     what: String,
     body: Value,
+    /// The answer's field with the batch's id.
+    id: String,
     timeout: Duration,
 }
 
@@ -33,11 +35,11 @@ impl StartCall {
         StartCall {
             url: door.url(&call.path),
             what: format!("POST {} of {}", call.path, call.process),
-            body: json!({
-                "game_date": scenario.batch.game_date,
-                "players": players,
-                "correlation_id": format!("scrimmage-{}", scenario.name),
-            }),
+            // It was seen to be JSON when the description was read.
+            body: call
+                .body(&scenario.batch.game_date, players, &format!("scrimmage-{}", scenario.name))
+                .unwrap_or_default(),
+            id: call.id.clone(),
             timeout: scenario.expect.within.0.max(Duration::from_secs(1)),
         }
     }
@@ -74,7 +76,8 @@ impl StartCall {
             return Err(self.failed(format!("{status}: {text}")));
         }
         let answer: Value = serde_json::from_str(&text).map_err(|error| self.failed(error))?;
-        answer["batch_id"].as_str().map(str::to_owned).ok_or_else(|| self.failed("the answer has no batch_id"))
+        let id = answer[self.id.as_str()].as_str().map(str::to_owned);
+        id.ok_or_else(|| self.failed(format!("the answer has no {}", self.id)))
     }
 
     fn failed(&self, problem: impl std::fmt::Display) -> SetupError {

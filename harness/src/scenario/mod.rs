@@ -38,7 +38,8 @@ pub struct Scenario {
     pub file: PathBuf,
     /// One line for people.
     pub title: String,
-    /// The day of the incident, or several days.
+    /// The day of the incident, or several days; empty where there was none.
+    #[serde(default)]
     pub incident: String,
     /// What happened, and how the scenario brings it about.
     #[serde(default)]

@@ -23,4 +23,6 @@ pub enum When {
     Rest,
     /// Right after the entry before, which is at rest too.
     Next,
+    /// After some number of completions that the seed picks, the last one excepted.
+    AnyCompletion,
 }

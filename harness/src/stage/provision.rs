@@ -43,7 +43,8 @@ impl Props {
             value.split("{topic:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(topic, _)| topic.to_owned())
         });
         let pushed = pipeline.processes.iter().filter_map(|process| Some(process.push.as_ref()?.topic.clone()));
-        let topics = in_environment.chain(pushed).chain([pipeline.batch.announcement.clone()]).collect();
+        let announced = Some(pipeline.batch.announcement.clone()).filter(|topic| !topic.is_empty());
+        let topics = in_environment.chain(pushed).chain(announced).collect();
         Props {
             dataset: DATASET.to_owned(),
             tables: tables.clone(),
@@ -113,7 +114,9 @@ impl Props {
             let deadline = deployment.ack_deadline.map_or(ACK_DEADLINE, |deadline| deadline.0);
             self.subscribe(clients, &subscription, &push.topic, &door.url(&push.path), deadline).await?;
         }
-        for number in 1..=deployment.announcement_subscriptions.max(1) {
+        let announced = !pipeline.batch.announcement.is_empty();
+        let subscriptions = if announced { deployment.announcement_subscriptions.max(1) } else { 0 };
+        for number in 1..=subscriptions {
             let (name, topic) =
                 (format!("{}scrimmage-announcements-{number}", self.prefix), &pipeline.batch.announcement);
             self.subscribe(clients, &name, topic, &inbox.url(), ACK_DEADLINE).await?;
@@ -155,6 +158,18 @@ impl Props {
             .replace("{dataset}", &format!("{project}.{}", self.dataset))
             .replace("{collection}", &self.collection)
             .replace("{date}", game_date)
+    }
+
+    /// Creates the dataset and what the pipeline's own statements make in it.
+    pub async fn create_own_tables(&self, clients: &Clients, pipeline: &Pipeline) -> Result<(), SetupError> {
+        let project = &clients.project;
+        let created = clients.bigquery.dataset().create(Dataset::new(project, &self.dataset)).await;
+        created.map_err(|error| SetupError::prepare(format!("dataset {}", self.dataset), error))?;
+        let Some(tables) = &pipeline.tables else { return Ok(()) };
+        let file = pipeline.folder.join(&tables.sql);
+        let text = std::fs::read_to_string(&file).map_err(|error| SetupError::prepare(file.display().to_string(), error))?;
+        let statements = text.replace("{dataset}", &format!("{project}.{}", self.dataset));
+        self.run(clients, &file.display().to_string(), &statements).await
     }
 
     /// Adds the columns that the main table is to have and does not have yet.
