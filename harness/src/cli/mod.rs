@@ -3,6 +3,7 @@
 mod exec;
 mod figures;
 mod indexes;
+mod init;
 mod list;
 mod load;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
     Matrix(run::MatrixArguments),
     /// Serve the emulated services until interrupted
     Up(up::Arguments),
+    /// Write a commented pipeline.toml and a first scenario for a pipeline of your own
+    Init(init::Arguments),
     /// Run a command with the environment of freshly started services
     Exec(exec::Arguments),
     /// Write data of running services to a file
@@ -98,6 +101,7 @@ async fn dispatch(command: Command) -> Result<End, SetupError> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Matrix(arguments) => run::matrix(arguments).await,
         Command::Up(arguments) => up::up(arguments).await,
+        Command::Init(arguments) => init::init(&arguments),
         Command::Exec(arguments) => exec::exec(arguments).await,
         Command::Export(arguments) => transfer::export(arguments).await,
         Command::Import(arguments) => transfer::import(arguments).await,

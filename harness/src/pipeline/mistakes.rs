@@ -6,7 +6,7 @@ use super::Pipeline;
 use crate::mistakes::did_you_mean;
 
 /// What stands in braces for something of the run.
-const PLACEHOLDERS: [&str; 6] = ["project", "dataset", "table", "collection", "bin", "defect"];
+const PLACEHOLDERS: [&str; 7] = ["project", "dataset", "table", "collection", "bin", "defect", "predictions"];
 
 /// Behind a text to look for: where it stands for the second time.
 pub(super) const AGAIN: char = '\u{0}';

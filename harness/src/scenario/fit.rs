@@ -20,7 +20,9 @@ impl Scenario {
     fn misfit(&self, pipeline: &Pipeline, players: usize) -> Result<(), (String, String)> {
         let known = || pipeline.processes.iter().map(|process| process.name.as_str());
         for fault in &self.faults {
-            for name in [&fault.kill, &fault.terminate, &fault.duplicate_delivery].into_iter().flatten() {
+            let called = fault.call.as_ref().map(|call| &call.process);
+            let named = [&fault.kill, &fault.terminate, &fault.duplicate_delivery].into_iter().flatten();
+            for name in named.chain(called) {
                 let Some(process) = pipeline.processes.iter().find(|process| process.name == *name) else {
                     let (guess, known) = (did_you_mean(name, known()), known().collect::<Vec<_>>().join(", "));
                     let problem =

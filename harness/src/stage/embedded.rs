@@ -119,11 +119,6 @@ impl Embedded {
         self.suite.clock().now()
     }
 
-    /// Moves its clock, where that is a virtual one.
-    pub fn advance(&self, by: std::time::Duration) {
-        self.suite.clock().advance(by);
-    }
-
     /// Every call and event so far.
     pub fn journal_entries(&self) -> Vec<Arc<Entry>> {
         self.suite.journal().read(&Query::default())

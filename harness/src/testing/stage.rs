@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use super::FaultBuilder;
 use crate::SetupError;
 use crate::clients::Clients;
-use crate::observe::{batch_document, run_statement};
+use crate::observe::{document, run_statement};
 use crate::stage::Embedded;
 
 /// Settings of a stage, all with defaults.
@@ -129,17 +129,14 @@ impl Stage {
         calls.collect()
     }
 
-    /// Moves a virtual clock.
+    /// Moves the services' clock ahead.
     pub fn advance(&self, by: Duration) {
         self.embedded.advance(by);
     }
 
     /// The fields of a document such as `tallies/today`, if there is one.
     pub async fn document(&self, path: &str) -> Result<Option<Map<String, Value>>, SetupError> {
-        let Some((collection, id)) = path.rsplit_once('/') else {
-            return Err(SetupError::observe(path, "a document's path is COLLECTION/ID"));
-        };
-        batch_document(self.clients().await?, collection, id).await
+        document(self.clients().await?, path).await
     }
 
     /// The rows of a GoogleSQL statement, as text.
