@@ -9,8 +9,14 @@ use tempfile::TempDir;
 /// What a reader does, in order.
 #[derive(Debug)]
 enum Step {
-    Write { file: String, text: String },
-    Run { command: String, fails: bool },
+    Write {
+        file: String,
+        text: String,
+    },
+    Run {
+        command: String,
+        fails: bool,
+    },
     /// The output of the last command has these words in this order.
     Read(String),
 }

@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn the_body_is_json_whatever_the_names_are() {
         let call: StartCall =
-            toml::from_str("process = 'p'\npath = '/'\nbody = '{\"day\": \"{date}\", \"who\": {players}}'").expect("a call");
+            toml::from_str("process = 'p'\npath = '/'\nbody = '{\"day\": \"{date}\", \"who\": {players}}'")
+                .expect("a call");
         let body = call.body("2026-01-01", &["o'neale".into(), "\"quoted\"".into()], "c");
         assert_eq!(body, Ok(json!({ "day": "2026-01-01", "who": ["o'neale", "\"quoted\""] })));
         assert_eq!(call.id, "batch_id");

@@ -69,7 +69,8 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), (String, String)> {
             return wrong("sql", format!("there is no file {}", file.display()));
         }
         if !pipeline.is_own() {
-            let problem = "[tables] is for a pipeline with a `batch.done` of its own; this one has the reference tables";
+            let problem =
+                "[tables] is for a pipeline with a `batch.done` of its own; this one has the reference tables";
             return wrong("[tables]", problem.to_owned());
         }
     }

@@ -167,7 +167,8 @@ impl Props {
         created.map_err(|error| SetupError::prepare(format!("dataset {}", self.dataset), error))?;
         let Some(tables) = &pipeline.tables else { return Ok(()) };
         let file = pipeline.folder.join(&tables.sql);
-        let text = std::fs::read_to_string(&file).map_err(|error| SetupError::prepare(file.display().to_string(), error))?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| SetupError::prepare(file.display().to_string(), error))?;
         let statements = text.replace("{dataset}", &format!("{project}.{}", self.dataset));
         self.run(clients, &file.display().to_string(), &statements).await
     }
