@@ -60,6 +60,11 @@ fn refused(bench: &Bench, arguments: &[&str], expected: &[&str]) {
 #[case::a_string_without_an_end("title = \"One\"", "title = \"One", &["scenarios/one.toml:1: "])]
 #[case::a_date_that_is_none("2026-01-01\"\n\n[expect]", "1 January\"\n\n[expect]", &["scenarios/one.toml:8: ", "`1 January` is not a date such as 2026-01-01"])]
 #[case::an_unknown_invariant("[\"keys-unique\"]", "[\"keys-uniqe\"]", &["scenarios/one.toml:12: ", "no invariant `keys-uniqe` (did you mean `keys-unique`?)"])]
+#[case::a_pattern_that_is_none(
+    "[expect]",
+    "[[check]]\nname = \"a\"\nlog = \"(\"\nlines = 0\n\n[expect]",
+    &["scenarios/one.toml:1", "check `a`: ", "unclosed group"]
+)]
 #[case::an_arrival_of_nothing("burst = 2", "burst = 0", &["scenarios/one.toml:7: ", "an arrival of nothing never ends"])]
 fn in_a_scenario(#[case] right: &str, #[case] wrong: &str, #[case] expected: &[&str]) {
     let bench = Bench::new();
@@ -99,6 +104,21 @@ fn in_a_fault(#[case] fault: &str, #[case] expected: &[&str]) {
 #[case::an_unknown_process("process = \"server\", path", "process = \"sever\", path", &["pipeline.toml:21: ", "process `sever` (did you mean `server`?)"])]
 #[case::a_placeholder_misspelt("{collection}", "{colection}", &["pipeline.toml:4: ", "`{colection}` stands for nothing (did you mean `collection`?)"])]
 #[case::two_builds("[defects]", "[build]\ncargo = { package = \"p\", programs = [] }\npython = { lock = \"l\" }\n\n[defects]", &["pipeline.toml:6: ", "give [build] one of cargo and python"])]
+#[case::a_body_that_is_no_json(
+    "path = \"/start\" }",
+    "path = \"/start\", body = \"{day}\" }",
+    &["pipeline.toml:21: ", "batch.start: its body is no JSON"]
+)]
+#[case::a_file_that_is_not_there(
+    "[batch]",
+    "[tables]\nsql = \"tables.sql\"\n\n[batch]",
+    &["pipeline.toml:21: ", "there is no file", "tables.sql"]
+)]
+#[case::no_end(
+    "announcement = \"done\"\n",
+    "",
+    &["pipeline.toml:20: ", "give [batch] an announcement as the reference pipeline has it, or a done of its own"]
+)]
 #[case::a_value_without_quotes("collection = \"batches\"", "collection = batches", &["pipeline.toml:22: "])]
 fn in_a_pipeline(#[case] right: &str, #[case] wrong: &str, #[case] expected: &[&str]) {
     let bench = Bench::new();

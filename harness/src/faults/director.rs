@@ -148,7 +148,7 @@ impl Director {
 impl Reach {
     async fn wait_for(&self, when: &When, index: usize, progress: &Progress) {
         match when {
-            When::Start | When::Rest | When::Next => {}
+            When::Start | When::AnyCompletion | When::Rest | When::Next => {}
             When::Completions(count) => self.completions.reached(*count).await,
             When::Held(name) => {
                 while self.stage.struck(name) == 0 {
