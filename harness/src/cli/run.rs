@@ -212,6 +212,7 @@ impl Performance<'_> {
     /// The last line, and the reports.
     fn conclude(&self, outcomes: &[Outcome]) -> Result<(), SetupError> {
         let seconds = self.begun.elapsed().as_secs_f64();
+        self.live.end();
         say(&summary(outcomes, seconds));
         if let Some(file) = &self.common.json {
             write(file, &to_json(outcomes))?;

@@ -29,6 +29,7 @@ struct State {
     /// Lines on the terminal that are to be written over.
     drawn: usize,
     turn: usize,
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -56,8 +57,17 @@ impl Live {
         if dumb || !std::io::stderr().is_terminal() {
             return Live { state: None, ticking: None };
         }
-        let state =
-            State { total, done: 0, bad: 0, begun: Instant::now(), next: 0, runs: BTreeMap::new(), drawn: 0, turn: 0 };
+        let state = State {
+            total,
+            done: 0,
+            bad: 0,
+            begun: Instant::now(),
+            next: 0,
+            runs: BTreeMap::new(),
+            drawn: 0,
+            turn: 0,
+            is_over: false,
+        };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let ticking = tokio::spawn(async move {
@@ -85,6 +95,18 @@ impl Live {
         Shown { state: self.state.clone(), number, phase }
     }
 
+    /// Nothing is shown any more: what is printed from now on stays where it is.
+    pub fn end(&self) {
+        if let Some(ticking) = &self.ticking {
+            ticking.abort();
+        }
+        if let Some(state) = &self.state {
+            let mut state = lock(state);
+            write(&state.taken_away());
+            state.is_over = true;
+        }
+    }
+
     /// A run has ended; `tell` prints what is to stay.
     pub fn ended(&self, is_good: bool, tell: impl FnOnce()) {
         let Some(state) = &self.state else { return tell() };
@@ -100,12 +122,7 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        if let Some(ticking) = self.ticking.take() {
-            ticking.abort();
-        }
-        if let Some(state) = &self.state {
-            write(&lock(state).taken_away());
-        }
+        self.end();
     }
 }
 
@@ -132,6 +149,9 @@ impl State {
 
     fn over_the_last(&mut self) -> String {
         let mut text = self.taken_away();
+        if self.is_over {
+            return text;
+        }
         // Without wrapping: a line that is too long for the terminal must stay one line.
         text.push_str("\x1b[?7l");
         let spinner = SPINNER[self.turn % SPINNER.len()];
@@ -163,6 +183,7 @@ mod tests {
             runs: BTreeMap::new(),
             drawn: 0,
             turn: 0,
+            is_over: false,
         };
         let going = Going { what: "one  healthy".into(), since: Instant::now(), phase: Phase::default() };
         state.runs.insert(0, going);
@@ -172,5 +193,7 @@ mod tests {
         assert!(state.over_the_last().starts_with("\x1b[2A\r\x1b[J"));
         assert_eq!(state.taken_away(), "\x1b[1A\r\x1b[J");
         assert_eq!(state.taken_away(), "");
+        state.is_over = true;
+        assert_eq!(state.over_the_last(), "");
     }
 }
