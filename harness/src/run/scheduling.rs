@@ -43,10 +43,10 @@ impl Run {
             return Ok(None);
         }
         let answer = crew.first_answer(|entry| starts.get(entry) == Some(&true)).await;
-        let id = answer.as_ref().and_then(|answer| answer["batch_id"].as_str()).map(str::to_owned);
+        let id = answer.as_ref().and_then(|answer| answer[start.id.as_str()].as_str()).map(str::to_owned);
         id.map(Some).ok_or_else(|| {
             let said = match answer {
-                Some(answer) => format!("the answer {answer} has no batch_id"),
+                Some(answer) => format!("the answer {answer} has no {}", start.id),
                 None => format!("no call was answered with a 2xx: {}", statuses(crew)),
             };
             let call = format!("POST {} of {}, by the scheduler", start.path, start.process);
