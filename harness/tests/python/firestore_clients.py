@@ -5,6 +5,7 @@ import datetime
 import os
 import threading
 import time
+import urllib.request
 import uuid
 
 import grpc
@@ -334,11 +335,15 @@ def document_listener():
     watch.unsubscribe()
 
 
+def admin_transport():
+    """The admin client does not look at FIRESTORE_EMULATOR_HOST by itself."""
+    channel = grpc.insecure_channel(os.environ["FIRESTORE_EMULATOR_HOST"])
+    return FirestoreAdminGrpcTransport(channel=channel, credentials=AnonymousCredentials())
+
+
 @step("indexes, field settings and times to live by the admin client")
 def administration():
-    channel = grpc.insecure_channel(os.environ["FIRESTORE_EMULATOR_HOST"])
-    transport = FirestoreAdminGrpcTransport(channel=channel, credentials=AnonymousCredentials())
-    admin = firestore_admin_v1.FirestoreAdminClient(transport=transport)
+    admin = firestore_admin_v1.FirestoreAdminClient(transport=admin_transport())
     group = f"projects/{client.project}/databases/(default)/collectionGroups/indexed-{RUN}"
     order = lambda path, order: {"field_path": path, "order": order}  # noqa: E731
     index = {"query_scope": "COLLECTION", "fields": [order("a", "ASCENDING"), order("b", "DESCENDING")]}
@@ -361,6 +366,25 @@ def administration():
     plain = {"name": f"{group}/fields/plain", "index_config": {"indexes": []}}
     equal(list(admin.update_field(request={"field": plain}).result().index_config.indexes), [])
     equal(admin.get_database(name=group.split("/collectionGroups")[0]).type_.name, "FIRESTORE_NATIVE")
+
+
+@step("a query whose index is missing is refused with production's text until the index is there")
+def enforcement():
+    def enforce(word):
+        address = f"{os.environ['SCRIMMAGE_URL']}/admin/firestore/indexes?enforcement={word}"
+        urllib.request.urlopen(urllib.request.Request(address, method="PUT")).close()
+
+    enforce("enforce")
+    asked = bulk.where(filter=FieldFilter("team", "==", "g1")).order_by("i", direction="DESCENDING").limit(2)
+    refusal = refused(exceptions.FailedPrecondition, asked.get)
+    start = "The query requires an index. You can create it here: https://console.firebase.google.com/"
+    expect(refusal.message.startswith(start), refusal.message)
+    admin = firestore_admin_v1.FirestoreAdminClient(transport=admin_transport())
+    group = f"projects/{client.project}/databases/(default)/collectionGroups/{bulk.id}"
+    fields = [{"field_path": "team", "order": "ASCENDING"}, {"field_path": "i", "order": "DESCENDING"}]
+    admin.create_index(parent=group, index={"query_scope": "COLLECTION", "fields": fields}).result()
+    equal(ids(asked.get()), ["d196", "d191"])
+    enforce("default")
 
 
 @step("another database")

@@ -374,7 +374,7 @@ def follow(dice, services, commits):
 
 def main():
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    operations = int(sys.argv[2]) if len(sys.argv) > 2 else 2_000
+    operations = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
     with emulators.firestore() as host:
         theirs, ours = Service(host), Service(os.environ["FIRESTORE_EMULATOR_HOST"])
         dice, differences, refusals = Dice(seed), 0, 0
