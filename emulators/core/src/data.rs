@@ -382,6 +382,21 @@ mod tests {
     }
 
     #[test]
+    fn a_death_while_a_log_is_written_anew_leaves_the_old_one() {
+        let (_temporary, data) = folder();
+        let (mut log, _) = records(&data);
+        log.append(b"one").expect("append");
+        drop(log);
+        // Half of what was to take its place.
+        std::fs::write(data.path().join("test.log.new"), &HEADER[..9]).expect("write");
+        let (mut log, found) = records(&data);
+        assert_eq!(found, [b"one"]);
+        log.replace([b"all"]).expect("replace");
+        drop(log);
+        assert_eq!(records(&data).1, [b"all"]);
+    }
+
+    #[test]
     fn damage_is_cut_off_at_the_end_and_refused_before_it() {
         let (_temporary, data) = folder();
         let (mut log, _) = records(&data);

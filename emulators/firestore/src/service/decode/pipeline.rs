@@ -78,7 +78,7 @@ impl<'a> Decoder<'a> {
             "database" => Stage::Database,
             "documents" => {
                 let mut names = Vec::new();
-                while let Some(value) = arguments.values.next() {
+                for value in arguments.values.by_ref() {
                     names.push(self.document(&reference(value, &name)?)?);
                 }
                 Stage::Documents(names)
@@ -93,7 +93,7 @@ impl<'a> Decoder<'a> {
             "let" => Stage::Let(self.named(arguments.next()?, depth)?),
             "remove_fields" => {
                 let mut paths = Vec::new();
-                while let Some(value) = arguments.values.next() {
+                for value in arguments.values.by_ref() {
                     paths.push(field(value, &name)?);
                 }
                 Stage::RemoveFields(paths)
@@ -277,11 +277,12 @@ impl<'a> Decoder<'a> {
             return Err(Failure::invalid(format!("The function \"{name}\" has no option \"{option}\".")));
         }
         let is_subquery = matches!(args.as_slice(), [pb::Value { value_type: Some(ValueType::PipelineValue(_)) }]);
-        if is_subquery && matches!(name.as_str(), "array" | "scalar") {
-            if let Some(pb::Value { value_type: Some(ValueType::PipelineValue(pipeline)) }) = args.pop() {
-                let pipeline = self.nested(pipeline, depth + 1)?;
-                return Ok(Expression::Subquery { pipeline, scalar: name == "scalar" });
-            }
+        if is_subquery
+            && matches!(name.as_str(), "array" | "scalar")
+            && let Some(pb::Value { value_type: Some(ValueType::PipelineValue(pipeline)) }) = args.pop()
+        {
+            let pipeline = self.nested(pipeline, depth + 1)?;
+            return Ok(Expression::Subquery { pipeline, scalar: name == "scalar" });
         }
         if !functions::is_known(&name) && !accumulate::is_known(&name) {
             return Err(match name.as_str() {
@@ -361,7 +362,7 @@ fn aliased(value: &pb::Value) -> Option<(&str, &pb::Value)> {
 fn collection_path(path: &str) -> Result<String, Failure> {
     let path = path.trim_matches('/');
     let parts: Vec<&str> = path.split('/').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return Err(Failure::invalid(format!("\"{path}\" is not the path of a collection.")));
     }
     for id in parts {
