@@ -30,17 +30,17 @@ fn browser() -> Option<PathBuf> {
 fn course() -> Record {
     let call = |number: usize| {
         let start = Duration::from_micros(number as u64 * 900);
-        let failed = number % 50 == 0;
+        let failed = number.is_multiple_of(50);
         CallRecord {
             start,
             end: start + Duration::from_millis(5 + number as u64 % 40),
-            client: if number % 3 == 0 { "coordinator" } else { "worker" }.into(),
+            client: if number.is_multiple_of(3) { "coordinator" } else { "worker" }.into(),
             service: ["firestore", "pubsub", "bigquery"][number % 3].into(),
             method: "Commit".into(),
             resource: format!("projects/p/databases/(default)/documents/prediction_batches/{number}"),
             status: if failed { Code::Aborted } else { Code::Ok },
             message: if failed { "Too much contention on these documents.".into() } else { String::new() },
-            lock_wait: Duration::from_millis(if number % 7 == 0 { 4 } else { 0 }),
+            lock_wait: Duration::from_millis(if number.is_multiple_of(7) { 4 } else { 0 }),
             attempt: 1,
             faults: if number == 1 { vec!["together".into()] } else { Vec::new() },
         }

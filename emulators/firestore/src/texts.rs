@@ -442,6 +442,14 @@ fn thousands(number: usize) -> String {
     text
 }
 
+/// Ours: the text is not known.
+pub fn operation_not_found(name: &str) -> String {
+    format!("Operation not found: {name}")
+}
+
+/// Ours.
+pub const NO_OPERATION_FILTER: &str = "Of filters of operations, only `done=true` and `done=false` are supported here.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,11 +461,3 @@ mod tests {
         assert_eq!(thousands(1_048_576), "1,048,576");
     }
 }
-
-/// Ours: the text is not known.
-pub fn operation_not_found(name: &str) -> String {
-    format!("Operation not found: {name}")
-}
-
-/// Ours.
-pub const NO_OPERATION_FILTER: &str = "Of filters of operations, only `done=true` and `done=false` are supported here.";

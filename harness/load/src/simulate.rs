@@ -444,8 +444,8 @@ impl Simulation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::ALL;
-    use proptest::prelude::*;
+    use crate::strategy::{ALL, Strategy};
+    use proptest::prelude::{ProptestConfig, any, prop, prop_assert_eq, proptest};
 
     fn play(strategy: Strategy, workers: usize) -> Figures {
         simulate(strategy, workers, &Arrival::Burst, &Profile::regional(), 1).unwrap()

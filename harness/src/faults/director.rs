@@ -210,11 +210,11 @@ impl Reach {
         if let Some(name) = &fault.lift {
             self.stage.lift(name);
         }
-        if let Some(call) = &fault.call {
-            if let Some(door) = self.doors.get(&call.process) {
-                // Whatever the answer is: a scheduler does not look at it either.
-                let _ = reqwest::Client::new().post(door.url(&call.path)).timeout(CALL_TIMEOUT).send().await;
-            }
+        if let Some(call) = &fault.call
+            && let Some(door) = self.doors.get(&call.process)
+        {
+            // Whatever the answer is: a scheduler does not look at it either.
+            let _ = reqwest::Client::new().post(door.url(&call.path)).timeout(CALL_TIMEOUT).send().await;
         }
         if fault.start_again {
             let _ = self.start.once().await;

@@ -49,8 +49,8 @@ pub(super) fn every_system_active(state: &EndState) -> Finding {
     }
     // What the line is, is the last part of the key; what is before it must have a row that counts.
     let group = |row: &'_ MainRow| row.key.split_last().map(|(_, group)| group.to_vec()).unwrap_or_default();
-    let active: BTreeSet<Key> = state.main.iter().filter(|row| row.is_active).map(|row| group(row)).collect();
-    let all: BTreeSet<Key> = state.main.iter().map(|row| group(row)).collect();
+    let active: BTreeSet<Key> = state.main.iter().filter(|row| row.is_active).map(group).collect();
+    let all: BTreeSet<Key> = state.main.iter().map(group).collect();
     let dark: Vec<String> = all.difference(&active).map(shown).collect();
     if dark.is_empty() {
         return Finding::Holds;

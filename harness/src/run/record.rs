@@ -167,7 +167,8 @@ impl Record {
 }
 
 fn tally(calls: &[CallRecord]) -> Vec<Tally> {
-    let mut tallies: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Tally> = BTreeMap::new();
+    type Called = (Arc<str>, Arc<str>, Arc<str>);
+    let mut tallies: BTreeMap<Called, Tally> = BTreeMap::new();
     for call in calls {
         let key = (call.client.clone(), call.service.clone(), call.method.clone());
         let tally = tallies.entry(key).or_insert_with(|| Tally {

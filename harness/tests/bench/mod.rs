@@ -1,5 +1,4 @@
 //! A workshop for tests of the program: a layout of its own with one scenario and one pipeline.
-#![allow(dead_code, reason = "every test file uses another part")]
 
 #![allow(dead_code, reason = "each test file uses what it needs")]
 

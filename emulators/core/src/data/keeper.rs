@@ -86,7 +86,7 @@ impl Keeper {
         let Err(problem) = self.replace(state()) else { return true };
         self.most = self.log.bytes().saturating_mul(2);
         let text = format!("the log is not written anew, and goes on growing: {problem}");
-        self.journal.event(self.service, "data", &self.log.path().display().to_string(), text);
+        self.journal.event(self.service, "data", self.log.path().display().to_string(), text);
         false
     }
 
