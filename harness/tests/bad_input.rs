@@ -50,7 +50,7 @@ fn a_port_in_use() {
 #[case::unknown_invariant(
     "[\"keys-unique\"]",
     "[\"keys-uniqe\"]",
-    "there is no invariant `keys-uniqe`; there are one-batch-per-date"
+    "there is no invariant `keys-uniqe` (did you mean `keys-unique`?); there are one-batch-per-date"
 )]
 #[case::no_duration("within = \"5s\"", "within = \"5 seconds\"", "`5 seconds` is not a duration")]
 #[case::no_breaks(
