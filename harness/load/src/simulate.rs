@@ -30,6 +30,9 @@ const LONGEST_TURN: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// The longest latency that is told from longer ones, in microseconds: ten hours.
+const LONGEST_LATENCY: u64 = 36_000_000_000;
+
 /// What came of so many workers with one strategy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -142,7 +145,8 @@ pub fn simulate(
         workers: vec![Worker::default(); workers],
         waiters: HashMap::new(),
         turns: HashMap::new(),
-        latencies: Histogram::new(3).map_err(|error| Error::Internal(error.to_string()))?,
+        latencies: Histogram::new_with_bounds(1, LONGEST_LATENCY, 3)
+            .map_err(|error| Error::Internal(error.to_string()))?,
         acknowledged: BTreeSet::new(),
         failed: 0,
         attempts: 0,
@@ -488,7 +492,7 @@ mod tests {
     fn latency_counts_from_the_intended_start() {
         // A thousand a second is more than one document takes: the queue grows, and so do latencies.
         let figures = simulate(Strategy::AtomicUpdate, 300, &Arrival::Rate(1000.0), &Profile::regional(), 1).unwrap();
-        assert!(figures.max_ms > 10.0 * figures.p50_ms.min(100.0) / 2.0 && figures.max_ms > 1_000.0, "{figures:?}");
+        assert!(figures.max_ms > 1_000.0, "{figures:?}");
     }
 
     proptest! {

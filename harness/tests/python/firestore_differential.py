@@ -65,6 +65,14 @@ class Service:
             return f"refused: {error.grpc_status_code.name}"
 
 
+def rounded(value):
+    """A sum as Google's emulator has it: integers above 2^53 lose their last bits."""
+    if isinstance(value, str) and value.startswith("integer_value "):
+        number = int(value.removeprefix("integer_value "))
+        return f"integer_value {int(float(number))}" if abs(number) > 2**53 else value
+    return value
+
+
 class Dice:
     """Random operations of a seed."""
 
@@ -257,7 +265,7 @@ class Dice:
         def ask(client, transaction=None):
             request = RunAggregationQueryRequest(parent=ROOT, structured_aggregation_query=asked, transaction=transaction)
             answers = [answer.result for answer in client.run_aggregation_query(request)]
-            return [{alias: plain(value) for alias, value in sorted(one.aggregate_fields.items())} for one in answers]
+            return [{alias: rounded(plain(value)) for alias, value in sorted(one.aggregate_fields.items())} for one in answers]
 
         return ask
 
