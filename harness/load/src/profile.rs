@@ -63,9 +63,6 @@ pub struct Profile {
     pub commit: Quantiles,
 }
 
-/// The word for no profile: real time on this machine.
-pub const NONE: &str = "none";
-
 impl Profile {
     /// Workers in the region of a regional database.
     pub fn regional() -> Profile {
@@ -105,7 +102,7 @@ impl Profile {
         }
     }
 
-    /// `regional`, `multi-regional`, or the path of a TOML file with the fields of this type.
+    /// `regional`, `multi-regional`, `instant`, or the path of a TOML file with the fields of this type.
     pub fn find(word: &str) -> Result<Profile, LoadError> {
         match word {
             "regional" => Ok(Profile::regional()),
@@ -119,7 +116,7 @@ impl Profile {
         let file = path.display().to_string();
         let failed = |problem: String| LoadError::File { file: file.clone(), problem };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            failed(format!("{error}; a latency profile is none, regional, multi-regional or such a file"))
+            failed(format!("{error}; a latency profile is regional, multi-regional, instant or such a file"))
         })?;
         Profile::parse(&text).map_err(failed)
     }

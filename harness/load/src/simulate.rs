@@ -15,6 +15,7 @@ use scrimmage_firestore::engine::token::TransactionId;
 use scrimmage_firestore::engine::write::Write;
 use scrimmage_firestore::engine::{Command, Consistency, Engine, Outcome, Reply, TransactionOptions, Waiter};
 use scrimmage_firestore::error::Error;
+use scrimmage_firestore::limits::PLAIN_COMMIT_WAIT;
 use scrimmage_firestore::path::{DatabaseName, DocumentName};
 use scrimmage_firestore::value::Value;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,6 @@ use crate::profile::Profile;
 use crate::strategy::{self, PREDICTIONS, Strategy};
 
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
-/// A plain commit waits no longer for its turn (documented for locks: "Transactions and data contention").
-const LONGEST_TURN: Duration = Duration::from_secs(20);
 /// The first pause before another attempt, doubled each time up to the longest, with full jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -254,8 +253,8 @@ impl Simulation<'_> {
                 }
                 let names: Vec<DocumentName> = worker.writes.iter().map(|write| write.name.clone()).collect();
                 let turn = names.iter().filter_map(|name| self.turns.get(name)).max().copied().unwrap_or(now).max(now);
-                if turn.since(now) > LONGEST_TURN {
-                    self.plan(now + LONGEST_TURN, Event::GaveWay(who));
+                if turn.since(now) > PLAIN_COMMIT_WAIT {
+                    self.plan(now + PLAIN_COMMIT_WAIT, Event::GaveWay(who));
                     return Ok(());
                 }
                 if turn > now {

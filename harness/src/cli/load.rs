@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Only this way to count a completion; may be given several times
     #[arg(long = "strategy", value_name = "NAME", value_parser = strategy)]
     strategies: Vec<Strategy>,
-    /// How long production takes: regional, multi-regional, or a TOML file with name, source, network, read, commit
+    /// How long production takes: regional, multi-regional, instant, or a TOML file with name, source, network, read, commit
     #[arg(long, default_value = "regional", value_name = "PROFILE")]
     latency: String,
     /// Completions begin at this rate a second instead of all at once

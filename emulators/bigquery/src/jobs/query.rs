@@ -251,37 +251,33 @@ fn reject_null_elements(query: &QueryResult) -> ApiResult<()> {
 
 /// The value of an expression that reads no table.
 pub fn constant(expr: &Expr, now: Timestamp) -> Result<(Value, Type), SqlError> {
-    let eval = EvalContext {
-        now: now.as_micros(),
-        time_zone: "UTC".into(),
-        draws: Draws::default(),
-        session_user: super::USER.into(),
-        project: String::new(),
-    };
-    let parameters = Parameters::default();
-    let variables = HashMap::new();
-    let context = AnalyzerContext {
-        catalog: &NoCatalog,
-        parameters: &parameters,
-        variables: &variables,
-        eval: &eval,
-        cancel: None,
-    };
-    let resolved = analyzer::analyze_expression(expr, &context)?;
-    Ok((exec::eval_constant(&resolved, &eval)?, resolved.ty))
+    without_tables(now, Draws::default(), |context, eval| {
+        let resolved = analyzer::analyze_expression(expr, context)?;
+        Ok((exec::eval_constant(&resolved, eval)?, resolved.ty))
+    })
 }
 
 /// A column's default for one row, converted to the column's type.
 pub fn default_value(expr: &Expr, ty: &Type, now: Timestamp, draws: &Draws) -> Result<Value, SqlError> {
+    without_tables(now, draws.clone(), |context, eval| {
+        exec::eval_constant(&analyzer::analyze_assignment(expr, ty, context)?, eval)
+    })
+}
+
+/// Analyzes and evaluates where there are no tables, parameters or variables.
+fn without_tables<T>(
+    now: Timestamp,
+    draws: Draws,
+    of: impl FnOnce(&AnalyzerContext<'_>, &EvalContext) -> Result<T, SqlError>,
+) -> Result<T, SqlError> {
     let eval = EvalContext {
         now: now.as_micros(),
         time_zone: "UTC".into(),
-        draws: draws.clone(),
+        draws,
         session_user: super::USER.into(),
         project: String::new(),
     };
-    let parameters = Parameters::default();
-    let variables = HashMap::new();
+    let (parameters, variables) = (Parameters::default(), HashMap::new());
     let context = AnalyzerContext {
         catalog: &NoCatalog,
         parameters: &parameters,
@@ -289,7 +285,7 @@ pub fn default_value(expr: &Expr, ty: &Type, now: Timestamp, draws: &Draws) -> R
         eval: &eval,
         cancel: None,
     };
-    exec::eval_constant(&analyzer::analyze_assignment(expr, ty, &context)?, &eval)
+    of(&context, &eval)
 }
 
 /// For expressions that may not read anything.

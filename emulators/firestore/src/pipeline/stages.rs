@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::accumulate::Accumulator;
 use super::eval::{Evaluated, Run, Scope, Variables, evaluate};
 use super::{Expression, Failure, Named, Pipeline, Sample, Stage};
-use crate::engine::query::nearest::Nearest;
 use crate::engine::store::Document;
 use crate::path::FieldPath;
 use crate::value::{Fields, Value};
@@ -204,26 +203,18 @@ fn apply(
         Stage::Distinct(groups) => made(aggregate(run, rows, &own, outer, &[], groups)?),
         Stage::Aggregate { accumulators, groups } => made(aggregate(run, rows, &own, outer, accumulators, groups)?),
         Stage::FindNearest { field, vector, measure, limit, distance } => {
-            let search = Nearest {
-                field: FieldPath::single("v"),
-                vector: vector.clone(),
-                measure: *measure,
-                limit: limit.unwrap_or(usize::MAX),
-                result_field: None,
-                threshold: None,
-            };
             let mut found = Vec::new();
             for (at, mut row) in rows.into_iter().enumerate() {
                 let value = evaluate(run, Scope { row: &row, variables: of(at) }, field)?;
-                if let Some(far) = value.as_ref().and_then(|value| search.distance(value)) {
+                if let Some(far) = value.as_ref().and_then(|value| measure.distance(vector, value)) {
                     if let Some(path) = distance {
                         path.set(&mut row.fields, Value::Double(far));
                     }
                     found.push((far, row));
                 }
             }
-            found.sort_by(|(a, _), (b, _)| if search.nearer_is_less() { a.total_cmp(b) } else { b.total_cmp(a) });
-            made(found.into_iter().map(|(_, row)| row).take(search.limit).collect())
+            found.sort_by(|(a, _), (b, _)| if measure.nearer_is_less() { a.total_cmp(b) } else { b.total_cmp(a) });
+            made(found.into_iter().map(|(_, row)| row).take(limit.unwrap_or(usize::MAX)).collect())
         }
         Stage::ReplaceWith(expression) => {
             let mut replaced = Vec::with_capacity(rows.len());

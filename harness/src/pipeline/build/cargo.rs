@@ -18,6 +18,7 @@ struct CargoPlace {
 
 impl CargoPlace {
     /// From where this program lies: `target/PROFILE/scrimmage`, or `target/PROFILE/deps/…` for a test.
+    /// `None` for one that was copied elsewhere: only Cargo marks its folder with `CACHEDIR.TAG`.
     fn of_this_program() -> Option<CargoPlace> {
         let program = std::env::current_exe().ok()?;
         let mut folder = program.parent()?;
@@ -28,7 +29,7 @@ impl CargoPlace {
             "debug" => "dev",
             other => other,
         };
-        let target = folder.parent()?;
+        let target = folder.parent().filter(|target| target.join("CACHEDIR.TAG").is_file())?;
         Some(CargoPlace { programs: folder.to_owned(), target: target.to_owned(), profile: profile.to_owned() })
     }
 }

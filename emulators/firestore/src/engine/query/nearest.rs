@@ -29,10 +29,12 @@ pub struct Nearest {
 impl Nearest {
     /// The nearest documents, nearest first, and their distances.
     pub fn search(&self, documents: Vec<Arc<Document>>) -> (Vec<Arc<Document>>, Vec<f64>) {
-        let farther = self.nearer_is_less();
+        let farther = self.measure.nearer_is_less();
         let mut found: Vec<(f64, Arc<Document>)> = documents
             .into_iter()
-            .filter_map(|document| Some((self.distance(self.field.get(&document.fields)?)?, document)))
+            .filter_map(|document| {
+                Some((self.measure.distance(&self.vector, self.field.get(&document.fields)?)?, document))
+            })
             .filter(|(distance, _)| match self.threshold {
                 Some(threshold) if farther => *distance <= threshold,
                 Some(threshold) => *distance >= threshold,
@@ -43,26 +45,28 @@ impl Nearest {
         found.truncate(self.limit);
         found.into_iter().map(|(distance, document)| (document, distance)).unzip()
     }
+}
 
+impl Measure {
     /// Whether a smaller number means nearer.
-    pub fn nearer_is_less(&self) -> bool {
-        self.measure != Measure::DotProduct
+    pub fn nearer_is_less(self) -> bool {
+        self != Measure::DotProduct
     }
 
-    /// `None` for what is no vector of the same length.
-    pub fn distance(&self, value: &Value) -> Option<f64> {
+    /// Between a vector and a value; `None` for what is no vector of the same length.
+    pub fn distance(self, vector: &[f64], value: &Value) -> Option<f64> {
         let numbers = numbers(value)?;
-        if numbers.len() != self.vector.len() {
+        if numbers.len() != vector.len() {
             return None;
         }
-        let pairs = || numbers.iter().zip(&self.vector);
+        let pairs = || numbers.iter().zip(vector);
         let dot = || pairs().map(|(a, b)| a * b).sum::<f64>();
-        Some(match self.measure {
+        Some(match self {
             Measure::Euclidean => pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt(),
             Measure::DotProduct => dot(),
             Measure::Cosine => {
                 let norm = |vector: &[f64]| vector.iter().map(|a| a * a).sum::<f64>().sqrt();
-                1.0 - dot() / (norm(&numbers) * norm(&self.vector))
+                1.0 - dot() / (norm(&numbers) * norm(vector))
             }
         })
     }

@@ -42,8 +42,8 @@ pub(super) fn special(name: &str, values: &[Option<Value>]) -> Evaluated {
             let mut each = wanted.iter().map(|one| has(values, Some(one)));
             answer(if name == "array_contains_all" { each.all(|found| found) } else { each.any(|found| found) })
         }
-        "maximum" => Ok(Some(extreme(name, values, Ordering::Greater))),
-        "minimum" => Ok(Some(extreme(name, values, Ordering::Less))),
+        "maximum" => Ok(Some(extreme(values, Ordering::Greater))),
+        "minimum" => Ok(Some(extreme(values, Ordering::Less))),
         "type" => Ok(first.map(|value| Value::string(type_name(value)))),
         "is_type" => is_type(first, second),
         "storage_size" => {
@@ -86,7 +86,7 @@ fn any(name: &str, value: Option<&Value>, array: Option<&Value>) -> Evaluated {
 
 /// The largest or smallest of what is there and not null: of an array's elements where an array is
 /// the only argument.
-fn extreme(_name: &str, values: &[Option<Value>], wanted: Ordering) -> Value {
+fn extreme(values: &[Option<Value>], wanted: Ordering) -> Value {
     let mut best: Option<&Value> = None;
     let candidates: Vec<&Value> = match values {
         [Some(Value::Array(elements))] => elements.iter().collect(),

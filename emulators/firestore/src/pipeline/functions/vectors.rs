@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{Call, Failure, Plain};
 use crate::engine::query::Measure;
-use crate::engine::query::nearest::{self, Nearest};
-use crate::path::FieldPath;
+use crate::engine::query::nearest;
 use crate::value::Value;
 
 pub(super) fn plain(name: &str) -> Option<(Plain, RangeInclusive<usize>)> {
@@ -20,12 +19,13 @@ pub(super) fn plain(name: &str) -> Option<(Plain, RangeInclusive<usize>)> {
 
 fn distance(call: &Call<'_>, measure: Measure) -> Result<Value, Failure> {
     let vector = nearest::numbers(call.get(1)?).ok_or_else(|| call.wrong(1, "vector"))?;
-    let search =
-        Nearest { field: FieldPath::single("v"), vector, measure, limit: 1, result_field: None, threshold: None };
     if call.get(0)?.as_vector().is_none() {
         return Err(call.wrong(0, "vector"));
     }
-    search.distance(call.get(0)?).map(Value::Double).ok_or_else(|| call.failed("the vectors differ in length"))
+    measure
+        .distance(&vector, call.get(0)?)
+        .map(Value::Double)
+        .ok_or_else(|| call.failed("the vectors differ in length"))
 }
 
 fn length(call: &Call<'_>) -> Result<Value, Failure> {
