@@ -55,3 +55,27 @@ async fn its_defects_break_exactly_what_it_says(#[files("../scenarios/*.toml")] 
         assert_eq!(verdict, Verdict::Caught, "{shown}");
     }
 }
+
+/// The first example of docs/scenarios.md is a whole scenario, the others are parts of one: each can be read, and the
+/// whole one does what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_documentation_are_scenarios() {
+    let document = include_str!("../../docs/scenarios.md");
+    let examples: Vec<&str> =
+        document.split("```toml\n").skip(1).map(|rest| rest.split_once("```").expect("an example ends").0).collect();
+    let (whole, parts) = examples.split_first().expect("a whole one");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let written = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).expect("it can be written");
+        read(&file)
+    };
+    for part in parts {
+        written("part.toml", &format!("{whole}\n{part}"));
+    }
+    let scenario = written("lost-answers.toml", whole);
+    let (verdict, shown) = outcome(&scenario, None).await;
+    assert_eq!(verdict, Verdict::Holds, "{shown}");
+    let (verdict, shown) = outcome(&scenario, Some(&scenario.catches[0])).await;
+    assert_eq!(verdict, Verdict::Caught, "{shown}");
+}

@@ -45,14 +45,16 @@ impl Run {
             self.phase.is(format!("{} of {} completions", self.completions.acknowledged(), self.players.len()));
             let quiet = self.activity.quiet_for();
             let in_time = Instant::now() < deadline;
+            // A completion may be on record and its answer lost: it comes once more, and belongs to the batch.
+            let patience = if self.completions.is_idle() { AFTERMATH } else { scenario.expect.quiet.0.max(AFTERMATH) };
             let own = self.done.as_ref().map(|done| batch.as_ref().is_some_and(|batch| done.is_over(batch)));
             let ended = match status(&batch) {
                 _ if director.is_acting() => false,
                 _ if own.is_some_and(|is_over| is_over) => quiet >= AFTERMATH,
                 _ if own.is_some() => self.is_dead(scenario),
-                "failed" => quiet >= AFTERMATH,
+                "failed" => quiet >= patience,
                 "complete" => {
-                    quiet >= AFTERMATH && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0
+                    quiet >= patience && !self.inbox.received().is_empty() || quiet >= scenario.expect.quiet.0
                 }
                 // One long statement may run, and gives no sign of life until it ends.
                 "consolidating" => scenario.expect.quiet_consolidation.is_some_and(|patience| quiet >= patience.0),
