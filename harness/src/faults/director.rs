@@ -10,7 +10,7 @@ use scrimmage_core::faults::FaultPlan;
 
 use super::FaultEntry;
 use crate::SetupError;
-use crate::clients::Clients;
+use crate::clients::{Clients, local_http};
 use crate::front_door::FrontDoor;
 use crate::observe::run_statement;
 use crate::pipeline::Fleet;
@@ -214,7 +214,7 @@ impl Reach {
             && let Some(door) = self.doors.get(&call.process)
         {
             // Whatever the answer is: a scheduler does not look at it either.
-            let _ = reqwest::Client::new().post(door.url(&call.path)).timeout(CALL_TIMEOUT).send().await;
+            let _ = local_http().post(door.url(&call.path)).timeout(CALL_TIMEOUT).send().await;
         }
         if fault.start_again {
             let _ = self.start.once().await;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Figure, median, stage};
 use crate::SetupError;
+use crate::clients::local_http;
 
 const QUERIES: usize = 10_000;
 const WINDOW: usize = 1_000;
@@ -11,7 +12,7 @@ const WARM_UP: usize = 100;
 
 pub(super) async fn figures() -> Result<Vec<Figure>, SetupError> {
     let (stage, _) = stage().await?;
-    let http = reqwest::Client::new();
+    let http = local_http();
     let url = format!("{}/bigquery/v2/projects/{}/queries", stage.url(), stage.project());
     let body = serde_json::json!({ "query": "SELECT 1", "useLegacySql": false });
     let mut taken = Vec::with_capacity(QUERIES);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Figure, stage};
 use crate::SetupError;
-use crate::clients::Clients;
+use crate::clients::{Clients, local_http};
 use crate::observe::run_statement;
 use crate::stage::{Column, Embedded, TableSet};
 
@@ -21,7 +21,7 @@ pub(super) async fn figures(tables: &TableSet) -> Result<Vec<Figure>, SetupError
     let main = quoted(&clients, "main");
     let statement = tables.create_main(&main, &tables.main_columns, false);
     run_statement(&clients, &statement).await.map_err(|error| failed("the main table", error))?;
-    let http = reqwest::Client::new();
+    let http = local_http();
     let begun = Instant::now();
     let loads = (0..TABLES).map(|table| load(&stage, &http, tables, table));
     futures::future::try_join_all(loads).await?;

@@ -8,6 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::{Figure, median};
 use crate::SetupError;
+use crate::clients::local_http;
 
 const STARTS: usize = 5;
 
@@ -20,7 +21,7 @@ struct Started {
 
 pub(super) async fn figures() -> Result<Vec<Figure>, SetupError> {
     // Made beforehand: reading the machine's certificates is no part of the start.
-    let http = reqwest::Client::new();
+    let http = local_http();
     let (mut answering, mut ready, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let begun = Instant::now();

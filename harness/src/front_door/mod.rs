@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 pub use ledger::{Exchange, Message};
 
 use crate::SetupError;
+use crate::clients::local_http_builder;
 use crate::run::Activity;
 use crate::run_model::{Decision, Refusal, Service};
 use crate::scenario::Arrival;
@@ -68,7 +69,7 @@ impl FrontDoor {
             silent: Mutex::default(),
             // A connection a request: one that an instance closes while it is being used again would
             // look like a broken instance.
-            http: reqwest::Client::builder()
+            http: local_http_builder()
                 .pool_max_idle_per_host(0)
                 .build()
                 .map_err(|error| SetupError::prepare(format!("the front door of {role}"), error))?,

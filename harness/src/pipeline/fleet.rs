@@ -9,6 +9,7 @@ use super::log::CapturedLog;
 use super::process::{Instances, Recipe};
 use super::{Pipeline, ProcessDescription};
 use crate::SetupError;
+use crate::clients::local_http;
 use crate::front_door::FrontDoor;
 use crate::run_model::{RunEntry, Service};
 
@@ -97,7 +98,7 @@ impl Fleet {
         doors: &BTreeMap<String, Arc<FrontDoor>>,
         log: CapturedLog,
     ) -> Result<Fleet, SetupError> {
-        let http = reqwest::Client::new();
+        let http = local_http();
         let mut roles = Vec::new();
         for process in &common.pipeline.processes {
             let Some(door) = doors.get(&process.name) else { continue };

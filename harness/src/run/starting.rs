@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::SetupError;
+use crate::clients::local_http;
 use crate::front_door::FrontDoor;
 use crate::pipeline::Pipeline;
 use crate::scenario::Scenario;
@@ -67,7 +68,7 @@ impl StartCall {
 
     /// One call: the batch's id.
     pub(crate) async fn once(&self) -> Result<String, SetupError> {
-        let request = reqwest::Client::new().post(&self.url).json(&self.body);
+        let request = local_http().post(&self.url).json(&self.body);
         let answer = request.timeout(self.timeout).send().await;
         let answer = answer.map_err(|error| self.failed(error))?;
         let status = answer.status();

@@ -9,6 +9,7 @@ use scrimmage_core::Clock;
 
 use super::engine::{Attempt, Engine};
 use super::{Call, ScheduleEntry};
+use crate::clients::local_http;
 use crate::run::Activity;
 
 /// Where an entry's calls go, and what they say.
@@ -43,7 +44,7 @@ impl Crew {
             engine: Mutex::new(Engine::new(entries, clock.now())),
             targets,
             clock,
-            http: reqwest::Client::new(),
+            http: local_http(),
             activity,
             answers: watch::Sender::default(),
             changes: watch::Sender::new(0),

@@ -13,6 +13,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 
 use super::provision::Props;
 use crate::SetupError;
+use crate::clients::local_http;
 
 /// Documents a page.
 const PAGE: usize = 300;
@@ -136,7 +137,7 @@ fn token_of(credentials: AccessTokenCredentials) -> Token {
 
 /// Removes what a run has made, through the suite at `url`. Everything is tried; an error is the first.
 pub(crate) async fn sweep(url: &str, project: &str, props: &Props) -> Result<(), SetupError> {
-    let broom = Broom { url, http: reqwest::Client::new() };
+    let broom = Broom { url, http: local_http() };
     let mut first = Ok(());
     for kind in ["subscriptions", "topics"] {
         first = first.and(broom.sweep_pubsub(project, kind, &props.prefix).await);

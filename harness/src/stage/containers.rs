@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::Backing;
 use crate::SetupError;
+use crate::clients::local_http;
 use crate::pipeline::{CapturedLog, Instance, Recipe, watch_container};
 use crate::run::Activity;
 use crate::run_model::Running as _;
@@ -132,7 +133,7 @@ impl Container {
         watch_container(&name);
         let removal = Removal(name.clone());
         let log = CapturedLog::new(Activity::default());
-        let client = recipe.start(&log, &reqwest::Client::new()).await?;
+        let client = recipe.start(&log, &local_http()).await?;
         std::mem::forget(removal);
         Ok(Container { name, client: Arc::new(client) })
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::Backing;
 use crate::SetupError;
+use crate::clients::local_http;
 use crate::pipeline::{CapturedLog, Recipe};
 use crate::run::Activity;
 use crate::run_model::Running as _;
@@ -55,7 +56,7 @@ impl Installation {
     /// Starts both and waits until they answer.
     pub(super) async fn start(&self) -> Result<Backing, SetupError> {
         let log = CapturedLog::new(Activity::default());
-        let http = reqwest::Client::new();
+        let http = local_http();
         let firestore = self.recipe(
             "Google's Firestore emulator",
             &[

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::clients::local_http;
+
 /// Messages a pull.
 const BATCH: usize = 100;
 /// After a pull that failed, and before a refused message may come again.
@@ -20,7 +22,7 @@ impl Relay {
     /// Relays `projects/…/subscriptions/…`, pulled at the suite at `url`, to an endpoint.
     pub(crate) fn begin(url: &str, subscription: &str, endpoint: &str) -> Relay {
         let line = Line {
-            http: reqwest::Client::new(),
+            http: local_http(),
             subscription: subscription.to_owned(),
             at: format!("{url}/v1/{subscription}"),
             endpoint: endpoint.to_owned(),
