@@ -6,11 +6,13 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Poller, Poll};
+use std::task::{Context as Poller, Poll, ready};
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Frame;
 use tonic::server::NamedService;
 use tonic::transport::Channel;
 use tower::{Service, ServiceExt};
@@ -79,8 +81,35 @@ impl Remote {
         if let Some(token) = &self.token {
             parts.headers.insert(AUTHORIZATION, token().await?);
         }
-        let request = Request::from_parts(parts, tonic::body::Body::new(body));
-        self.channel.oneshot(request).await.map_err(|error| described(&error))
+        let request = Request::from_parts(parts, tonic::body::Body::new(WithoutEmpty(body)));
+        let answer = self.channel.oneshot(request).await.map_err(|error| described(&error))?;
+        Ok(answer.map(|body| tonic::body::Body::new(WithoutEmpty(body))))
+    }
+}
+
+/// A body without its empty frames. Many clients end a call with one; passed on it would not be the end any more,
+/// and the other end takes a hundred such frames on a connection for an attack and closes it.
+struct WithoutEmpty<B>(B);
+
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for WithoutEmpty<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Poller<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        loop {
+            match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                frame => return Poll::Ready(frame),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
     }
 }
 

@@ -61,6 +61,20 @@ async fn calls_go_on_to_the_other_end_and_are_written_down_here() {
 }
 
 #[tokio::test]
+async fn one_connection_carries_any_number_of_calls() {
+    let (front, behind) = pair().await;
+    let name = format!("{DOCUMENTS}/batches/b1");
+    let (status, _) = rest("PATCH", behind.addr(), &format!("/v1/{name}"), json!({ "fields": {} })).await;
+    assert_eq!(status, 200);
+    let mut client = FirestoreClient::connect(front.url()).await.expect("a connection");
+    for call in 0..400 {
+        let asked = GetDocumentRequest { name: name.clone(), ..Default::default() };
+        let found = client.get_document(asked).await;
+        assert!(found.is_ok(), "call {call}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn faults_act_before_the_other_end() {
     let (front, behind) = pair().await;
     let plan: FaultPlan = serde_json::from_value(json!([
