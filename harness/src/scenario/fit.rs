@@ -21,7 +21,7 @@ impl Scenario {
         let known = || pipeline.processes.iter().map(|process| process.name.as_str());
         for fault in &self.faults {
             let called = fault.call.as_ref().map(|call| &call.process);
-            let named = [&fault.kill, &fault.terminate, &fault.duplicate_delivery].into_iter().flatten();
+            let named = [&fault.kill, &fault.terminate, &fault.crash, &fault.duplicate_delivery].into_iter().flatten();
             for name in named.chain(called) {
                 let Some(process) = pipeline.processes.iter().find(|process| process.name == *name) else {
                     let (guess, known) = (did_you_mean(name, known()), known().collect::<Vec<_>>().join(", "));

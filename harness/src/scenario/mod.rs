@@ -74,7 +74,7 @@ impl Scenario {
     /// What it needs of a stage beyond the services themselves.
     pub fn needs(&self) -> Vec<Ability> {
         let duplicates = self.faults.iter().any(|fault| fault.duplicate_delivery.is_some());
-        let clock = self.faults.iter().any(|fault| fault.advance.is_some());
+        let clock = self.faults.iter().any(|fault| fault.advance.is_some_and(|by| !by.0.is_zero()));
         let needs = [(duplicates, Ability::DuplicateDelivery), (clock, Ability::Clock)];
         needs.into_iter().filter(|need| need.0).map(|need| need.1).collect()
     }
