@@ -25,6 +25,8 @@ pub enum SetupError {
         "`scenarios` and `fixtures` were not found, neither above the working folder nor where this program was built"
     )]
     NoLayout,
+    #[error("no container engine answers: {0}")]
+    NoEngine(String),
     #[error("the stage does not start: {0}")]
     Stage(String),
     #[error("`{command}` failed:\n{output}")]

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod clients;
+mod engine;
 pub mod error;
 pub mod faults;
 pub mod figures;

@@ -100,6 +100,8 @@ fn in_a_fault(#[case] fault: &str, #[case] expected: &[&str]) {
 #[case::a_key_misspelt("command = [\"/bin/sh\", \"-c\", \"exit 3\"]\nready = \"/health\"\npush", "comand = []\nready = \"/health\"\npush", &["pipeline.toml:11: ", "unknown field `comand` (did you mean `command`?)"])]
 #[case::two_of_one_name("name = \"worker\"", "name = \"server\"", &["pipeline.toml:16: ", "there are two processes `server`"])]
 #[case::no_instances("push = {", "instances = 0\npush = {", &["pipeline.toml:13: ", "process `server` has no instances"])]
+#[case::nothing_to_start("command = [\"/bin/sh\", \"-c\", \"exit 3\"]\nready = \"/health\"\npush", "ready = \"/health\"\npush", &["pipeline.toml:10: ", "process `server` is nothing to start: give it a command or an image"])]
+#[case::a_port_for_two("push = {", "port = 8080\ninstances = 2\npush = {", &["pipeline.toml:13: ", "process `server` has 2 instances, which cannot all listen at 8080"])]
 #[case::a_ready_that_is_no_path("ready = \"/health\"\npush", "ready = \"health\"\npush", &["pipeline.toml:12: ", "ready is a path such as \"/health\", not `health`"])]
 #[case::an_unknown_process("process = \"server\", path", "process = \"sever\", path", &["pipeline.toml:21: ", "process `sever` (did you mean `server`?)"])]
 #[case::a_placeholder_misspelt("{collection}", "{colection}", &["pipeline.toml:4: ", "`{colection}` stands for nothing (did you mean `collection`?)"])]

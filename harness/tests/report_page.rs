@@ -4,7 +4,7 @@
 
 use rstest::rstest;
 use scrimmage::invariants::Finding;
-use scrimmage::report::to_html;
+use scrimmage::report::{Tried, to_html};
 use scrimmage::run::{CallRecord, Judged, LineRecord, Moment, Outcome, PushRecord, Record, Tally, Verdict};
 use scrimmage_core::Code;
 use serde_json::Value;
@@ -152,7 +152,8 @@ addEventListener("load", function () {
 /// probe has seen.
 fn seen(browser: &Path, width: u32) -> Value {
     let folder = TempDir::new().expect("a temporary folder");
-    let page = to_html(&outcomes(), "scrimmage run --html page.html", 12.5);
+    let page =
+        to_html(&outcomes().into_iter().map(Tried::from).collect::<Vec<_>>(), "scrimmage run --html page.html", 12.5);
     let probed = page.replace("</body>", &format!("<script>{PROBE}</script></body>"));
     std::fs::write(folder.path().join("page.html"), probed).expect("written");
     let frame = format!(

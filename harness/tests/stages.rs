@@ -4,8 +4,10 @@
 #![allow(clippy::expect_used, reason = "a test may")]
 
 mod bench;
+mod images;
 
 use bench::{Bench, wait_for};
+use images::{Image, containers};
 use rstest::rstest;
 use scrimmage::layout::Layout;
 use scrimmage::report::{Widths, line};
@@ -13,9 +15,8 @@ use scrimmage::run::{Setting, Verdict, rehearse};
 use scrimmage::scenario::find;
 use scrimmage::stage::containers::{Images, engine};
 use scrimmage::stage::{Installation, StageKind, StageOptions};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tempfile::TempDir;
+use std::path::Path;
+use std::process::Command;
 
 /// One after the other: each has Java machines or containers of its own.
 static MACHINE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
@@ -46,13 +47,18 @@ async fn googles_emulators_play_a_scenario() {
     play(StageKind::Google, &Images::default(), "restart-mid-batch").await;
 }
 
+/// The services as an image.
+fn services() -> Option<Image> {
+    Image::of(Path::new(env!("CARGO_BIN_EXE_scrimmage")), &["up"])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_of_ours_plays_a_scenario() {
     if let Err(reason) = engine().await {
         return eprintln!("skipped: {reason}");
     }
     let _turn = MACHINE.acquire().await.expect("never closed");
-    let Some(image) = Image::build() else { return };
+    let Some(image) = services() else { return };
     play(StageKind::Containers, &Images::named(&image.name), "restart-mid-batch").await;
 }
 
@@ -65,7 +71,7 @@ async fn a_harness_that_ends_leaves_no_container_behind(#[case] at_once: bool) {
         return eprintln!("skipped: {reason}");
     }
     let _turn = MACHINE.acquire().await.expect("never closed");
-    let Some(image) = Image::build() else { return };
+    let Some(image) = services() else { return };
     let bench = Bench::new();
     bench.pipeline("echo $$ > pid; sleep 600 & sleep 600", "60s");
     let mut harness = bench.start(&["run", "one", "--healthy", "--stage", "containers", "--image", &image.name]);
@@ -80,58 +86,4 @@ async fn a_harness_that_ends_leaves_no_container_behind(#[case] at_once: bool) {
     harness.wait().expect("it ends");
     server.wait_until_gone();
     wait_for("the container to go", || containers(&of_harness).is_empty().then_some(()));
-}
-
-fn docker(arguments: &[&str]) -> Output {
-    Command::new("docker").args(arguments).output().expect("there is an engine")
-}
-
-/// Names of containers, running or not.
-fn containers(prefix: &str) -> String {
-    let listed = docker(&["ps", "--all", "--filter", &format!("name={prefix}"), "--format", "{{.Names}}"]);
-    String::from_utf8_lossy(&listed.stdout).into_owned()
-}
-
-/// An image of the program under test with the libraries that it is linked to, and nothing else.
-struct Image {
-    name: String,
-}
-
-impl Image {
-    /// `None`, with the reason printed, where it cannot be put together.
-    fn build() -> Option<Image> {
-        let program = Path::new(env!("CARGO_BIN_EXE_scrimmage"));
-        let Some(libraries) = libraries(program) else {
-            eprintln!("skipped: `ldd` does not tell what the program is linked to");
-            return None;
-        };
-        let folder = TempDir::new().expect("a folder");
-        for (from, to) in
-            libraries.iter().map(|path| (path.as_path(), path.as_path())).chain([(program, Path::new("/scrimmage"))])
-        {
-            let copy = folder.path().join(to.strip_prefix("/").expect("absolute"));
-            std::fs::create_dir_all(copy.parent().expect("a parent")).expect("a folder");
-            std::fs::copy(from, copy).expect("a copy");
-        }
-        let text = "FROM scratch\nCOPY . /\nENTRYPOINT [\"/scrimmage\", \"up\"]\n";
-        std::fs::write(folder.path().join("Dockerfile"), text).expect("written");
-        let name = format!("scrimmage-test-{}", std::process::id());
-        let built = docker(&["build", "--quiet", "--tag", &name, &folder.path().to_string_lossy()]);
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Some(Image { name })
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        docker(&["image", "rm", "--force", &self.name]);
-    }
-}
-
-/// The files that a program is linked to, the loader among them.
-fn libraries(program: &Path) -> Option<Vec<PathBuf>> {
-    let output = Command::new("ldd").arg(program).output().ok().filter(|output| output.status.success())?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
-    Some(words.map(PathBuf::from).collect())
 }

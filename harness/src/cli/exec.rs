@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use super::{End, indexes};
 use crate::SetupError;
-use crate::stage::Embedded;
+use crate::stage::Services;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -22,7 +22,7 @@ pub(crate) async fn exec(arguments: Arguments) -> Result<End, SetupError> {
     let Some((program, rest)) = arguments.command.split_first() else {
         return Err(failed("there is no command".to_owned()));
     };
-    let stage = Embedded::built(arguments.indexes.apply(Suite::builder())).await?;
+    let stage = Services::built(arguments.indexes.apply(Suite::builder())).await?;
     let mut command = Command::new(program);
     command.args(rest).envs(stage.environment()).kill_on_drop(true);
     let status = command.status().await.map_err(|error| failed(error.to_string()))?;

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use scrimmage_suite::{Builder, IndexEnforcement};
 
 use crate::SetupError;
-use crate::stage::Embedded;
+use crate::stage::Services;
 
 #[derive(Debug, Args)]
 pub(crate) struct IndexArguments {
@@ -45,7 +45,7 @@ impl IndexArguments {
     }
 
     /// Writes what was needed, where that is wanted.
-    pub(crate) fn report(&self, stage: &Embedded) -> Result<(), SetupError> {
+    pub(crate) fn report(&self, stage: &Services) -> Result<(), SetupError> {
         let Some(path) = &self.firestore_indexes_needed else { return Ok(()) };
         let text = format!("{:#}", stage.needed_firestore_indexes());
         if path.as_os_str() == "-" {

@@ -3,6 +3,7 @@
 use clap::Args;
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::{End, say};
 use crate::SetupError;
 use crate::layout::Layout;
 use crate::pipeline::Pipeline;
-use crate::report::{Live, Widths, calls_a_run, grid, line, summary, to_html, to_json, to_junit};
+use crate::report::{Live, Tried, Widths, calls_a_run, counted_line, grid, line, summary, to_html, to_json, to_junit};
 use crate::run::{Kept, Options, Outcome, Setting, rehearse_kept, rehearse_watched};
 use crate::scenario::{Scenario, all, find};
 use crate::stage::cloud::Permission;
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     healthy: bool,
     /// Leave the services and the pipeline up after the first run that is not as it should be, or else
     /// after the last one, and say how to look at them, until interrupted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "repeat")]
     keep: bool,
     #[command(flatten)]
     common: Common,
@@ -81,6 +82,9 @@ struct Common {
     /// Fixes what is left to chance: the order of deliveries, moments that a scenario leaves open, ids
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Run everything so often, each time with the next seed, and count what came of it
+    #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
     /// How many runs at once [default: 2, of a matrix 6: most of a run is waiting]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -92,6 +96,10 @@ const CELLS_AT_ONCE: u16 = 6;
 const FOREIGN_WITHIN: Duration = Duration::from_secs(30);
 
 impl Common {
+    fn times(&self) -> usize {
+        usize::try_from(self.repeat).unwrap_or(usize::MAX)
+    }
+
     fn stage_options(&self) -> StageOptions {
         let permission = Permission { project: self.project.clone(), is_given: self.yes, prefix: self.prefix.clone() };
         StageOptions { images: Images::named(&self.image), permission }
@@ -130,13 +138,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End, SetupError> {
     if arguments.keep {
         return play_and_keep(layout, cells, &arguments.common).await;
     }
-    let outcomes = play(layout, cells, &arguments.common).await?;
-    Ok(end(&outcomes))
+    let tried = play(layout, cells, &arguments.common).await?;
+    Ok(end(&tried))
 }
 
 /// Whether nothing speaks against any of the runs.
-fn end(outcomes: &[Outcome]) -> End {
-    if outcomes.iter().all(|outcome| outcome.verdict.is_good()) { End::Held } else { End::Broke }
+fn end(tried: &[Tried]) -> End {
+    if tried.iter().all(Tried::is_good) { End::Held } else { End::Broke }
 }
 
 pub(crate) async fn matrix(mut arguments: MatrixArguments) -> Result<End, SetupError> {
@@ -158,9 +166,9 @@ pub(crate) async fn matrix(mut arguments: MatrixArguments) -> Result<End, SetupE
             cells.push((scenario, Some(defect.clone())));
         }
     }
-    let outcomes = play(layout, cells, &arguments.common).await?;
-    say(grid(&outcomes).trim_end());
-    Ok(end(&outcomes))
+    let tried = play(layout, cells, &arguments.common).await?;
+    say(grid(&tried).trim_end());
+    Ok(end(&tried))
 }
 
 /// What all runs of one command share.
@@ -196,7 +204,7 @@ impl Performance<'_> {
             common,
             begun: Instant::now(),
             widths: Widths::of(cells.iter().map(|cell| (cell.0.name.as_str(), cell.1.as_deref()))),
-            live: Live::for_runs(cells.len()),
+            live: Live::for_runs(cells.len().saturating_mul(common.times())),
         })
     }
 
@@ -205,47 +213,69 @@ impl Performance<'_> {
         format!("{:scenario$}  {:what$}", cell.0.name, cell.1.as_deref().unwrap_or("healthy"))
     }
 
+    /// Of many repeats only those that are not as they should be are told one by one.
     fn tell(&self, outcome: &Outcome) {
-        self.live.ended(outcome.verdict.is_good(), || say(&line(outcome, self.widths)));
+        let is_good = outcome.verdict.is_good();
+        self.live.ended(is_good, || {
+            if self.common.repeat == 1 || !is_good {
+                say(&line(outcome, self.widths));
+            }
+        });
+    }
+
+    /// Runs a cell for the `round`th time, counted from 0, with a seed of its own.
+    async fn play(&self, cell: &Cell, round: u32) -> Result<Outcome, SetupError> {
+        let shown = self.live.begin(self.name(cell));
+        let seed = self.common.seed.saturating_add(u64::from(round));
+        let options = Options { seed, ..self.setting.options.clone() };
+        let setting = self.setting.clone().with_options(options);
+        rehearse_watched(&setting, &cell.0, cell.1.as_deref(), &shown.phase).await
     }
 
     /// The last line, and the reports.
-    fn conclude(&self, outcomes: &[Outcome]) -> Result<(), SetupError> {
+    fn conclude(&self, tried: &[Tried]) -> Result<(), SetupError> {
         let seconds = self.begun.elapsed().as_secs_f64();
         self.live.end();
-        say(&summary(outcomes, seconds));
+        for one in tried.iter().filter(|one| one.runs.total > 1) {
+            say(&counted_line(one, self.widths));
+        }
+        say(&summary(tried, seconds));
         if let Some(file) = &self.common.json {
-            write(file, &to_json(outcomes))?;
+            write(file, &to_json(tried))?;
         }
         if let Some(file) = &self.common.junit {
-            write(file, &to_junit(outcomes))?;
+            write(file, &to_junit(tried))?;
         }
         if let Some(file) = &self.common.html {
-            write(file, &to_html(outcomes, &command_line(), seconds))?;
+            write(file, &to_html(tried, &command_line(), seconds))?;
         }
         Ok(())
     }
 }
 
-/// Plays the cells, tells of each as it ends, writes the reports, in the order of the cells.
-async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<Outcome>, SetupError> {
+/// Plays the cells as often as it is asked for, tells of each run as it ends, writes the reports, in the order of
+/// the cells.
+async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<Tried>, SetupError> {
     let performance = Performance::prepare(layout, &cells, common).await?;
     let performance = &performance;
+    // Round by round, so that runs of different scenarios share the machine, and an early end has seen all of them.
+    let runs = (0..common.repeat).flat_map(|round| cells.iter().enumerate().map(move |(at, cell)| (round, at, cell)));
     // Not in order: one that takes its time must not hold the others.
-    let mut runs = futures::stream::iter(cells.iter().enumerate())
-        .map(|(number, cell)| async move {
-            let shown = performance.live.begin(performance.name(cell));
-            let ran = rehearse_watched(&performance.setting, &cell.0, cell.1.as_deref(), &shown.phase).await;
-            ran.map(|outcome| (number, outcome))
-        })
+    let mut runs = futures::stream::iter(runs)
+        .map(|(round, at, cell)| async move { performance.play(cell, round).await.map(|outcome| (at, outcome)) })
         .buffer_unordered(usize::from(common.jobs.unwrap_or(RUNS_AT_ONCE)));
-    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
+    let mut tried: BTreeMap<usize, Tried> = BTreeMap::new();
     let mut failed = None;
     while let Some(ran) = runs.next().await {
         match ran {
-            Ok((number, outcome)) => {
+            Ok((at, outcome)) => {
                 performance.tell(&outcome);
-                outcomes.insert(number, outcome);
+                match tried.entry(at) {
+                    Entry::Vacant(place) => {
+                        place.insert(outcome.into());
+                    }
+                    Entry::Occupied(mut place) => place.get_mut().again(outcome),
+                }
             }
             Err(error) => {
                 failed = Some(error);
@@ -253,17 +283,17 @@ async fn play(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<Vec<O
             }
         }
     }
-    let outcomes: Vec<Outcome> = outcomes.into_values().collect();
+    let tried: Vec<Tried> = tried.into_values().collect();
     // What has been run is not lost where a later run could not be.
-    if failed.is_none() || !outcomes.is_empty() {
-        performance.conclude(&outcomes)?;
+    if failed.is_none() || !tried.is_empty() {
+        performance.conclude(&tried)?;
     }
-    failed.map_or(Ok(outcomes), Err)
+    failed.map_or(Ok(tried), Err)
 }
 
 /// Plays the cells one by one up to the first that is not as it should be, and leaves the last one up.
 async fn play_and_keep(layout: Layout, cells: Vec<Cell>, common: &Common) -> Result<End, SetupError> {
-    let (outcomes, kept) = tokio::select! {
+    let (tried, kept) = tokio::select! {
         played = play_to_the_first_bad(layout, cells, common) => played?,
         () = super::interrupted() => return Err(SetupError::Interrupted),
     };
@@ -272,16 +302,16 @@ async fn play_and_keep(layout: Layout, cells: Vec<Cell>, common: &Common) -> Res
         super::interrupted().await;
         kept.end().await;
     }
-    Ok(end(&outcomes))
+    Ok(end(&tried))
 }
 
 async fn play_to_the_first_bad(
     layout: Layout,
     cells: Vec<Cell>,
     common: &Common,
-) -> Result<(Vec<Outcome>, Option<Kept>), SetupError> {
+) -> Result<(Vec<Tried>, Option<Kept>), SetupError> {
     let performance = Performance::prepare(layout, &cells, common).await?;
-    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut tried: Vec<Tried> = Vec::new();
     let mut kept: Option<Kept> = None;
     for cell in &cells {
         if let Some(before) = kept.take() {
@@ -292,13 +322,13 @@ async fn play_to_the_first_bad(
         drop(shown);
         performance.tell(&outcome);
         kept = Some(stage);
-        outcomes.push(outcome);
-        if outcomes.iter().any(|outcome| !outcome.verdict.is_good()) {
+        tried.push(outcome.into());
+        if tried.iter().any(|one| !one.is_good()) {
             break;
         }
     }
-    performance.conclude(&outcomes)?;
-    Ok((outcomes, kept))
+    performance.conclude(&tried)?;
+    Ok((tried, kept))
 }
 
 /// How this program was called, as a shell would take it.

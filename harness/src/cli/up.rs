@@ -8,7 +8,7 @@ use scrimmage_suite::Suite;
 
 use super::{End, indexes, interrupted};
 use crate::SetupError;
-use crate::stage::Embedded;
+use crate::stage::Services;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -41,7 +41,7 @@ pub(crate) async fn up(arguments: Arguments) -> Result<End, SetupError> {
     if let Some(folder) = arguments.gcs_folder {
         builder = builder.gcs_folder(folder);
     }
-    let stage = Embedded::built(arguments.indexes.apply(builder)).await?;
+    let stage = Services::built(arguments.indexes.apply(builder)).await?;
     for note in stage.notes() {
         eprintln!("{note}");
     }

@@ -16,7 +16,7 @@ use crate::observe::run_statement;
 use crate::pipeline::Fleet;
 use crate::run::{Activity, StartCall};
 use crate::scenario::When;
-use crate::stage::Embedded;
+use crate::stage::Services;
 use crate::stage::provision::{Props, subscriptions_of};
 
 /// How long to wait for a sign of life before a condition is looked at again.
@@ -27,7 +27,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// What faults act on.
 #[derive(Clone)]
 pub(crate) struct Reach {
-    pub(crate) stage: Arc<Embedded>,
+    pub(crate) stage: Arc<Services>,
     pub(crate) clients: Clients,
     pub(crate) props: Props,
     pub(crate) fleet: Arc<Fleet>,

@@ -41,7 +41,7 @@ pub struct FaultEntry {
     /// The main table gets the columns that its schema has and the staging tables do not.
     #[serde(default)]
     pub grow_main_table: bool,
-    /// Moves the clock of the services ahead.
+    /// Moves the clock of the services ahead; by `"0s"` nothing, which makes a moment that a later entry follows.
     #[serde(default)]
     pub advance: Option<HumaneDuration>,
     /// Takes the gate fault of this name away; what its barrier holds goes on.
@@ -74,7 +74,10 @@ impl FaultEntry {
     /// In a few words, for reports.
     pub(crate) fn describe(&self) -> String {
         if let Some(gate) = &self.gate {
-            return format!("fault at the gate: {}", gate.name.as_deref().unwrap_or("without a name"));
+            return format!("at the gate: {}", gate.name.as_deref().unwrap_or("without a name"));
+        }
+        if self.advance.is_some_and(|by| by.0.is_zero()) {
+            return "a moment that another waits for".to_owned();
         }
         if let Some(by) = self.advance {
             return format!("the clock moves {:?} ahead", by.0);

@@ -8,7 +8,7 @@ use super::{Figure, stage};
 use crate::SetupError;
 use crate::clients::{Clients, local_http};
 use crate::observe::run_statement;
-use crate::stage::{Column, Embedded, TableSet};
+use crate::stage::{Column, Services, TableSet};
 
 const TABLES: usize = 40;
 const ROWS: usize = 25;
@@ -52,7 +52,7 @@ fn quoted(clients: &Clients, table: &str) -> String {
     format!("`{}.{DATASET}.{table}`", clients.project)
 }
 
-async fn load(stage: &Embedded, http: &reqwest::Client, tables: &TableSet, table: usize) -> Result<(), SetupError> {
+async fn load(stage: &Services, http: &reqwest::Client, tables: &TableSet, table: usize) -> Result<(), SetupError> {
     const BOUNDARY: &str = "figures";
     let what = format!("load job {table}");
     let fields: Vec<Value> = tables.staging_columns.iter().map(field).collect();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::SetupError;
 use crate::clients::Clients;
 use crate::layout::Layout;
-use crate::stage::{Embedded, TableSet};
+use crate::stage::{Services, TableSet};
 
 /// One measurement and its limit.
 #[derive(Clone, Debug, Serialize)]
@@ -51,8 +51,8 @@ pub async fn measure(layout: &Layout, tell: &dyn Fn(&Figure)) -> Result<Vec<Figu
 }
 
 /// A stage of its own and clients for it.
-async fn stage() -> Result<(Embedded, Clients), SetupError> {
-    let stage = Embedded::start().await?;
+async fn stage() -> Result<(Services, Clients), SetupError> {
+    let stage = Services::start().await?;
     let clients = Clients::connect(&stage.url(), stage.project()).await?;
     Ok((stage, clients))
 }

@@ -106,8 +106,16 @@ pub struct Deployment {
 #[serde(deny_unknown_fields)]
 pub struct ProcessDescription {
     pub name: String,
-    /// Program and arguments; `{bin}` is the folder of what was built.
+    /// Program and arguments; `{bin}` is the folder of what was built. With an `image`: what its program is
+    /// given beyond what the image says.
+    #[serde(default)]
     pub command: Vec<String>,
+    /// A container image that plays it, on the machine's own network, with the same environment.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// Where it listens, for a program that does not look at PORT; then there is one instance.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// How many instances there are, where `run` does not say more.
     #[serde(default = "one")]
     pub instances: usize,

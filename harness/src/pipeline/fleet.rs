@@ -83,6 +83,8 @@ impl Common<'_> {
         Recipe {
             name: process.name.as_str().into(),
             command,
+            image: process.image.clone(),
+            port: process.port,
             environment,
             folder: self.pipeline.folder.clone(),
             ready: process.ready.clone(),

@@ -28,8 +28,9 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), (String, String)> {
             let problem = format!("there are two processes `{}`: a name is for one", process.name);
             return Err((format!("name = {name}{AGAIN}"), problem));
         }
-        if process.command.is_empty() {
-            return wrong("command", format!("process `{}` has an empty command", process.name));
+        if process.command.is_empty() && process.image.is_none() {
+            let problem = format!("process `{}` is nothing to start: give it a command or an image", process.name);
+            return wrong(&name, problem);
         }
         if process.instances == 0 {
             return wrong("instances", format!("process `{}` has no instances", process.name));
@@ -44,6 +45,11 @@ pub(super) fn check(pipeline: &Pipeline) -> Result<(), (String, String)> {
         if let Some(push) = process.push.as_ref().filter(|push| !push.path.starts_with('/')) {
             let problem = format!("push.path is a path such as \"/push\", not `{}`", push.path);
             return wrong(&format!("\"{}\"", push.path), problem);
+        }
+        let most = process.run.model(process.instances).map_or(1, |model| model.max_instances);
+        if let Some(port) = process.port.filter(|_| most > 1) {
+            let problem = format!("process `{}` has {most} instances, which cannot all listen at {port}", process.name);
+            return wrong(&format!("port = {port}"), problem);
         }
         for part in &process.command {
             placeholders(part)?;

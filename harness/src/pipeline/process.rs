@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::log::{CapturedLog, Stream};
 use super::watchdog;
 use crate::SetupError;
+use crate::engine;
 use crate::run_model::{Launcher, Running};
 
 /// Becomes the program at a word, which is given when the watchdog knows of it. Without it, because
@@ -26,6 +27,10 @@ const ON_A_WORD: &str = r#"read -r word && exec "$@" </dev/null"#;
 pub(crate) struct Recipe {
     pub(crate) name: Arc<str>,
     pub(crate) command: Vec<String>,
+    /// The container image that it is; then the command is what the image's program is given.
+    pub(crate) image: Option<String>,
+    /// Where it listens; `None`: at a port that is free, which it is told.
+    pub(crate) port: Option<u16>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) folder: std::path::PathBuf,
     /// A path that answers with a 2xx once the process can work.
@@ -61,18 +66,23 @@ impl Recipe {
     fn spawn(&self, log: &CapturedLog) -> Result<Instance, SetupError> {
         watchdog::be_ready();
         let failed = |problem: String| SetupError::Spawn { process: self.name.to_string(), problem };
-        let port = free_port().map_err(|error| failed(error.to_string()))?;
+        let port = self.port.map_or_else(free_port, Ok).map_err(|error| failed(error.to_string()))?;
+        let container = self.image.as_ref().map(|_| engine::new_name());
+        let command = self.command_line(container.as_deref());
         let with_port = |text: &String| text.replace("{port}", &port.to_string());
-        let (program, arguments) =
-            self.command.split_first().ok_or_else(|| failed("its command is empty".to_owned()))?;
+        let (program, arguments) = command.split_first().ok_or_else(|| failed("its command is empty".to_owned()))?;
         self.find(program).map_err(|error| failed(format!("{program}: {error}")))?;
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", ON_A_WORD, "sh", program]);
-        command.args(arguments.iter().map(with_port)).envs(&self.environment).env("PORT", port.to_string());
-        command.current_dir(&self.folder);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| failed(format!("{program}: {error}")))?;
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", ON_A_WORD, "sh", program]);
+        shell.args(arguments.iter().map(with_port)).envs(&self.environment).env("PORT", port.to_string());
+        shell.current_dir(&self.folder);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        shell.process_group(0).kill_on_drop(true);
+        if let Some(container) = &container {
+            // Before it is there: whenever this process ends, the container does.
+            watchdog::watch_container(container);
+        }
+        let mut child = shell.spawn().map_err(|error| failed(format!("{program}: {error}")))?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         if let Some(group) = group {
             watchdog::watch(group.as_raw_nonzero().get());
@@ -91,11 +101,22 @@ impl Recipe {
                 // A shell that has gone already is seen out like any other.
                 let _ = word.write_all(b"go\n").await;
             }
-            let how = see_out(child, group, capture).await;
+            let how = see_out(child, group, container, capture).await;
             // Nobody may want to know any more.
             end.send_replace(Some(how));
         });
         Ok(Instance { group, port, ended })
+    }
+
+    /// The command, or the one that runs it in a container of this name.
+    fn command_line(&self, container: Option<&str>) -> Vec<String> {
+        match (&self.image, container) {
+            (Some(image), Some(name)) => {
+                let variables = self.environment.keys().map(String::as_str).chain(["PORT"]);
+                engine::run_command(name, image, variables, &self.command)
+            }
+            _ => self.command.clone(),
+        }
     }
 
     /// Looks for the program as the shell will, so that one that is not there is told in its own words.
@@ -149,10 +170,20 @@ impl Recipe {
 
 /// Waits for the end of a process, ends what it leaves behind, and waits for the capture of its last
 /// words.
-async fn see_out(mut child: Child, group: Option<Pid>, capture: Vec<JoinHandle<()>>) -> String {
+async fn see_out(
+    mut child: Child,
+    group: Option<Pid>,
+    container: Option<String>,
+    capture: Vec<JoinHandle<()>>,
+) -> String {
     const PATIENCE: Duration = Duration::from_secs(2);
     let status = child.wait().await;
     signal(group, Signal::KILL);
+    if let Some(container) = &container {
+        // What has ended is the program that waits for it: killed, it leaves the container running.
+        engine::remove(container).await;
+        watchdog::forget_container(container);
+    }
     for follower in capture {
         // A grandchild that has left the group and holds the pipe open must not hold the run.
         let _ = tokio::time::timeout(PATIENCE, follower).await;

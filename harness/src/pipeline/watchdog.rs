@@ -12,17 +12,19 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 const SCRIPT: &str = r#"
 groups=" "
-containers=
+containers=" "
 while read -r sign group; do
   case $sign in
     +) groups="$groups$group " ;;
     -) before=${groups%%" $group "*}; after=${groups#*" $group "}
        [ "$before" = "$groups" ] || groups="$before $after" ;;
-    c) containers="$containers $group" ;;
+    c) containers="$containers$group " ;;
+    d) before=${containers%%" $group "*}; after=${containers#*" $group "}
+       [ "$before" = "$containers" ] || containers="$before $after" ;;
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
-[ -n "$containers" ] || exit 0
+[ "$containers" != " " ] || exit 0
 for try in 1 2 3; do
   for name in $containers; do docker rm --force "$name" >/dev/null 2>&1; done
   sleep 1
@@ -75,4 +77,9 @@ pub(super) fn forget(group: i32) {
 /// A container of this name begins.
 pub(crate) fn watch_container(name: &str) {
     tell('c', name);
+}
+
+/// A container of this name has ended and is removed.
+pub(super) fn forget_container(name: &str) {
+    tell('d', name);
 }

@@ -1,60 +1,69 @@
-//! JUnit XML: a test suite a scenario, a test case a run.
+//! JUnit XML: a test suite a scenario, a test case a cell.
 
 use std::fmt::Write as _;
 
+use super::Tried;
+use super::markup::escaped;
 use crate::run::{Outcome, Verdict};
 
 /// The whole document.
-pub fn to_junit(outcomes: &[Outcome]) -> String {
+pub fn to_junit(tried: &[Tried]) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let failures = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
-    let seconds: f64 = outcomes.iter().map(|outcome| outcome.seconds).sum();
-    let tests = outcomes.len();
-    let _ = writeln!(
-        text,
-        "<testsuites name=\"scrimmage\" tests=\"{tests}\" failures=\"{failures}\" time=\"{seconds:.3}\">"
-    );
+    let all: Vec<&Tried> = tried.iter().collect();
+    let _ = writeln!(text, "<testsuites name=\"scrimmage\" {}>", figures(&all));
     let mut scenarios: Vec<&str> = Vec::new();
-    for outcome in outcomes {
-        if !scenarios.contains(&outcome.scenario.as_str()) {
-            scenarios.push(&outcome.scenario);
+    for one in tried {
+        if !scenarios.contains(&one.shown.scenario.as_str()) {
+            scenarios.push(&one.shown.scenario);
         }
     }
     for scenario in scenarios {
-        let of_scenario: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.scenario == scenario).collect();
+        let of_scenario: Vec<&Tried> = tried.iter().filter(|one| one.shown.scenario == scenario).collect();
         suite(&mut text, scenario, &of_scenario);
     }
     text.push_str("</testsuites>\n");
     text
 }
 
-fn suite(text: &mut String, scenario: &str, outcomes: &[&Outcome]) {
-    let failures = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
-    let seconds: f64 = outcomes.iter().map(|outcome| outcome.seconds).sum();
-    let (name, tests) = (escaped(scenario), outcomes.len());
-    let _ =
-        writeln!(text, "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{seconds:.3}\">");
-    for outcome in outcomes {
-        let case = escaped(outcome.defect.as_deref().unwrap_or("healthy"));
-        let class = escaped(&format!("{}.{}.{scenario}", outcome.stage, outcome.pipeline));
-        let _ = write!(text, "    <testcase name=\"{case}\" classname=\"{class}\" time=\"{:.3}\"", outcome.seconds);
-        if let Verdict::Skipped(obstacles) = &outcome.verdict {
-            let message = escaped(&obstacles.join("; "));
-            let _ = writeln!(text, "><skipped message=\"{message}\"/></testcase>");
-            continue;
-        }
-        if outcome.verdict.is_good() {
-            text.push_str("/>\n");
-            continue;
-        }
-        let message = escaped(&message(outcome));
-        let _ = write!(text, ">\n      <failure type=\"{}\" message=\"{message}\">", outcome.verdict.word());
-        for (name, evidence) in outcome.broken() {
-            let _ = writeln!(text, "{}", escaped(&format!("{name}: {evidence}")));
-        }
-        text.push_str("</failure>\n    </testcase>\n");
+fn figures(tried: &[&Tried]) -> String {
+    let failures = tried.iter().filter(|one| !one.is_good()).count();
+    let seconds: f64 = tried.iter().map(|one| one.runs.seconds.in_all).sum();
+    format!("tests=\"{}\" failures=\"{failures}\" time=\"{seconds:.3}\"", tried.len())
+}
+
+fn suite(text: &mut String, scenario: &str, tried: &[&Tried]) {
+    let _ = writeln!(text, "  <testsuite name=\"{}\" {}>", escaped(scenario), figures(tried));
+    for one in tried {
+        case(text, one);
     }
     text.push_str("  </testsuite>\n");
+}
+
+fn case(text: &mut String, tried: &Tried) {
+    let outcome = &tried.shown;
+    let case = escaped(outcome.defect.as_deref().unwrap_or("healthy"));
+    let class = escaped(&format!("{}.{}.{}", outcome.stage, outcome.pipeline, outcome.scenario));
+    let seconds = tried.runs.seconds.in_all;
+    let _ = write!(text, "    <testcase name=\"{case}\" classname=\"{class}\" time=\"{seconds:.3}\"");
+    let mut inside = String::new();
+    if let Verdict::Skipped(obstacles) = &outcome.verdict {
+        let _ = write!(inside, "<skipped message=\"{}\"/>", escaped(&obstacles.join("; ")));
+    } else if !outcome.verdict.is_good() {
+        let message = tried.counted().into_iter().chain([message(outcome)]).collect::<Vec<_>>().join(": ");
+        let _ =
+            write!(inside, "\n      <failure type=\"{}\" message=\"{}\">", outcome.verdict.word(), escaped(&message));
+        for (name, evidence) in outcome.broken() {
+            let _ = writeln!(inside, "{}", escaped(&format!("{name}: {evidence}")));
+        }
+        inside.push_str("</failure>\n    ");
+    }
+    if let Some(counted) = tried.counted() {
+        let _ = write!(inside, "<system-out>{}</system-out>", escaped(&counted));
+    }
+    let _ = match inside.as_str() {
+        "" => writeln!(text, "/>"),
+        inside => writeln!(text, ">{inside}</testcase>"),
+    };
 }
 
 fn message(outcome: &Outcome) -> String {
@@ -73,24 +82,6 @@ fn message(outcome: &Outcome) -> String {
     }
 }
 
-/// Text that is safe in XML, also as an attribute; characters that XML cannot hold at all become `?`.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&apos;"),
-            '\n' | '\t' => safe.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('?'),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,8 +94,17 @@ mod tests {
             Judged { name: "keys-unique".into(), finding: Finding::Broken("o'neale & <NULL>\u{1} 2 times".into()) };
         let outcome =
             Outcome { invariants: vec![judged], ..Outcome::example("hyphenated-names", None, Verdict::Broken) };
-        let text = to_junit(&[outcome]);
-        assert!(text.contains("keys-unique: o&apos;neale &amp; &lt;NULL&gt;? 2 times"), "{text}");
+        let text = to_junit(&[outcome.into()]);
+        assert!(text.contains("keys-unique: o&#39;neale &amp; &lt;NULL&gt;\u{fffd} 2 times"), "{text}");
+        assert!(!text.contains("system-out"), "{text}");
         assert!(text.contains("tests=\"1\" failures=\"1\" time=\"1.250\""), "{text}");
+    }
+
+    #[test]
+    fn a_case_that_was_run_often_says_how_often_it_was_what() {
+        let mut tried = Tried::from(Outcome::example("one", Some("bug"), Verdict::Caught));
+        tried.again(Outcome::example("one", Some("bug"), Verdict::Caught));
+        let text = to_junit(&[tried]);
+        assert!(text.contains("time=\"2.500\"><system-out>caught 2 of 2</system-out></testcase>"), "{text}");
     }
 }

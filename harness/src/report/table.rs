@@ -1,5 +1,6 @@
 //! Results for people: a line a run as it ends, and a summary.
 
+use super::Tried;
 use crate::run::{Outcome, Verdict};
 
 /// One run in one line, and a line of evidence for each thing that broke where it matters.
@@ -39,6 +40,19 @@ pub fn line(outcome: &Outcome, widths: Widths) -> String {
     text
 }
 
+/// A cell that was run more than once, in one line: how often it was what, what broke how often, how long it took.
+pub fn counted_line(tried: &Tried, widths: Widths) -> String {
+    let Widths { scenario, what: width } = widths;
+    let (outcome, runs) = (&tried.shown, &tried.runs);
+    let what = outcome.defect.as_deref().unwrap_or("healthy");
+    let counted = tried.counted().unwrap_or_else(|| "once".to_owned());
+    let broken: Vec<String> = runs.broken.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let broken = if broken.is_empty() { String::new() } else { format!(": {}", broken.join(", ")) };
+    let (least, most) = (runs.seconds.least, runs.seconds.most);
+    let mark = if tried.is_good() { "" } else { "  NOT AS IT SHOULD BE" };
+    format!("{:scenario$}  {what:width$}  {least:5.1} to {most:.1} s  {counted}{broken}{mark}", outcome.scenario)
+}
+
 fn names(outcome: &Outcome) -> String {
     outcome.broken().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
@@ -61,11 +75,12 @@ impl Widths {
 }
 
 /// The last line.
-pub fn summary(outcomes: &[Outcome], seconds: f64) -> String {
-    let bad = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
-    let healthy = outcomes.iter().filter(|outcome| outcome.defect.is_none()).count();
-    let defective = outcomes.len() - healthy;
-    let skipped = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Skipped(_))).count();
+pub fn summary(tried: &[Tried], seconds: f64) -> String {
+    let runs = |of: fn(&Tried) -> bool| tried.iter().filter(|one| of(one)).map(|one| one.runs.total).sum::<usize>();
+    let healthy = runs(|one| one.shown.defect.is_none());
+    let defective = runs(|one| one.shown.defect.is_some());
+    let skipped = runs(Tried::is_skipped);
+    let bad: usize = tried.iter().map(|one| one.runs.total - one.runs.as_named).sum();
     let mut runs = format!("{healthy} healthy and {defective} defective runs in {seconds:.1} s");
     if skipped > 0 {
         runs.push_str(&format!(", {skipped} of them skipped"));

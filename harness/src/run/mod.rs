@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-pub use activity::{Activity, Mark};
+pub use activity::{Activity, Breathing, Mark};
 pub use kept::Kept;
 pub(crate) use options::quoted;
 pub use options::{Options, Phase};
@@ -35,7 +35,7 @@ use crate::pipeline::{CapturedLog, Done, Fleet, Pipeline};
 use crate::scenario::Scenario;
 use crate::scheduler::Crew;
 use crate::stage::provision::Props;
-use crate::stage::{Backing, Embedded, JournalWatch, StageKind, StageOptions, TableSet, cloud};
+use crate::stage::{Backing, JournalWatch, Services, StageKind, StageOptions, TableSet, cloud};
 
 /// What all runs have in common: a pipeline that is built, and the fixtures.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Setting {
 struct Run {
     origin: record::Origin,
     phase: Phase,
-    stage: Arc<Embedded>,
+    stage: Arc<Services>,
     clients: Clients,
     props: Props,
     fleet: Arc<Fleet>,
@@ -113,6 +113,7 @@ struct Run {
     done: Option<Done>,
     _doors: Vec<OpenDoor>,
     _watch: JournalWatch,
+    _breathing: Breathing,
 }
 
 /// Runs a scenario once and judges what it leaves behind.
@@ -191,7 +192,7 @@ fn outcome(
 }
 
 /// Removes what a run has made in services that are shared with others.
-async fn clean_up(stage: &Embedded, props: &Props) -> Result<(), SetupError> {
+async fn clean_up(stage: &Services, props: &Props) -> Result<(), SetupError> {
     props.stop_relays();
     if stage.prefix().is_none() {
         return Ok(());
@@ -243,7 +244,7 @@ impl Run {
     async fn set_up(setting: &Setting, scenario: &Scenario, defect: Option<&str>) -> Result<Run, SetupError> {
         let pipeline = &setting.pipeline;
         let builder = scrimmage_suite::Suite::builder().seed(setting.options.seed);
-        let stage = Arc::new(Embedded::before(setting.backing.as_deref(), builder).await?);
+        let stage = Arc::new(Services::before(setting.backing.as_deref(), builder).await?);
         let props = Props::of(pipeline, &setting.tables);
         let props = match stage.prefix() {
             Some(prefix) => props.within(prefix, &stage.observer_url().await?),
@@ -262,7 +263,7 @@ impl Run {
         setting: &Setting,
         scenario: &Scenario,
         defect: Option<&str>,
-        stage: Arc<Embedded>,
+        stage: Arc<Services>,
         props: Props,
     ) -> Result<Run, SetupError> {
         let pipeline = &setting.pipeline;
@@ -273,6 +274,7 @@ impl Run {
         stage.warm_pushes();
         let activity = Activity::default();
         let watch = stage.watch(activity.clone());
+        let breathing = activity.breathe();
         let project = stage.project();
         let clients = Clients::connect(&stage.observer_url().await?, project).await?;
         let inbox = Inbox::open(&clients, &props, &scenario.batch.game_date, activity.clone()).await?;
@@ -339,6 +341,7 @@ impl Run {
             done: pipeline.batch.done.clone(),
             _doors: open,
             _watch: watch,
+            _breathing: breathing,
         })
     }
 

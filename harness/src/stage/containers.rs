@@ -1,27 +1,23 @@
-//! Services in containers, through the `docker` program: whatever it talks to is the engine.
-//!
-//! Not through a library: it would bring an HTTP client and the engine's whole API for the four
-//! commands that are needed. Containers use the machine's own network, so that services that
-//! listen on the loopback address only are reached, and can push back to the front doors.
+//! Services in containers of the [`engine`](crate::engine).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::process::Command;
 
 use super::Backing;
 use crate::SetupError;
 use crate::clients::local_http;
+use crate::engine;
 use crate::pipeline::{CapturedLog, Instance, Recipe, watch_container};
 use crate::run::Activity;
 use crate::run_model::Running as _;
+
+pub use crate::engine::engine;
 
 /// Our own image, as `docker build -t scrimmage .` names it.
 pub const OURS: &str = "scrimmage";
 /// Google's image with the emulators of its SDK.
 const GOOGLES: &str = "gcr.io/google.com/cloudsdktool/google-cloud-cli:emulators";
-const DOCKER: &str = "docker";
 /// A pull may be part of it.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
@@ -48,10 +44,10 @@ impl Images {
 
     /// Starts the containers and waits until they answer.
     pub(super) async fn start(&self) -> Result<Backing, SetupError> {
-        engine().await?;
+        engine::engine().await?;
         match self {
             Images::Ours(image) => {
-                present(image).await?;
+                is_built(image).await?;
                 let container = Container::start(image, "/admin/health", &["--port", "{port}"]).await?;
                 let url = Some(container.url());
                 let (firestore, pubsub, bigquery) = (url.clone(), url.clone(), url);
@@ -83,28 +79,13 @@ impl Images {
     }
 }
 
-/// That there is an engine that answers.
-pub async fn engine() -> Result<(), SetupError> {
-    let answer = docker(&["version", "--format", "{{.Server.Version}}"]).await;
-    answer.map_err(|problem| SetupError::Stage(format!("no container engine answers: {problem}")))
-}
-
-async fn present(image: &str) -> Result<(), SetupError> {
-    docker(&["image", "inspect", "--format", "{{.Id}}", image]).await.map_err(|problem| {
+async fn is_built(image: &str) -> Result<(), SetupError> {
+    engine::present(image).await.map_err(|problem| {
         SetupError::Stage(format!(
             "there is no image `{image}` ({problem}); build it with `docker build -t {image} .`, or name another one \
              with --image"
         ))
     })
-}
-
-async fn docker(arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(DOCKER).args(arguments).output().await.map_err(|error| format!("{DOCKER}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(said.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// One container; dropping it removes it.
@@ -116,14 +97,13 @@ pub(super) struct Container {
 
 impl Container {
     async fn start(image: &str, ready: &str, arguments: &[&str]) -> Result<Container, SetupError> {
-        static CONTAINERS: AtomicU64 = AtomicU64::new(0);
-        let number = CONTAINERS.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("scrimmage-{}-{number}", std::process::id());
-        let options = ["run", "--rm", "--network", "host", "--label", "scrimmage", "--name", &name, image];
-        let command = std::iter::once(DOCKER).chain(options).chain(arguments.iter().copied());
+        let name = engine::new_name();
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let recipe = Recipe {
             name: format!("the container of {image}").into(),
-            command: command.map(str::to_owned).collect(),
+            command: engine::run_command(&name, image, std::iter::empty(), &arguments),
+            image: None,
+            port: None,
             environment: BTreeMap::new(),
             folder: std::env::temp_dir(),
             ready: ready.to_owned(),
@@ -154,7 +134,7 @@ struct Removal(String);
 
 impl Drop for Removal {
     fn drop(&mut self) {
-        let mut command = std::process::Command::new(DOCKER);
+        let mut command = std::process::Command::new(engine::DOCKER);
         command.args(["rm", "--force", &self.0]).stdin(std::process::Stdio::null());
         // What cannot be removed now the watchdog tries again when this process has ended.
         let _ = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status();

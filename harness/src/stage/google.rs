@@ -88,6 +88,8 @@ impl Installation {
         Recipe {
             name: name.into(),
             command: command.iter().map(|part| (*part).to_owned()).collect(),
+            image: None,
+            port: None,
             environment: BTreeMap::new(),
             folder: self.folder.clone(),
             ready: "/".to_owned(),

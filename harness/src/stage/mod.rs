@@ -6,17 +6,17 @@
 mod backing;
 pub mod cloud;
 pub mod containers;
-mod embedded;
 mod google;
 mod kind;
 pub mod provision;
 mod relay;
+mod services;
 mod tables;
 
 pub use backing::Backing;
-pub use embedded::{Embedded, JournalWatch};
 pub use google::Installation;
 pub use kind::{Ability, StageKind};
+pub use services::{JournalWatch, Services};
 pub use tables::{Column, TableSet};
 
 /// What has to be known beyond the kind of a stage.

@@ -14,7 +14,7 @@ use super::FaultBuilder;
 use crate::SetupError;
 use crate::clients::Clients;
 use crate::observe::{document, run_statement};
-use crate::stage::Embedded;
+use crate::stage::Services;
 
 /// Settings of a stage, all with defaults.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl StageBuilder {
 
     /// Starts the services on a free port. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Stage, SetupError> {
-        let stage = Stage { embedded: Embedded::built(self.suite).await?, clients: OnceCell::new() };
+        let stage = Stage { services: Services::built(self.suite).await?, clients: OnceCell::new() };
         for fault in self.faults {
             stage.try_add(fault)?;
         }
@@ -61,7 +61,7 @@ impl StageBuilder {
 
 /// Firestore, Pub/Sub and BigQuery for one test; dropping it stops them.
 pub struct Stage {
-    embedded: Embedded,
+    services: Services,
     clients: OnceCell<Clients>,
 }
 
@@ -73,29 +73,29 @@ impl Stage {
 
     /// `http://127.0.0.1:N`: gRPC and REST of all services.
     pub fn url(&self) -> String {
-        self.embedded.url()
+        self.services.url()
     }
 
     pub fn project(&self) -> &str {
-        self.embedded.project()
+        self.services.project()
     }
 
     /// The variables that point a program at the services.
     pub fn environment(&self) -> Vec<(String, String)> {
-        self.embedded.environment()
+        self.services.environment()
     }
 
     /// A program with these variables, and a port of its own, by which the journal and the faults tell
     /// its calls from others': `label` is their client.
     pub async fn program(&self, label: &str, program: &str) -> Result<Command, SetupError> {
         let mut command = Command::new(program);
-        command.envs(self.embedded.environment_for(label).await?).kill_on_drop(true);
+        command.envs(self.services.environment_for(label).await?).kill_on_drop(true);
         Ok(command)
     }
 
     /// Stock clients, connected. Their calls are not the program's: [`calls`](Self::calls) leaves them out.
     pub async fn clients(&self) -> Result<&Clients, SetupError> {
-        let connect = || async { Clients::connect(&self.embedded.observer_url().await?, self.project()).await };
+        let connect = || async { Clients::connect(&self.services.observer_url().await?, self.project()).await };
         self.clients.get_or_try_init(connect).await
     }
 
@@ -111,19 +111,19 @@ impl Stage {
 
     fn try_add(&self, fault: FaultBuilder) -> Result<(), SetupError> {
         let fault = fault.built().map_err(|problem| SetupError::prepare("a fault at the gate", problem))?;
-        self.embedded.add_faults(FaultPlan { faults: vec![fault] })
+        self.services.add_faults(FaultPlan { faults: vec![fault] })
     }
 
     /// Takes all faults away.
     pub fn clear_faults(&self) {
-        self.embedded.clear_faults();
+        self.services.clear_faults();
     }
 
     /// The finished calls of the programs so far, the oldest first.
     pub fn calls(&self) -> Vec<Call> {
-        let entries = self.embedded.journal_entries();
+        let entries = self.services.journal_entries();
         let calls = entries.iter().map(Arc::as_ref).filter_map(|entry| match &entry.body {
-            Body::Call(call) if !self.embedded.is_own_call(call) => Some(call.clone()),
+            Body::Call(call) if !self.services.is_own_call(call) => Some(call.clone()),
             _ => None,
         });
         calls.collect()
@@ -131,7 +131,7 @@ impl Stage {
 
     /// Moves the services' clock ahead.
     pub fn advance(&self, by: Duration) {
-        self.embedded.advance(by);
+        self.services.advance(by);
     }
 
     /// The fields of a document such as `tallies/today`, if there is one.

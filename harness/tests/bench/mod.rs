@@ -98,6 +98,10 @@ impl Bench {
         std::fs::write(file, bytes).expect("written");
     }
 
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).expect("it is there")
+    }
+
     fn path(&self, path: &str) -> std::path::PathBuf {
         self.folder.path().join(path)
     }

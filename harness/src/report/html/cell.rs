@@ -1,14 +1,17 @@
-//! One run: what was asked, what came of it, and why.
+//! One cell: what was asked, what came of it, how often, and why.
 
 use std::fmt::Write as _;
 
 use super::{course, escaped, evidence, matrix};
 use crate::invariants::Finding;
+use crate::report::Tried;
 use crate::run::{Judged, Outcome, Verdict};
 
-/// Writes one run, folded unless `open`.
-pub(super) fn run(page: &mut String, number: usize, outcome: &Outcome, open: bool) {
-    let (class, sign, words) = matrix::sign(outcome);
+/// Writes the run that stands for a cell, folded unless `open`.
+pub(super) fn run(page: &mut String, number: usize, tried: &Tried, open: bool) {
+    let outcome = &tried.shown;
+    let (class, sign, words) = matrix::sign(tried);
+    let words = tried.counted().unwrap_or_else(|| words.to_owned());
     let open = if open { " open" } else { "" };
     let _ = writeln!(page, "<details class=\"run\" id=\"run-{number}\"{open}>\n<summary>");
     let _ = write!(page, "<span class=\"sign {class}\" aria-hidden=\"true\">{sign}</span>");
@@ -32,6 +35,7 @@ pub(super) fn run(page: &mut String, number: usize, outcome: &Outcome, open: boo
             }
         }
     }
+    often(page, tried);
     invariants(page, outcome);
     if !outcome.complaints.is_empty() {
         page.push_str("<h3>What its processes complained of</h3>\n<ul class=\"log\">\n");
@@ -45,6 +49,17 @@ pub(super) fn run(page: &mut String, number: usize, outcome: &Outcome, open: boo
     }
     let _ = writeln!(page, "<p class=\"repeat\">Once more: <code>{}</code></p>", escaped(&outcome.repeat));
     page.push_str("</div>\n</details>\n");
+}
+
+/// How all the runs of a cell ended, where there were several: the rest of its part is about one of them.
+fn often(page: &mut String, tried: &Tried) {
+    let (Some(counted), runs) = (tried.counted(), &tried.runs) else { return };
+    let broken: Vec<String> = runs.broken.iter().map(|(name, count)| format!("{name} {count} times")).collect();
+    let broken = if broken.is_empty() { String::new() } else { format!("; broke: {}", broken.join(", ")) };
+    let (least, most) = (runs.seconds.least, runs.seconds.most);
+    let text = format!("{} runs of {least:.1} to {most:.1} s: {counted}{broken}.", runs.total);
+    let _ =
+        writeln!(page, "<p class=\"often\">{} Below is the one with seed {}.</p>", escaped(&text), tried.shown.seed);
 }
 
 fn invariants(page: &mut String, outcome: &Outcome) {

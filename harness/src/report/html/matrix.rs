@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use super::escaped;
-use crate::run::{Outcome, Verdict};
+use crate::report::Tried;
+use crate::run::Verdict;
 
 /// A cell's class, sign and words.
-pub(super) fn sign(outcome: &Outcome) -> (&'static str, &'static str, &'static str) {
-    match outcome.verdict {
+pub(super) fn sign(tried: &Tried) -> (&'static str, &'static str, &'static str) {
+    match tried.shown.verdict {
         Verdict::Caught => ("caught", "✓", "caught as named"),
         Verdict::Holds => ("holds", "·", "all invariants hold"),
-        Verdict::Observed if outcome.broken().next().is_some() => ("broke", "×", "something broke"),
+        Verdict::Observed if tried.is_unsure() => ("unsure", "~", "something broke now and then"),
+        Verdict::Observed if tried.runs.broke > 0 => ("broke", "×", "something broke"),
         Verdict::Observed => ("quiet", "·", "nothing broke"),
         Verdict::Skipped(_) => ("quiet", "-", "not played: the stage cannot do it"),
         Verdict::Broken => ("alarm", "!", "broke without a defect"),
@@ -18,19 +20,19 @@ pub(super) fn sign(outcome: &Outcome) -> (&'static str, &'static str, &'static s
     }
 }
 
-/// Writes the grid, where there is more than one run.
-pub(super) fn matrix(page: &mut String, outcomes: &[Outcome]) {
-    if outcomes.len() < 2 {
+/// Writes the grid, where there is more than one cell.
+pub(super) fn matrix(page: &mut String, tried: &[Tried]) {
+    if tried.len() < 2 {
         return;
     }
     let mut scenarios: Vec<&str> = Vec::new();
     let mut defects: Vec<Option<&str>> = Vec::new();
-    for outcome in outcomes {
-        if !scenarios.contains(&outcome.scenario.as_str()) {
-            scenarios.push(&outcome.scenario);
+    for one in tried {
+        if !scenarios.contains(&one.shown.scenario.as_str()) {
+            scenarios.push(&one.shown.scenario);
         }
-        if !defects.contains(&outcome.defect.as_deref()) {
-            defects.push(outcome.defect.as_deref());
+        if !defects.contains(&one.shown.defect.as_deref()) {
+            defects.push(one.shown.defect.as_deref());
         }
     }
     page.push_str("<section aria-labelledby=\"grid\">\n<h2 id=\"grid\">What catches what</h2>\n");
@@ -43,9 +45,11 @@ pub(super) fn matrix(page: &mut String, outcomes: &[Outcome]) {
     for scenario in scenarios {
         let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escaped(scenario));
         for defect in &defects {
-            let is_here = |outcome: &&Outcome| outcome.scenario == scenario && outcome.defect.as_deref() == *defect;
-            let here: Vec<usize> = (0..outcomes.len()).filter(|at| is_here(&&outcomes[*at])).collect();
-            cell(page, outcomes, &here, scenario, defect.unwrap_or("healthy"));
+            let is_here = |one: &Tried| one.shown.scenario == scenario && one.shown.defect.as_deref() == *defect;
+            match tried.iter().position(is_here) {
+                Some(number) => cell(page, number, &tried[number]),
+                None => page.push_str("<td></td>"),
+            }
         }
         page.push_str("</tr>\n");
     }
@@ -53,27 +57,25 @@ pub(super) fn matrix(page: &mut String, outcomes: &[Outcome]) {
     let key = [
         ("caught", "✓", "caught as named"),
         ("broke", "×", "something broke"),
+        ("unsure", "~", "something broke now and then"),
         ("quiet", "·", "nothing broke"),
         ("alarm", "!", "not as it should be"),
     ];
-    for (class, sign, words) in key {
+    let unsure = tried.iter().any(|one| sign(one).0 == "unsure");
+    for (class, sign, words) in key.into_iter().filter(|key| key.0 != "unsure" || unsure) {
         let _ = writeln!(page, "<li><span class=\"sign {class}\" aria-hidden=\"true\">{sign}</span> {words}</li>");
     }
     page.push_str("</ul>\n</section>\n");
 }
 
-/// The worst of the runs that share a cell: a run repeated is as good as its worst time.
-fn cell(page: &mut String, outcomes: &[Outcome], here: &[usize], scenario: &str, defect: &str) {
-    let worst = here.iter().copied().find(|at| !outcomes[*at].verdict.is_good()).or(here.first().copied());
-    let Some(worst) = worst else {
-        page.push_str("<td></td>");
-        return;
-    };
-    let (class, sign, words) = self::sign(&outcomes[worst]);
-    let times = if here.len() > 1 { format!(", {} times", here.len()) } else { String::new() };
-    let label = escaped(&format!("{scenario}, {defect}: {words}{times}"));
+fn cell(page: &mut String, number: usize, tried: &Tried) {
+    let (class, sign, words) = sign(tried);
+    let outcome = &tried.shown;
+    let counted = tried.counted().map(|counted| format!(", {counted}")).unwrap_or_default();
+    let defect = outcome.defect.as_deref().unwrap_or("healthy");
+    let label = escaped(&format!("{}, {defect}: {words}{counted}", outcome.scenario));
     let _ = write!(
         page,
-        "<td><a class=\"sign {class}\" href=\"#run-{worst}\" title=\"{label}\" aria-label=\"{label}\">{sign}</a></td>"
+        "<td><a class=\"sign {class}\" href=\"#run-{number}\" title=\"{label}\" aria-label=\"{label}\">{sign}</a></td>"
     );
 }

@@ -11,7 +11,8 @@ mod matrix;
 
 use std::fmt::Write as _;
 
-use crate::run::Outcome;
+use super::Tried;
+use super::markup::escaped;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -29,9 +30,9 @@ pub fn calls_a_run(runs: usize) -> usize {
 }
 
 /// The whole document. `command` is how the runs were asked for, `seconds` how long all took.
-pub fn to_html(outcomes: &[Outcome], command: &str, seconds: f64) -> String {
-    let bad = outcomes.iter().filter(|outcome| !outcome.verdict.is_good()).count();
-    let verdict = match (outcomes.len(), bad) {
+pub fn to_html(tried: &[Tried], command: &str, seconds: f64) -> String {
+    let bad: usize = tried.iter().map(|one| one.runs.total - one.runs.as_named).sum();
+    let verdict = match (tried.len(), bad) {
         (0, _) => "Nothing was run".to_owned(),
         (_, 0) => "All as it should be".to_owned(),
         (_, bad) => format!("{bad} not as they should be"),
@@ -44,13 +45,13 @@ pub fn to_html(outcomes: &[Outcome], command: &str, seconds: f64) -> String {
     page.push_str("<header>\n<p class=\"brand\">Scrimmage</p>\n");
     let state = if bad == 0 { "good" } else { "bad" };
     let _ = writeln!(page, "<h1 class=\"{state}\">{}</h1>", escaped(&verdict));
-    facts(&mut page, outcomes, command, seconds);
+    facts(&mut page, tried, command, seconds);
     page.push_str("</header>\n<main>\n");
-    matrix::matrix(&mut page, outcomes);
+    matrix::matrix(&mut page, tried);
     page.push_str("<section aria-labelledby=\"runs\">\n<h2 id=\"runs\">Runs</h2>\n");
-    let opened = opened(outcomes);
-    for (number, outcome) in outcomes.iter().enumerate() {
-        cell::run(&mut page, number, outcome, opened.contains(&number));
+    let opened = opened(tried);
+    for (number, one) in tried.iter().enumerate() {
+        cell::run(&mut page, number, one, opened.contains(&number));
     }
     page.push_str("</section>\n</main>\n<script>\n");
     page.push_str(SCRIPT);
@@ -59,26 +60,28 @@ pub fn to_html(outcomes: &[Outcome], command: &str, seconds: f64) -> String {
 }
 
 /// Those that call for a look; without any, the first.
-fn opened(outcomes: &[Outcome]) -> Vec<usize> {
-    let bad = outcomes.iter().enumerate().filter(|(_, outcome)| !outcome.verdict.is_good());
+fn opened(tried: &[Tried]) -> Vec<usize> {
+    let bad = tried.iter().enumerate().filter(|(_, one)| !one.is_good());
     let bad: Vec<usize> = bad.map(|(number, _)| number).take(OPEN_AT_FIRST).collect();
-    if bad.is_empty() && !outcomes.is_empty() { vec![0] } else { bad }
+    if bad.is_empty() && !tried.is_empty() { vec![0] } else { bad }
 }
 
-fn facts(page: &mut String, outcomes: &[Outcome], command: &str, seconds: f64) {
-    let healthy = outcomes.iter().filter(|outcome| outcome.defect.is_none()).count();
-    let each = |of: fn(&Outcome) -> &str| {
-        let mut names: Vec<&str> = outcomes.iter().map(of).collect();
+fn facts(page: &mut String, tried: &[Tried], command: &str, seconds: f64) {
+    let runs = |healthy: bool| {
+        tried.iter().filter(|one| one.shown.defect.is_none() == healthy).map(|one| one.runs.total).sum::<usize>()
+    };
+    let each = |of: fn(&Tried) -> &str| {
+        let mut names: Vec<&str> = tried.iter().map(of).collect();
         names.sort_unstable();
         names.dedup();
         names.join(", ")
     };
     let facts = [
-        ("runs", format!("{healthy} healthy, {} with a defect", outcomes.len() - healthy)),
+        ("runs", format!("{} healthy, {} with a defect", runs(true), runs(false))),
         ("time", format!("{seconds:.1} s")),
-        ("pipeline", each(|outcome| &outcome.pipeline)),
-        ("stage", each(|outcome| &outcome.stage)),
-        ("seed", outcomes.first().map(|outcome| outcome.seed.to_string()).unwrap_or_default()),
+        ("pipeline", each(|one| &one.shown.pipeline)),
+        ("stage", each(|one| &one.shown.stage)),
+        ("seed", each_seed(tried)),
     ];
     page.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
@@ -88,21 +91,11 @@ fn facts(page: &mut String, outcomes: &[Outcome], command: &str, seconds: f64) {
     let _ = writeln!(page, "<p class=\"command\"><code>{}</code></p>", escaped(command));
 }
 
-/// Text that is safe in HTML, also in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c if c.is_control() && !matches!(c, '\n' | '\t') => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
+/// The seeds of the runs: where they were repeated, each had the next.
+fn each_seed(tried: &[Tried]) -> String {
+    let Some(first) = tried.first() else { return String::new() };
+    let (seed, most) = (first.first_seed, tried.iter().map(|one| one.runs.total as u64).max().unwrap_or(1));
+    if most < 2 { seed.to_string() } else { format!("{seed} to {}", seed.saturating_add(most - 1)) }
 }
 
 /// A duration as people say it.
@@ -119,19 +112,19 @@ fn said(duration: std::time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Verdict;
+    use crate::run::{Outcome, Verdict};
 
     #[test]
     fn markup_in_names_stays_text() {
-        let outcomes = [Outcome::example("<script>alert(1)</script>", Some("a\"b"), Verdict::Broken)];
-        let page = to_html(&outcomes, "scrimmage run '<blink>'", 1.0);
+        let tried = [Outcome::example("<script>alert(1)</script>", Some("a\"b"), Verdict::Broken).into()];
+        let page = to_html(&tried, "scrimmage run '<blink>'", 1.0);
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(!page.contains("<blink>") && page.contains("a&quot;b"));
     }
 
     #[test]
     fn nothing_is_loaded_from_elsewhere() {
-        let page = to_html(&[Outcome::example("one", None, Verdict::Holds)], "scrimmage run", 1.0);
+        let page = to_html(&[Outcome::example("one", None, Verdict::Holds).into()], "scrimmage run", 1.0);
         for loads in ["src=", "url(", "@import", "http://", "fetch("] {
             let found = page.match_indices(loads).find(|(at, _)| !page[*at..].starts_with("http://www.w3.org/"));
             assert_eq!(found, None, "{loads}");

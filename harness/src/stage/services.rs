@@ -1,4 +1,5 @@
-//! The embedded stage: a suite of our own in this process.
+//! The services as a pipeline meets them on any stage: a suite of our own in this process, by itself or in
+//! front of what stands behind it.
 
 use scrimmage_core::faults::FaultPlan;
 use scrimmage_core::glob::Glob;
@@ -20,8 +21,8 @@ const OBSERVER: &str = "observer";
 /// few deliveries at a time, and a burst would trickle in.
 const WARM_PUSH_WINDOW: u32 = 1_000;
 
-/// A suite that runs for as long as this value lives. Two of them share nothing.
-pub struct Embedded {
+/// They run for as long as this value lives. Two of them share nothing in this process.
+pub struct Services {
     suite: Suite,
     /// Where the services are shared: what the names of this run begin with.
     prefix: Option<String>,
@@ -36,17 +37,17 @@ impl Drop for JournalWatch {
     }
 }
 
-impl Embedded {
+impl Services {
     /// Starts a suite on a port of its own.
-    pub async fn start() -> Result<Embedded, SetupError> {
-        Embedded::built(Suite::builder()).await
+    pub async fn start() -> Result<Services, SetupError> {
+        Services::built(Suite::builder()).await
     }
 
     /// Starts a suite with these settings in front of what stands behind it, if anything does.
-    pub async fn before(backing: Option<&Backing>, builder: Builder) -> Result<Embedded, SetupError> {
-        let Some(backing) = backing else { return Embedded::built(builder).await };
+    pub async fn before(backing: Option<&Backing>, builder: Builder) -> Result<Services, SetupError> {
+        let Some(backing) = backing else { return Services::built(builder).await };
         let (builder, prefix) = backing.place(builder)?;
-        Ok(Embedded { prefix, ..Embedded::built(builder).await? })
+        Ok(Services { prefix, ..Services::built(builder).await? })
     }
 
     /// What the names of this run begin with, where the services are shared with others.
@@ -55,8 +56,8 @@ impl Embedded {
     }
 
     /// Starts a suite with these settings.
-    pub async fn built(builder: Builder) -> Result<Embedded, SetupError> {
-        Ok(Embedded { suite: builder.start().await.map_err(not_started)?, prefix: None })
+    pub async fn built(builder: Builder) -> Result<Services, SetupError> {
+        Ok(Services { suite: builder.start().await.map_err(not_started)?, prefix: None })
     }
 
     /// Lets push subscriptions that are created from now on deliver as if they had long been in use.
