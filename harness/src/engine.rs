@@ -14,7 +14,7 @@ pub(crate) const DOCKER: &str = "docker";
 /// That there is an engine that answers.
 pub async fn engine() -> Result<(), SetupError> {
     let answer = docker(&["version", "--format", "{{.Server.Version}}"]).await;
-    answer.map_err(|problem| SetupError::NoEngine(problem))
+    answer.map_err(SetupError::NoEngine)
 }
 
 /// That an image is on this machine; the problem where it is not.
