@@ -160,7 +160,7 @@ impl Lexer<'_> {
     fn behind_name(&self) -> bool {
         matches!(
             self.list.last().map(|token| token.kind),
-            Some(Kind::Word(_) | Kind::Quoted | Kind::Sym(Sym::Close | Sym::CloseBracket))
+            Some(Kind::Word(Kw::None) | Kind::Quoted | Kind::Sym(Sym::Close | Sym::CloseBracket))
         )
     }
 

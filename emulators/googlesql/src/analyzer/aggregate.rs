@@ -145,7 +145,21 @@ impl Analyzer<'_> {
             }
             return Ok((Vec::new(), Type::Int64));
         }
-        let args = self.args(&call.args, cx)?;
+        let mut names = Vec::with_capacity(call.args.len());
+        let mut plain = Vec::with_capacity(call.args.len());
+        for arg in &call.args {
+            match &arg.kind {
+                ast::ExprKind::NamedArgument { name, value } => {
+                    names.push(Some(name.name.to_lowercase()));
+                    plain.push((**value).clone());
+                }
+                _ => {
+                    names.push(None);
+                    plain.push(arg.clone());
+                }
+            }
+        }
+        let args = self.args(&plain, cx)?;
         let at = match function.name {
             "string_agg" | "approx_quantiles" | "approx_top_count" | "hll_count.init" => 1,
             "approx_top_sum" => 2,
@@ -155,7 +169,7 @@ impl Analyzer<'_> {
         if let Some(arg) = args.get(at) {
             constant_argument(function, at, arg)?;
         }
-        self.resolve_aggregate(function, args, call.pos)
+        self.resolve_aggregate(function, args, &names, call.pos)
     }
 
     pub(super) fn sort_keys(&self, items: &[ast::OrderItem], cx: &Cx) -> Result<Vec<SortKey>> {
@@ -169,9 +183,7 @@ impl Analyzer<'_> {
 
     /// The key for an expression that is resolved already.
     pub(super) fn ordering(&self, item: &ast::OrderItem, expr: Expr) -> Result<SortKey> {
-        if item.collate.is_some() {
-            return Err(SqlError::unsupported("COLLATE is not supported").at(item.pos));
-        }
+        let expr = self.sorted_by(item, expr)?;
         if !orderable(&expr.ty) {
             let text = format!("ORDER BY does not support expressions of type {}", kind_name(&expr.ty));
             return Err(SqlError::analysis(text).at(expr.pos));

@@ -223,7 +223,20 @@ impl Analyzer<'_> {
         self.resolved_scalar(function, args, false, pos)
     }
 
-    fn resolved_scalar(&self, function: &'static ScalarFunction, args: Vec<Arg>, safe: bool, pos: Pos) -> Result<Expr> {
+    fn resolved_scalar(
+        &self,
+        function: &'static ScalarFunction,
+        mut args: Vec<Arg>,
+        safe: bool,
+        pos: Pos,
+    ) -> Result<Expr> {
+        let collated = args.iter().any(|arg| super::collation::collated(&arg.expr).is_some());
+        if collated && super::collation::compares(function.name) {
+            let plain = self.without_collation(args.iter().map(|arg| arg.expr.clone()).collect())?;
+            for (arg, expr) in args.iter_mut().zip(plain) {
+                arg.expr = expr;
+            }
+        }
         let infos: Vec<_> = args
             .iter()
             .map(|arg| ArgInfo { is_date_part: arg.is_date_part, ..arg_info(&arg.expr, arg.name.clone()) })
@@ -242,9 +255,11 @@ impl Analyzer<'_> {
         &self,
         function: &'static AggregateFunction,
         args: Vec<Expr>,
+        names: &[Option<String>],
         pos: Pos,
     ) -> Result<(Vec<Expr>, Type)> {
-        let infos: Vec<_> = args.iter().map(|arg| arg_info(arg, None)).collect();
+        let name_of = |index: usize| names.get(index).cloned().flatten();
+        let infos: Vec<_> = args.iter().enumerate().map(|(index, arg)| arg_info(arg, name_of(index))).collect();
         let places: Vec<Pos> = args.iter().map(|arg| arg.pos).collect();
         let resolved = resolve_aggregate(function, &infos).map_err(|error| no_match(error, &places, pos))?;
         let ty = resolved.result_type.clone();

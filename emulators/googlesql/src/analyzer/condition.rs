@@ -18,7 +18,8 @@ impl Analyzer<'_> {
         cx: &Cx,
         pos: Pos,
     ) -> Result<Expr> {
-        let mut parts = vec![self.expr(operand, cx)?, self.expr(low, cx)?, self.expr(high, cx)?];
+        let parts = vec![self.expr(operand, cx)?, self.expr(low, cx)?, self.expr(high, cx)?];
+        let mut parts = self.without_collation(parts)?;
         let named: Vec<String> = parts.iter().map(|part| self.type_name_of(part)).collect();
         if self.unify(&mut parts)?.is_err() {
             let mut types: Vec<String> = named.clone();
@@ -50,6 +51,7 @@ impl Analyzer<'_> {
                 for item in items {
                     parts.push(self.expr(item, cx)?);
                 }
+                parts = self.without_collation(parts)?;
                 let named: Vec<String> = parts.iter().map(|part| self.type_name_of(part)).collect();
                 if self.unify(&mut parts)?.is_err() {
                     let mut types = named.clone();

@@ -292,10 +292,10 @@ impl Analyzer<'_> {
         let mut resolved = items.iter().map(|item| self.expr(item, cx)).collect::<Result<Vec<_>>>()?;
         let ty = match element {
             Some(element) => {
-                let (mut element, _) = super::resolve_type(element)?;
-                // `ARRAY<T>[…]` may arrive as the element or as the whole array type.
-                if let Type::Array(inner) = &element {
-                    element = (**inner).clone();
+                let element_pos = element.pos;
+                let (element, _) = super::resolve_type(element)?;
+                if matches!(element, Type::Array(_)) {
+                    return Err(SqlError::analysis("Arrays of arrays are not supported").at(element_pos));
                 }
                 resolved = resolved
                     .into_iter()

@@ -7,6 +7,7 @@
 mod aggregate;
 mod call;
 mod coerce;
+mod collation;
 mod condition;
 mod date_parts;
 mod ddl;

@@ -158,6 +158,7 @@ impl Analyzer<'_> {
     /// `base[index]`, with OFFSET and its kin.
     pub(super) fn subscript(&self, base: &ast::Expr, index: &ast::Expr, cx: &Cx, pos: Pos) -> Result<Expr> {
         let base = self.expr(base, cx)?;
+        let accessor_pos = index.pos;
         let (accessor, index) = match &index.kind {
             A::Call(call) if call.name.parts.len() == 1 && call.args.len() == 1 => {
                 match call.name.parts[0].name.to_ascii_uppercase().as_str() {
@@ -209,6 +210,19 @@ impl Analyzer<'_> {
             }
             Type::Json => {
                 let index = self.expr(index, cx)?;
+                if let Some((from, safe)) = accessor {
+                    let accessor = match (from, safe) {
+                        (IndexBase::Offset, false) => "OFFSET",
+                        (IndexBase::Offset, true) => "SAFE_OFFSET",
+                        (IndexBase::Ordinal, false) => "ORDINAL",
+                        (IndexBase::Ordinal, true) => "SAFE_ORDINAL",
+                    };
+                    let text = format!(
+                        "Subscript access using [{accessor}({})] is not supported on values of type JSON",
+                        self.type_name_of(&index)
+                    );
+                    return Err(SqlError::analysis(text).at(accessor_pos));
+                }
                 self.call_scalar("$json_subscript", vec![base, index], pos)
             }
             ty => {

@@ -339,6 +339,16 @@ impl Analyzer<'_> {
             "DATETIME" => "$extract_datetime",
             _ => "$extract",
         };
+        // A value has no part that it is itself.
+        let whole = matches!(
+            (function, &value.ty),
+            ("$extract_date" | "$extract_time" | "$extract_datetime", Type::Date | Type::Time)
+                | ("$extract_datetime", Type::Datetime)
+        );
+        if whole {
+            let text = format!("EXTRACT from {} does not support the {name} date part", value.ty);
+            return Err(SqlError::analysis(text).at(pos));
+        }
         let mut args = if function == "$extract" { vec![value, string(&name, part.pos)] } else { vec![value] };
         if let Some(zone) = time_zone {
             if args[0].ty != Type::Timestamp {

@@ -208,7 +208,8 @@ pub fn to_text(value: &Value, ctx: &EvalContext) -> Result<String> {
     Ok(match value {
         Value::Bool(value) => value.to_string(),
         Value::Int64(value) => value.to_string(),
-        Value::Float64(value) => float::to_text(*value),
+        // "A returned NaN or 0 will not be signed": CAST.
+        Value::Float64(value) => float::to_text(*value + 0.0),
         Value::Numeric(value) => value.to_string(),
         Value::BigNumeric(value) => big::to_text(value),
         Value::String(value) => value.to_string(),
@@ -310,10 +311,30 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
     };
     if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        return Some(sign * u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with(['+', '-']))? as f64);
+        return Some(sign * hexadecimal(hex)?);
+    }
+    if digits.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("nan(")) && digits.ends_with(')') {
+        return Some(f64::NAN);
     }
     // What is too large is infinite.
     text.parse().ok()
+}
+
+/// `1F`, `1.8p3`: what follows `0x`.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (digits, exponent) = match text.split_once(['p', 'P']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?.clamp(-5000, 5000)),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value = 0.0f64;
+    for digit in whole.chars().chain(fraction.chars()) {
+        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    Some(value * 2f64.powi(exponent - 4 * fraction.len() as i32))
 }
 
 /// `[2020-01-01, UNBOUNDED)`.

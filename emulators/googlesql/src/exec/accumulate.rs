@@ -435,7 +435,8 @@ impl<'p> Buffer<'p> {
     }
 }
 
-/// Keeps the rows whose value is the greatest or the least; NULLs do not count unless there is nothing else.
+/// Keeps the rows whose value is the greatest or the least. NULLs do not count; where there is nothing else, or a
+/// NaN (which equals nothing), no row is left.
 fn keep_extreme(rows: &mut Vec<u32>, extreme: Extreme, column: &Column) {
     let values: Vec<Value> = rows.iter().map(|row| column.get(*row as usize)).collect();
     let candidates = values.iter().filter(|value| !value.is_null());
@@ -443,7 +444,8 @@ fn keep_extreme(rows: &mut Vec<u32>, extreme: Extreme, column: &Column) {
         Extreme::Max => candidates.max_by(|a, b| sql_cmp(a, b)),
         Extreme::Min => candidates.min_by(|a, b| sql_cmp(a, b)),
     };
-    let Some(best) = best else { return };
+    let unequal = |value: &Value| matches!(value, Value::Float64(number) if number.is_nan());
+    let Some(best) = best.filter(|_| !values.iter().any(unequal)) else { return rows.clear() };
     let mut keep = values.iter().map(|value| group_equal(value, best));
     rows.retain(|_| keep.next().unwrap_or(false));
 }

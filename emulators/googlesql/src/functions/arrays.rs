@@ -137,6 +137,9 @@ fn generate(_: &Call, args: &[Value]) -> Result<Value> {
             if start.is_nan() || end.is_nan() || step.is_nan() {
                 return fail("Sequence start, end and step cannot be NaN.");
             }
+            if step.is_infinite() {
+                return fail("Sequence step cannot be +/-inf.");
+            }
             let mut count = 0.0;
             loop {
                 let value = start + count * step;

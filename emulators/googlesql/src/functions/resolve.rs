@@ -125,6 +125,9 @@ pub fn resolve(
         match matches(signature, args) {
             Ok((cost, mut resolved)) => {
                 resolved.signature = index;
+                // What only literals have to become is what the documented signature wants, not an accepted one.
+                let cost =
+                    if signature.hidden && cost != (0, 0, 0, 0) { (cost.0 + 1, cost.1, cost.2, cost.3) } else { cost };
                 if best.as_ref().is_none_or(|(known, _)| cost < *known) {
                     best = Some((cost, resolved));
                 }

@@ -196,7 +196,7 @@ pub fn offset_text(seconds: i32) -> String {
 
 /// A zone by name (`America/New_York`, `UTC`) or offset (`+2`, `-07:30`).
 pub fn time_zone(name: &str) -> Option<TimeZone> {
-    if name == "UTC" || name == "Z" || name == "z" {
+    if name == "UTC" {
         return Some(TimeZone::UTC);
     }
     if name.starts_with(['+', '-']) {
@@ -213,11 +213,15 @@ pub fn time_zone(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
-/// `+H`, `+HH`, `+H:MM`, `+HH:MM`, up to 14 hours.
+/// `+H`, `+HH`, `+H:MM`, `+HH:MM`, `+HHMM`, up to 14 hours.
 fn parse_offset(text: &str) -> Option<i32> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let body = text.get(1..)?;
-    let (hours, minutes) = body.split_once(':').unwrap_or((body, "0"));
+    let (hours, minutes) = match body.split_once(':') {
+        Some(parts) => parts,
+        None if body.len() > 2 => body.split_at_checked(2)?,
+        None => (body, "0"),
+    };
     let digits = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(hours) || !digits(minutes) {
         return None;
@@ -310,10 +314,10 @@ impl<'a> Reader<'a> {
         if self.rest.starts_with('.') {
             self.eat('.')?;
             let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
-            if length > 6 {
+            if !(1..=6).contains(&length) {
                 return None;
             }
-            let digits = self.number(0, 6).unwrap_or(0);
+            let digits = self.number(1, 6)?;
             micros = digits * 10i64.pow(6 - length as u32);
         }
         if second == 60 && (0..24).contains(&hour) && (0..60).contains(&minute) {
@@ -362,11 +366,16 @@ pub fn parse_timestamp(text: &str, default_zone: &TimeZone) -> Option<i64> {
     if rest.is_empty() {
         return to_instant(default_zone, datetime);
     }
+    // A zone follows a time of day only.
+    if !text[..text.len() - rest.len()].contains(':') {
+        return None;
+    }
     if rest == "Z" || rest == "z" {
         return Some(datetime);
     }
     let zone = match rest.strip_prefix(' ') {
-        Some(name) if !name.starts_with(' ') => time_zone(name)?,
+        // No space before an offset, one before a name.
+        Some(name) if !name.starts_with([' ', '+', '-']) => time_zone(name)?,
         Some(_) => return None,
         None if rest.starts_with(['+', '-']) => time_zone(rest)?,
         None => return None,
@@ -405,7 +414,9 @@ mod tests {
             ("2024-01-02", "2024-01-02 00:00:00+00"),
             ("2024-01-02 03:04:05 America/Los_Angeles", "2024-01-02 11:04:05+00"),
             ("2024-07-02 03:04:05-7", "2024-07-02 10:04:05+00"),
-            ("2024-01-02+05:30", "2024-01-01 18:30:00+00"),
+            ("2024-01-02 00:00:00+05:30", "2024-01-01 18:30:00+00"),
+            ("2024-01-02 00:00:00+0530", "2024-01-01 18:30:00+00"),
+            ("2024-01-02 00:00:00 UTC+5", "2024-01-01 19:00:00+00"),
             ("2024-01-02 03:04:05 UTC", "2024-01-02 03:04:05+00"),
         ] {
             assert_eq!(timestamp_text(parse_timestamp(text, &utc).expect(text), &utc), shown);

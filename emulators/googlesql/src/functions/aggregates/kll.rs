@@ -43,9 +43,13 @@ macro_rules! extract {
 }
 
 pub(crate) static TABLE: &[AggregateFunction] = &[
-    init!("kll_quantiles.init_int64", "KLL_QUANTILES.INIT_INT64", ["(INT64, [INT64]) -> BYTES"]),
-    init!("kll_quantiles.init_float64", "KLL_QUANTILES.INIT_FLOAT64", ["(FLOAT64, [INT64]) -> BYTES"]),
-    init!("kll_quantiles.init_double", "KLL_QUANTILES.INIT_DOUBLE", ["(FLOAT64, [INT64]) -> BYTES"]),
+    init!("kll_quantiles.init_int64", "KLL_QUANTILES.INIT_INT64", ["(INT64, [INT64], [weight => INT64]) -> BYTES"]),
+    init!(
+        "kll_quantiles.init_float64",
+        "KLL_QUANTILES.INIT_FLOAT64",
+        ["(FLOAT64, [INT64], [weight => INT64]) -> BYTES"]
+    ),
+    init!("kll_quantiles.init_double", "KLL_QUANTILES.INIT_DOUBLE", ["(FLOAT64, [INT64], [weight => INT64]) -> BYTES"]),
     aggregate!(
         "kll_functions",
         "kll_quantiles.merge_partial",
@@ -226,6 +230,17 @@ impl Accumulator for Builder {
             *argument = any(args, 1).clone();
         }
         let new = |tag| Sketch { tag, entries: Vec::new() };
+        // INIT_*'s third argument: how often the value counts.
+        let weight = match args.get(2) {
+            Some(Value::Int64(weight)) if *weight < 0 => {
+                return fail(format!("The weight in {} must not be negative", self.name));
+            }
+            Some(Value::Int64(weight)) => (*weight as u64).min(1 << 40),
+            _ => 1,
+        };
+        if weight == 0 {
+            return Ok(());
+        }
         match any(args, 0) {
             Value::Bytes(bytes) => {
                 let other = Sketch::decode(bytes).ok_or_else(|| invalid(self.name))?;
@@ -237,8 +252,8 @@ impl Accumulator for Builder {
                     sketch.push(value, weight);
                 }
             }
-            value @ Value::Int64(_) => self.sketch.get_or_insert_with(|| new(b'i')).push(value.clone(), 1),
-            value @ Value::Float64(_) => self.sketch.get_or_insert_with(|| new(b'f')).push(value.clone(), 1),
+            value @ Value::Int64(_) => self.sketch.get_or_insert_with(|| new(b'i')).push(value.clone(), weight),
+            value @ Value::Float64(_) => self.sketch.get_or_insert_with(|| new(b'f')).push(value.clone(), weight),
             _ => {}
         }
         Ok(())

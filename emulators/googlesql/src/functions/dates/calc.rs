@@ -384,16 +384,14 @@ fn generate(_: &Call, args: &[Value]) -> Result<Value> {
         if step > 0 { order.is_gt() } else { order.is_lt() }
     };
     let mut current = start.clone();
-    let mut count: i64 = 0;
     while !past(&current) {
         if items.len() >= MAX_GENERATED {
             return fail(format!("Cannot generate arrays with more than {MAX_GENERATED} elements."));
         }
+        // Each from the one before: after a shorter month the day stays cut.
+        let next = add_part("GENERATE_DATE_ARRAY", &current, step, part, false);
         items.push(current);
-        count += 1;
-        // Always from the start, so that a month's end does not wear off.
-        let Some(total) = step.checked_mul(count) else { break };
-        current = match add_part("GENERATE_DATE_ARRAY", start, total, part, false) {
+        current = match next {
             Ok(next) => next,
             Err(error) if items.len() == 1 && error.message.contains("does not support") => return Err(error),
             Err(_) => break,

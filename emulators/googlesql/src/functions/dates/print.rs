@@ -104,12 +104,113 @@ pub(crate) fn strftime(format: &str, ty: &Type, micros: i64, offset: i32) -> Str
             }
             continue;
         }
+        if element == 'O' {
+            // The locale's digits: the same in English.
+            match chars.clone().next() {
+                Some(next)
+                    if "deHImMSuUVwWy".contains(next) && one(next, ty, &parts, days, micros, offset, &mut out) =>
+                {
+                    chars.next();
+                }
+                _ => out.push_str("%O"),
+            }
+            continue;
+        }
+        if element == ':'
+            && let Some(width) = colon_offset(rest, ty, offset, &mut out)
+        {
+            chars = rest.get(width..).unwrap_or_default().chars();
+            continue;
+        }
+        if let Some(flagged) = Flagged::read(rest) {
+            let mut plain = String::new();
+            if one(flagged.element, &Type::Datetime, &parts, days, micros, offset, &mut plain) {
+                flagged.write(&plain, &mut out);
+                chars = rest.get(flagged.length..).unwrap_or_default().chars();
+                continue;
+            }
+        }
         if !one(element, ty, &parts, days, micros, offset, &mut out) {
             out.push('%');
             out.push(element);
         }
     }
     out
+}
+
+/// `%:z` (`+05:30`), `%::z` (with seconds), `%:::z` (as short as it can be): how many characters it takes.
+fn colon_offset(rest: &str, ty: &Type, offset: i32, out: &mut String) -> Option<usize> {
+    let colons = rest.bytes().take_while(|byte| *byte == b':').count();
+    if *ty != Type::Timestamp || rest.as_bytes().get(colons) != Some(&b'z') || colons > 3 {
+        return None;
+    }
+    let (hours, minutes, seconds) = (offset.abs() / 3600, offset.abs() / 60 % 60, offset.abs() % 60);
+    out.push_str(&format!("{}{hours:02}", if offset < 0 { '-' } else { '+' }));
+    if colons < 3 || minutes != 0 || seconds != 0 {
+        out.push_str(&format!(":{minutes:02}"));
+    }
+    if colons == 2 || colons == 3 && seconds != 0 {
+        out.push_str(&format!(":{seconds:02}"));
+    }
+    Some(colons + 1)
+}
+
+/// An element with the C library's flags (`-` no padding, `_` spaces, `0` zeros, `^` and `#` letter case) and width.
+struct Flagged {
+    element: char,
+    padding: Option<char>,
+    case: Option<char>,
+    width: Option<usize>,
+    /// Characters behind the `%`.
+    length: usize,
+}
+
+impl Flagged {
+    const NUMBERS: &str = "CdegGHIjklmMSuUVwWyY";
+    const WORDS: &str = "aAbBcDFhnpPrRtTxX";
+
+    fn read(rest: &str) -> Option<Flagged> {
+        let (mut padding, mut case) = (None, None);
+        let flags = rest.find(|c: char| !matches!(c, '-' | '_' | '0' | '^' | '#'))?;
+        for flag in rest[..flags].chars() {
+            match flag {
+                '^' | '#' => case = Some(flag),
+                _ => padding = Some(flag),
+            }
+        }
+        let digits = rest[flags..].bytes().take_while(u8::is_ascii_digit).count();
+        if flags + digits == 0 {
+            return None;
+        }
+        let width: Option<usize> = rest[flags..flags + digits].parse().ok();
+        let element = rest[flags + digits..].chars().next()?;
+        let known = (Self::NUMBERS.contains(element) || Self::WORDS.contains(element))
+            && width.is_none_or(|width| width <= 1024);
+        known.then_some(Flagged { element, padding, case, width, length: flags + digits + 1 })
+    }
+
+    fn write(&self, plain: &str, out: &mut String) {
+        let is_number = Self::NUMBERS.contains(self.element);
+        let bare = match plain.trim_start_matches([' ', '0']) {
+            _ if !is_number => plain,
+            "" => "0",
+            bare => bare,
+        };
+        let usual = if is_number && !matches!(self.element, 'e' | 'k' | 'l') { '0' } else { ' ' };
+        let (fill, width) = match self.padding {
+            Some('-') => (' ', self.width.unwrap_or(0)),
+            Some('_') => (' ', self.width.unwrap_or(plain.len())),
+            Some(_) => ('0', self.width.unwrap_or(plain.len())),
+            None => (usual, self.width.unwrap_or(plain.len())),
+        };
+        out.extend(std::iter::repeat_n(fill, width.saturating_sub(bare.len())));
+        match (self.case, self.element) {
+            (Some('#'), 'p') => out.push_str(&bare.to_ascii_lowercase()),
+            (Some(_), 'P') | (None, _) => out.push_str(bare),
+            (Some('#'), 'c' | 'D' | 'r' | 'x' | 'X') => out.push_str(bare),
+            _ => out.push_str(&bare.to_ascii_uppercase()),
+        }
+    }
 }
 
 /// `%Ez`, `%E4Y`, `%E#S`, `%E*S`: how many characters behind the `E` it takes.
@@ -129,17 +230,25 @@ fn extended_element(rest: &str, ty: &Type, parts: &Civil, offset: i32, out: &mut
         out.push_str(&format!("{:02}{}{fraction}", parts.second, if fraction.is_empty() { "" } else { "." }));
         return Some(2);
     }
-    let digits = rest.chars().next()?.to_digit(10)? as usize;
-    if rest.get(1..2) == Some("S") && *ty != Type::Date {
-        let fraction = format!("{:06}000", parts.micros);
-        out.push_str(&format!("{:02}", parts.second));
-        if digits > 0 {
-            out.push('.');
-            out.push_str(fraction.get(..digits.min(9)).unwrap_or(&fraction));
-        }
+    if rest.starts_with("*f") {
+        let fraction = format!("{:06}", parts.micros);
+        let fraction = fraction.trim_end_matches('0');
+        out.push_str(if fraction.is_empty() { "0" } else { fraction });
         return Some(2);
     }
-    None
+    let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+    // Eighteen digits at most.
+    let digits = rest.get(..length)?.parse::<usize>().ok()?.min(18);
+    let fraction = format!("{:06}{}", parts.micros, "0".repeat(12));
+    let fraction = fraction.get(..digits).unwrap_or(&fraction);
+    match rest.as_bytes().get(length) {
+        Some(b'S') if *ty != Type::Date => {
+            out.push_str(&format!("{:02}{}{fraction}", parts.second, if digits > 0 { "." } else { "" }));
+        }
+        Some(b'f') => out.push_str(fraction),
+        _ => return None,
+    }
+    Some(length + 1)
 }
 
 fn one(element: char, ty: &Type, parts: &Civil, days: i64, micros: i64, offset: i32, out: &mut String) -> bool {
@@ -188,7 +297,7 @@ fn one(element: char, ty: &Type, parts: &Civil, days: i64, micros: i64, offset: 
         'a' => weekday[..3].to_string(),
         'B' => month.to_string(),
         'b' | 'h' => month[..3].to_string(),
-        'C' => two(parts.year / 100),
+        'C' => (parts.year / 100).to_string(),
         'c' => format!(
             "{} {} {:>2} {:02}:{:02}:{:02} {}",
             &weekday[..3],
@@ -264,6 +373,25 @@ mod tests {
         assert_eq!(shown("%G-W%V-%u %j %Q %U %W %s"), "2008-W52-4 360 4 51 51 1230247800");
         assert_eq!(strftime("%Y-%m-%d", &Type::Date, civil::DATE_MIN * DAY_MICROS, 0), "1-01-01");
         assert_eq!(strftime("%H %%", &Type::Date, 0, 0), "%H %");
+    }
+
+    #[test]
+    fn flags_and_widths_are_the_c_librarys() {
+        let day = civil::parse_datetime("2008-02-05 05:04:03.120000").expect("a datetime");
+        let shown = |format: &str| strftime(format, &Type::Timestamp, day, 0);
+        assert_eq!(
+            shown("%-d|%_d|%0e|%-e|%10Y|%05d|%_j|%-j|%5d|%-5d"),
+            "5| 5|05|5|0000002008|00005| 36|36|00005|    5"
+        );
+        assert_eq!(
+            shown("%^a|%^B|%#B|%^c|%#p|%^P|%-F|%3n|"),
+            "TUE|FEBRUARY|FEBRUARY|TUE FEB  5 05:04:03 2008|am|am|2008-02-05|  \n|"
+        );
+        assert_eq!(strftime("%-H %_H", &Type::Date, day, 0), "5  5");
+        assert_eq!(shown("%Oe|%OI|%OY|%E*f|%E3f|%E10S|%E20f"), " 5|05|%OY|12|120|03.1200000000|120000000000000000");
+        let west = |format: &str| strftime(format, &Type::Timestamp, day, -28_378);
+        assert_eq!(west("%:z|%::z|%:::z|%z"), "-07:52|-07:52:58|-07:52:58|-0752");
+        assert_eq!(shown("%-Q|%-E4Y|%:d|%-"), "%-Q|%-E4Y|%:d|%-");
     }
 
     proptest! {

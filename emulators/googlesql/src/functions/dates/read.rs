@@ -59,11 +59,64 @@ struct Fields {
     weekday: Option<i64>,
     iso_year: Option<i64>,
     iso_week: Option<i64>,
-    quarter: Option<i64>,
+    /// The day of the ISO year.
+    iso_day: Option<i64>,
     epoch: Option<i64>,
     /// Seconds east.
     offset: Option<i64>,
     zone: Option<TimeZone>,
+}
+
+impl Fields {
+    fn set_year(&mut self, year: i64) {
+        (self.year, self.century, self.year_of_century) = (Some(year), None, None);
+    }
+
+    fn set_offset(&mut self, offset: i64) {
+        (self.offset, self.zone) = (Some(offset), None);
+    }
+
+    /// Days since 1970-01-01. Of elements that contradict each other the later one counts; an ISO year counts only
+    /// where nothing else names a date.
+    fn date(&self) -> Result<Option<i64>> {
+        let year = match (self.century, self.year_of_century, self.year) {
+            (Some(century), year, None) => century * 100 + year.unwrap_or(0),
+            (_, Some(year), None) => two_digit_year(year),
+            (_, _, year) => year.unwrap_or(1970),
+        };
+        let checked = |month: i64, day: i64| civil::checked_date(year, month, day).map(i64::from);
+        let years = [self.year, self.century, self.year_of_century];
+        let days = [self.month, self.day, self.day_of_year, self.week.map(|(week, _)| week)];
+        if let (Some(iso_year), false) = (self.iso_year, years.iter().chain(&days).any(Option::is_some)) {
+            let (start, next) = (civil::iso_year_start(iso_year), civil::iso_year_start(iso_year + 1));
+            if let Some(day) = self.iso_day {
+                return Ok(Some(start + day - 1).filter(|date| *date < next));
+            }
+            let Some(week) = self.iso_week else { return Ok(Some(start)) };
+            let monday = start + (week - 1) * 7;
+            if monday >= next {
+                return fail(format!("Invalid ISO week {week} specified for ISO year {iso_year}"));
+            }
+            return Ok(Some(monday + self.weekday.map_or(0, |day| (day + 6) % 7)));
+        }
+        if let Some(day) = self.day_of_year {
+            let Some(january) = checked(1, 1) else { return Ok(None) };
+            let (in_year, month, day) = civil::ymd_from_days(january + day - 1);
+            if in_year != year {
+                return Ok(None);
+            }
+            return Ok(checked(self.month.unwrap_or(month), self.day.unwrap_or(day)));
+        }
+        if let (Some((week, first)), None, None) = (self.week, self.month, self.day) {
+            let Some(january) = checked(1, 1) else { return Ok(None) };
+            let start = civil::week_start(january + 6, first) + (week - 1) * 7;
+            if civil::ymd_from_days(start).0 > year {
+                return fail(format!("Week number {week} is invalid for year {year}"));
+            }
+            return Ok(Some(start + self.weekday.map_or(0, |day| (day + 1 - first).rem_euclid(7))));
+        }
+        Ok(checked(self.month.unwrap_or(1), self.day.unwrap_or(1)))
+    }
 }
 
 struct Input<'a> {
@@ -113,17 +166,37 @@ impl Input<'_> {
         format!("{digits:0<6}").get(..6)?.parse().ok()
     }
 
-    /// `+HHMM`, `+HH:MM`, `+HH` or `Z`: seconds east.
-    fn offset(&mut self) -> Option<i64> {
-        if let Some(rest) = self.rest.strip_prefix(['Z', 'z']) {
+    /// Two digits, neither more nor less.
+    fn two_digits(&mut self) -> Option<i64> {
+        let (digits, rest) = self.rest.split_at_checked(2)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        self.rest = rest;
+        digits.parse().ok()
+    }
+
+    /// `+HHMM` or `+HH`; extended `+HH:MM` and `Z` too: seconds east.
+    fn offset(&mut self, extended: bool) -> Option<i64> {
+        if let (true, Some(rest)) = (extended, self.rest.strip_prefix('Z')) {
             self.rest = rest;
             return Some(0);
         }
         let negative = self.rest.starts_with('-');
         self.rest = self.rest.strip_prefix(['+', '-'])?;
-        let hours = self.number_in(2, 0, 14)?;
-        self.rest = self.rest.strip_prefix(':').unwrap_or(self.rest);
-        let minutes = if self.rest.starts_with(|c: char| c.is_ascii_digit()) { self.number_in(2, 0, 59)? } else { 0 };
+        let hours = self.two_digits().filter(|hours| *hours <= 14)?;
+        let mut behind = Input { rest: self.rest };
+        if extended {
+            behind.rest = behind.rest.strip_prefix(':').unwrap_or(behind.rest);
+        }
+        let minutes = behind.two_digits();
+        if minutes.is_some() {
+            self.rest = behind.rest;
+        }
+        let minutes = minutes.unwrap_or(0);
+        if minutes > 59 || hours * 60 + minutes > 14 * 60 {
+            return None;
+        }
         let seconds = (hours * 60 + minutes) * 60;
         Some(if negative { -seconds } else { seconds })
     }
@@ -157,7 +230,9 @@ pub(crate) fn strptime(format: &str, text: &str, ty: &Type, zone: &TimeZone) -> 
         if element == 'E' || element == 'O' {
             let rest = chars.as_str();
             if element == 'E' && rest.starts_with("4Y") {
-                fields.year = Some(input.number(4).ok_or_else(failed)?);
+                let before = input.rest.len();
+                let year = input.number(4).filter(|_| before - input.rest.len() == 4);
+                fields.set_year(year.ok_or_else(failed)?);
                 chars.nth(1);
                 continue;
             }
@@ -172,6 +247,15 @@ pub(crate) fn strptime(format: &str, text: &str, ty: &Type, zone: &TimeZone) -> 
                 continue;
             }
             let Some(next) = chars.next() else { return Err(failed()) };
+            let alternatives = if element == 'E' { "cCxXyYz" } else { "deHImMSuUVwWy" };
+            if !alternatives.contains(next) {
+                return Err(failed());
+            }
+            if (element, next) == ('E', 'z') && *ty == Type::Timestamp {
+                input.blank();
+                fields.set_offset(input.offset(true).ok_or_else(failed)?);
+                continue;
+            }
             element_into(next, &mut input, &mut fields, ty).ok_or_else(failed)?;
             continue;
         }
@@ -181,7 +265,7 @@ pub(crate) fn strptime(format: &str, text: &str, ty: &Type, zone: &TimeZone) -> 
     if !input.rest.is_empty() {
         return fail(format!("Illegal non-space trailing data '{}' in string '{text}'", input.rest));
     }
-    assemble(&fields, ty, zone).ok_or_else(failed)
+    assemble(&fields, ty, zone)?.ok_or_else(failed)
 }
 
 fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type) -> Option<()> {
@@ -244,18 +328,29 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
     match element {
         'A' | 'a' => fields.weekday = Some(input.name(&DAYS)?),
         'B' | 'b' | 'h' => fields.month = Some(input.name(&MONTHS)? + 1),
-        'C' => fields.century = Some(input.number(2)?),
+        'C' => {
+            fields.century = Some(input.number(2)?);
+            fields.year = None;
+        }
         'd' | 'e' => fields.day = Some(input.number_in(2, 1, 31)?),
         'G' => fields.iso_year = Some(input.number(4)?),
         'g' => fields.iso_year = Some(two_digit_year(input.number(2)?)),
-        'H' | 'k' => fields.hour = Some(input.number_in(2, 0, 23)?),
+        'H' | 'k' => {
+            fields.hour = Some(input.number_in(2, 0, 23)?);
+            fields.hour12 = None;
+        }
         'I' | 'l' => fields.hour12 = Some(input.number_in(2, 1, 12)?),
-        'j' => fields.day_of_year = Some(input.number_in(3, 1, 366)?),
+        'J' => fields.iso_day = Some(input.number_in(3, 1, 371)?),
+        'j' => {
+            // A month or day that follows changes only its part.
+            fields.day_of_year = Some(input.number_in(3, 1, 366)?);
+            (fields.month, fields.day) = (None, None);
+        }
         'M' => fields.minute = Some(input.number_in(2, 0, 59)?),
         'm' => fields.month = Some(input.number_in(2, 1, 12)?),
         'n' | 't' => input.blank(),
         'P' | 'p' => fields.afternoon = Some(input.name(&["AM", "PM"])? == 1),
-        'Q' => fields.quarter = Some(input.number_in(1, 1, 4)?),
+        'Q' => fields.month = Some(input.number_in(1, 1, 4)? * 3 - 2),
         'S' => fields.second = Some(input.number_in(2, 0, 60)?),
         's' => {
             let negative = input.rest.starts_with('-');
@@ -263,8 +358,10 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
             let seconds = input.number(12)?;
             fields.epoch = Some(if negative { -seconds } else { seconds });
         }
-        'U' => fields.week = Some((input.number_in(2, 0, 53)?, 1)),
-        'W' => fields.week = Some((input.number_in(2, 0, 53)?, 2)),
+        'U' | 'W' => {
+            fields.week = Some((input.number_in(2, 0, 53)?, if element == 'U' { 1 } else { 2 }));
+            (fields.month, fields.day) = (None, None);
+        }
         'u' => fields.weekday = Some(input.number_in(1, 1, 7)? % 7),
         'w' => fields.weekday = Some(input.number_in(1, 0, 6)?),
         'V' => fields.iso_week = Some(input.number_in(2, 1, 53)?),
@@ -274,9 +371,13 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
                 return None;
             }
             // Four digits, so that `%Y%m%d` knows where the month begins.
-            fields.year = Some(input.number(4)?);
+            let year = input.number(4)?;
+            fields.set_year(year);
         }
-        'y' => fields.year_of_century = Some(input.number_in(2, 0, 99)?),
+        'y' => {
+            fields.year_of_century = Some(input.number_in(2, 0, 99)?);
+            fields.year = None;
+        }
         'Z' => {
             let length = input
                 .rest
@@ -284,9 +385,13 @@ fn element_into(element: char, input: &mut Input, fields: &mut Fields, ty: &Type
                 .unwrap_or(input.rest.len());
             let (name, rest) = input.rest.split_at(length);
             fields.zone = Some(civil::time_zone(name)?);
+            fields.offset = None;
             input.rest = rest;
         }
-        'z' => fields.offset = Some(input.offset()?),
+        'z' => {
+            let offset = input.offset(false)?;
+            fields.set_offset(offset);
+        }
         '%' => input.rest = input.rest.strip_prefix('%')?,
         _ => return None,
     }
@@ -298,33 +403,15 @@ fn two_digit_year(value: i64) -> i64 {
     if value >= 69 { 1900 + value } else { 2000 + value }
 }
 
-fn assemble(fields: &Fields, ty: &Type, zone: &TimeZone) -> Option<Value> {
+fn assemble(fields: &Fields, ty: &Type, zone: &TimeZone) -> Result<Option<Value>> {
     if let (Some(seconds), Type::Timestamp) = (fields.epoch, ty) {
-        return civil::micros_in_range(seconds.checked_mul(1_000_000)?).map(Value::Timestamp);
+        return Ok(seconds.checked_mul(1_000_000).and_then(civil::micros_in_range).map(Value::Timestamp));
     }
-    let year = match (fields.century, fields.year_of_century, fields.year) {
-        (Some(century), year, None) => century * 100 + year.unwrap_or(0),
-        (_, Some(year), None) => two_digit_year(year),
-        (_, _, year) => year.unwrap_or(1970),
-    };
-    let date = if let Some(day) = fields.day_of_year {
-        let days = i64::from(civil::checked_date(year, 1, 1)?) + day - 1;
-        (civil::ymd_from_days(days).0 == year).then_some(days)?
-    } else if let Some(week) = fields.iso_week {
-        let start = civil::iso_year_start(fields.iso_year.unwrap_or(year));
-        start + (week - 1) * 7 + fields.weekday.map_or(0, |day| (day + 6) % 7)
-    } else if let (Some((week, first)), None, None) = (fields.week, fields.month, fields.day) {
-        let january = i64::from(civil::checked_date(year, 1, 1)?);
-        let start = civil::week_start(january + 6, first);
-        let day = fields.weekday.map_or(0, |day| (day + 1 - first).rem_euclid(7));
-        start + (week - 1) * 7 + day
-    } else if fields.iso_year.is_some() && fields.year.is_none() && fields.month.is_none() {
-        civil::iso_year_start(fields.iso_year?)
-    } else {
-        let month = fields.month.or(fields.quarter.map(|quarter| quarter * 3 - 2)).unwrap_or(1);
-        i64::from(civil::checked_date(year, month, fields.day.unwrap_or(1))?)
-    };
-    let date = i64::from(civil::date_in_range(date)?);
+    let date = fields.date()?.and_then(civil::date_in_range);
+    Ok(date.and_then(|date| at_time_of_day(fields, i64::from(date), ty, zone)))
+}
+
+fn at_time_of_day(fields: &Fields, date: i64, ty: &Type, zone: &TimeZone) -> Option<Value> {
     let hour = match fields.hour12 {
         Some(hour) => hour % 12 + if fields.afternoon == Some(true) { 12 } else { 0 },
         None => fields.hour.unwrap_or(0),

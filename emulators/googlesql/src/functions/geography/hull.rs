@@ -1,12 +1,11 @@
-//! Shapes around shapes: buffers, convex hulls, boxes; and distances between whole shapes.
+//! Shapes around shapes: convex hulls, boxes; and distances between whole shapes.
 
 use std::sync::Arc;
 
-use crate::error::{Result, SqlError};
+use crate::error::Result;
 use crate::functions::args::{any, fail, float, geography, int};
-use crate::functions::geography::overlay::{Operation, overlay, union_of};
 use crate::functions::geography::sphere::{
-    RADIUS, Vector, add, angle, arcs, cross, dot, length, position, scale, unit, vector,
+    RADIUS, Vector, add, angle, arcs, cross, dot, position, scale, unit, vector,
 };
 use crate::functions::geography::text::wrap;
 use crate::functions::{Call, ScalarFunction, entry};
@@ -14,53 +13,6 @@ use crate::value::Value;
 use crate::value::geography::{Geography, Position};
 
 pub(crate) static TABLE: &[ScalarFunction] = &[
-    entry!(
-        "geography_functions",
-        "st_buffer",
-        "ST_BUFFER",
-        Handled,
-        [
-            "(GEOGRAPHY, FLOAT64, [num_seg_quarter_circle => FLOAT64], [use_spheroid => BOOL], [endcap => STRING], [side => STRING]) -> GEOGRAPHY"
-        ],
-        |_, args| {
-            if any(args, 0).is_null() || any(args, 1).is_null() {
-                return Ok(Value::Null);
-            }
-            let quarter = if any(args, 2).is_null() { 8.0 } else { float(args, 2)? };
-            if quarter.is_nan() || quarter < 1.0 {
-                return fail("ST_Buffer num_seg_quarter_circle must be at least 1");
-            }
-            if !any(args, 4).is_null() || !any(args, 5).is_null() {
-                return Err(SqlError::unsupported("ST_BUFFER with endcap or side is not supported"));
-            }
-            wrap(buffer(geography(args, 0)?, float(args, 1)?, quarter)?)
-        }
-    ),
-    entry!(
-        "geography_functions",
-        "st_bufferwithtolerance",
-        "ST_BUFFERWITHTOLERANCE",
-        Handled,
-        [
-            "(GEOGRAPHY, FLOAT64, tolerance_meters => FLOAT64, [use_spheroid => BOOL], [endcap => STRING], [side => STRING]) -> GEOGRAPHY"
-        ],
-        |_, args| {
-            if (0..3).any(|index| any(args, index).is_null()) {
-                return Ok(Value::Null);
-            }
-            if !any(args, 4).is_null() || !any(args, 5).is_null() {
-                return Err(SqlError::unsupported("ST_BUFFERWITHTOLERANCE with endcap or side is not supported"));
-            }
-            let (radius, tolerance) = (float(args, 1)?, float(args, 2)?);
-            if tolerance.is_nan() || tolerance <= 0.0 {
-                return fail("ST_BufferWithTolerance tolerance_meters must be positive");
-            }
-            // A chord leaves its arc by radius × (1 - cos(half the step)).
-            let half = (1.0 - (tolerance / radius.abs()).min(0.99)).acos();
-            let quarter = (std::f64::consts::FRAC_PI_2 / (2.0 * half)).ceil().clamp(1.0, 1000.0);
-            wrap(buffer(geography(args, 0)?, radius, quarter)?)
-        }
-    ),
     entry!(
         "geography_functions",
         "st_convexhull",
@@ -185,74 +137,6 @@ pub(crate) fn bounding_box<'a>(shapes: impl IntoIterator<Item = &'a Geography>) 
     let west = merged[first].0;
     let east = if first == 0 { merged[count - 1].1 } else { merged[first - 1].1 + 360.0 };
     Value::Struct(Arc::new([west, south, east, north].map(Value::Float64).to_vec()))
-}
-
-/// A direction square to `v`, the same that production's circles begin with.
-fn square_to(v: Vector) -> Vector {
-    let largest = (0..3).max_by(|a, b| v[*a].abs().total_cmp(&v[*b].abs())).unwrap_or_default();
-    let mut other = [0.012, 0.0053, 0.00457];
-    other[(largest + 2) % 3] = 1.0;
-    unit(cross(v, other))
-}
-
-fn disc(center: Vector, radius: f64, quarter: f64) -> Geography {
-    let steps = (4.0 * quarter).round().max(4.0) as usize;
-    let first = square_to(center);
-    let second = cross(center, first);
-    let mut ring: Vec<Position> = (0..steps)
-        .map(|index| {
-            let turn = index as f64 * (2.0 * std::f64::consts::PI / steps as f64);
-            let towards = unit(add(scale(first, turn.cos()), scale(second, turn.sin())));
-            position(unit(add(scale(center, radius.cos()), scale(towards, radius.sin()))))
-        })
-        .collect();
-    ring.extend(ring.first().copied());
-    Geography::polygon(vec![ring])
-}
-
-/// The band around one arc, without its round ends.
-fn band(a: Vector, b: Vector, radius: f64) -> Option<Geography> {
-    let normal = cross(a, b);
-    if length(normal) < 1e-15 {
-        return None;
-    }
-    let normal = unit(normal);
-    let aside = |p: Vector, way: f64| position(unit(add(scale(p, radius.cos()), scale(normal, way * radius.sin()))));
-    let ring = vec![aside(a, -1.0), aside(b, -1.0), aside(b, 1.0), aside(a, 1.0), aside(a, -1.0)];
-    Some(Geography::polygon(vec![ring]))
-}
-
-fn buffer(shape: &Geography, meters: f64, quarter: f64) -> Result<Geography> {
-    if meters.is_nan() || meters.is_infinite() {
-        return fail("ST_Buffer radius must be finite");
-    }
-    let radius = meters.abs() / RADIUS;
-    let areas = Geography { polygons: shape.polygons.clone(), ..Geography::default() };
-    if meters == 0.0 || shape.is_empty() {
-        return Ok(areas);
-    }
-    if radius >= std::f64::consts::FRAC_PI_2 {
-        return Err(SqlError::unsupported("ST_BUFFER of a quarter of the globe and more is not supported"));
-    }
-    let rim = |edges: Vec<(Vector, Vector)>| {
-        let mut pieces: Vec<Geography> = Vec::new();
-        for (a, b) in edges {
-            pieces.push(disc(a, radius, quarter));
-            pieces.push(disc(b, radius, quarter));
-            pieces.extend(band(a, b, radius));
-        }
-        pieces
-    };
-    if meters < 0.0 {
-        // Points and lines vanish; polygons lose their rim.
-        let pieces = rim(arcs(&areas));
-        return Ok(overlay(Operation::Difference, &areas, &union_of(&pieces)));
-    }
-    let mut pieces: Vec<Geography> = vec![areas];
-    pieces.extend(shape.points.iter().map(|point| disc(vector(*point), radius, quarter)));
-    pieces.extend(rim(arcs(shape)));
-    pieces.retain(|piece| !piece.is_empty());
-    Ok(union_of(&pieces))
 }
 
 pub(crate) fn convex_hull(shape: &Geography) -> Geography {
@@ -408,34 +292,6 @@ pub(crate) fn within(a: &Geography, b: &Geography, limit: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::geography::sphere::ring_area;
-    use crate::functions::geography::text::from_wkt;
-
-    #[test]
-    fn circles_are_productions() {
-        let ring = &disc(vector((0.0, 0.0)), 100.0 / RADIUS, 8.0).polygons[0][0];
-        assert_eq!(ring.len(), 33);
-        assert!(
-            (ring[0].0 + 0.000_899_307_563_648_656).abs() < 1e-15
-                && (ring[0].1 - 4.766_330_087_142_16e-6).abs() < 1e-17
-        );
-        let ring = &disc(vector((-100.0, 40.0)), 100_000.0 / RADIUS, 8.0).polygons[0][0];
-        assert!((ring[0].0 + 100.142_221_859_014).abs() < 1e-10 && (ring[0].1 - 40.892_783_986_085_1).abs() < 1e-10);
-    }
-
-    #[test]
-    fn a_square_grows_by_its_rim() {
-        let square = from_wkt("POLYGON((0 0, 0.1 0, 0.1 0.1, 0 0.1, 0 0))").expect("a square");
-        let area =
-            |shape: &Geography| shape.polygons.iter().map(|rings| ring_area(&rings[0])).sum::<f64>() * RADIUS * RADIUS;
-        let (side, radius) = (0.1f64.to_radians() * RADIUS, 1000.0);
-        let grown = buffer(&square, radius, 8.0).expect("a buffer");
-        let wanted = side * side + 4.0 * side * radius + std::f64::consts::PI * radius * radius;
-        assert_eq!(grown.polygons.len(), 1);
-        assert!((area(&grown) / wanted - 1.0).abs() < 0.001, "{} {wanted}", area(&grown));
-        let shrunk = buffer(&square, -radius, 8.0).expect("a buffer");
-        assert!((area(&shrunk) / (side - 2.0 * radius).powi(2) - 1.0).abs() < 0.001);
-    }
 
     #[test]
     fn cells_of_known_places() {

@@ -1,9 +1,11 @@
 //! GEOGRAPHY functions: points, lines and polygons on a sphere of 6,371,010 m.
 
+mod buffer;
 pub(crate) mod cluster;
 pub(crate) mod gather;
 pub(crate) mod hull;
 mod measure;
+mod offset;
 mod overlay;
 mod relate;
 mod shapes;
@@ -19,5 +21,5 @@ pub fn geography_from_text(text: &str) -> Result<Geography, String> {
 }
 
 /// The rooms' tables.
-pub(crate) static TABLES: [&[ScalarFunction]; 5] =
-    [hull::TABLE, measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];
+pub(crate) static TABLES: [&[ScalarFunction]; 6] =
+    [buffer::TABLE, hull::TABLE, measure::TABLE, relate::TABLE, shapes::TABLE, text::TABLE];

@@ -146,7 +146,7 @@ pub(crate) fn json_string(value: &Json) -> Result<Value> {
 /// Numbers read as a CAST of them would: `1.0` is `1`.
 fn lax_string(value: &Json) -> Value {
     match value {
-        Json::Float(number) => Value::string(crate::value::float::to_text(*number)),
+        Json::Float(number) => Value::string(crate::value::float::to_text(*number + 0.0)),
         other => super::extract::scalar_text(other).map_or(Value::Null, Value::string),
     }
 }

@@ -118,7 +118,7 @@ pub(crate) fn to_json(value: &Value, ty: &Type, stringify: bool) -> Result<Json>
             Json::String(value.to_string())
         }
         Value::Int64(value) => Json::Int(*value),
-        Value::Float64(value) => float_json(*value),
+        Value::Float64(value) => float_json(*value + 0.0),
         Value::Numeric(_) | Value::BigNumeric(_) => decimal_json(value, stringify)?,
         Value::String(text) => Json::String(text.to_string()),
         Value::Json(value) => (**value).clone(),
@@ -164,7 +164,10 @@ fn decimal_json(value: &Value, stringify: bool) -> Result<Json> {
     match json::parse(&text, WideNumbers::Exact) {
         Ok(number) => Ok(number),
         Err(_) if stringify => Ok(Json::String(text)),
-        Err(_) => Ok(json::parse(&text, WideNumbers::Round).unwrap_or(Json::String(text))),
+        Err(_) => {
+            let ty = if matches!(value, Value::Numeric(_)) { "NUMERIC" } else { "BIGNUMERIC" };
+            fail(format!("Failed to convert type {ty} to JSON"))
+        }
     }
 }
 

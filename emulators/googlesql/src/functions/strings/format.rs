@@ -260,6 +260,8 @@ fn grouped(digits: &str) -> String {
 fn floating(spec: &Spec, kind: char, value: &Value, number: f64) -> String {
     let precision = spec.precision.unwrap_or(6);
     let lower = kind.to_ascii_lowercase();
+    // Zero has no sign.
+    let number = number + 0.0;
     let text = match (lower, value) {
         ('f', Value::Numeric(_) | Value::BigNumeric(_)) => {
             let exact = match value {
