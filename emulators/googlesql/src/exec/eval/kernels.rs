@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::exec::bitmap::Bitmap;
-use crate::exec::column::{Column, Dictionary, Primitive};
+use crate::exec::column::{Column, ColumnBuilder, Dictionary, Primitive};
 use crate::types::Type;
-use crate::value::{Numeric, Value};
+use crate::value::{Numeric, Value, civil};
 
 /// One side of a binary kernel.
 enum Side<'c, T> {
@@ -16,6 +16,13 @@ enum Side<'c, T> {
 }
 
 impl<T: Copy> Side<'_, T> {
+    fn at(&self, row: usize) -> Option<T> {
+        match self {
+            Side::Each(values, _) => values.get(row).copied(),
+            Side::Same(value) => Some(*value),
+        }
+    }
+
     fn valid(&self) -> Option<&Bitmap> {
         match self {
             Side::Each(_, valid) => *valid,
@@ -125,10 +132,95 @@ pub(super) fn call(name: &str, args: &[Arc<Column>], len: usize) -> Option<Colum
             if let Some(test) = comparison(name) {
                 return compare(name, test, a, b, len);
             }
-            arithmetic(name, a, b, len)
+            arithmetic(name, a, b, len).or_else(|| joined(name, args, len))
         }
-        _ => None,
+        [a, b, part] if matches!(name, "date_add" | "date_sub") => move_dates(a, b, part, len, name == "date_sub"),
+        _ => joined(name, args, len),
     }
+}
+
+/// Dates some days or weeks later or earlier.
+fn move_dates(a: &Column, b: &Column, part: &Column, len: usize, back: bool) -> Option<Column> {
+    let Column::Constant(Value::String(part), _) = part else { return None };
+    let days = match &**part {
+        "DAY" => 1,
+        "WEEK" => 7,
+        _ => return None,
+    };
+    let sign = if back { -days } else { days };
+    let moved =
+        |date: i32, amount: i64| amount.checked_mul(sign)?.checked_add(i64::from(date)).and_then(civil::date_in_range);
+    let (dates, amounts) = (dates(a)?, ints(b)?);
+    let valid = both_valid(dates.valid(), amounts.valid(), len);
+    let is_valid = |row: usize| valid.as_ref().is_none_or(|valid| valid.get(row));
+    let mut values = Vec::with_capacity(len);
+    for row in 0..len {
+        match dates.at(row).zip(amounts.at(row)).and_then(|(date, amount)| moved(date, amount)) {
+            Some(date) => values.push(date),
+            None if is_valid(row) => return None,
+            None => values.push(0),
+        }
+    }
+    Some(Column::Date(Primitive { values, valid }))
+}
+
+/// A text larger than this in a row, or a column larger than [`JOINED`], is the row loop's, which minds the memory.
+const TEXT: usize = 64 << 10;
+const JOINED: usize = 64 << 20;
+
+/// CONCAT and `||` of strings.
+fn joined(name: &str, args: &[Arc<Column>], len: usize) -> Option<Column> {
+    if !matches!(name, "concat" | "$concat_op") || !args.iter().all(|arg| is_text(arg)) {
+        return None;
+    }
+    let mut builder = ColumnBuilder::with_capacity(&Type::String, len);
+    let (mut text, mut total) = (String::new(), 0);
+    for row in 0..len {
+        text.clear();
+        let mut whole = true;
+        for arg in args {
+            match arg.str_at(row) {
+                Some(part) if text.len() + part.len() <= TEXT => text.push_str(part),
+                Some(_) => return None,
+                None => whole = false,
+            }
+        }
+        total += text.len();
+        if total > JOINED {
+            return None;
+        }
+        if whole { builder.push_str(&text) } else { builder.push_null() }
+    }
+    Some(builder.finish())
+}
+
+/// Decimal digits.
+fn int_texts(p: &Primitive<i64>, len: usize) -> Column {
+    let mut builder = ColumnBuilder::with_capacity(&Type::String, len);
+    for row in 0..len {
+        let Some(value) = p.get(row) else {
+            builder.push_null();
+            continue;
+        };
+        // The longest is that of the least: 19 digits and the sign.
+        let mut digits = [0u8; 20];
+        let mut at = digits.len();
+        let mut rest = value.unsigned_abs();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if value < 0 {
+            at -= 1;
+            digits[at] = b'-';
+        }
+        builder.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+    builder.finish()
 }
 
 fn unary(name: &str, a: &Column, len: usize) -> Option<Column> {
@@ -207,6 +299,8 @@ fn arithmetic(name: &str, a: &Column, b: &Column, len: usize) -> Option<Column> 
             "$add" => try_map2(&a, &b, len, i64::checked_add)?,
             "$subtract" => try_map2(&a, &b, len, i64::checked_sub)?,
             "$multiply" => try_map2(&a, &b, len, i64::checked_mul)?,
+            "mod" => try_map2(&a, &b, len, i64::checked_rem)?,
+            "div" => try_map2(&a, &b, len, i64::checked_div)?,
             _ => return None,
         }));
     }
@@ -215,8 +309,13 @@ fn arithmetic(name: &str, a: &Column, b: &Column, len: usize) -> Option<Column> 
         "$add" => map2(&a, &b, len, |a, b| a + b),
         "$subtract" => map2(&a, &b, len, |a, b| a - b),
         "$multiply" => map2(&a, &b, len, |a, b| a * b),
+        // By zero it is not finite.
+        "$divide" if !matches!(b, Side::Same(b) if !b.is_finite()) => map2(&a, &b, len, |a, b| a / b),
         _ => return None,
     };
+    if name == "$divide" && matches!(&b, Side::Each(b, _) if b.iter().any(|b| !b.is_finite())) {
+        return None;
+    }
     // An infinite result of finite operands is an error; with infinite operands let the function say.
     out.values.iter().all(|value| value.is_finite()).then_some(Column::Float64(out))
 }
@@ -232,6 +331,7 @@ pub(super) fn cast(column: &Column, to: &Type, len: usize) -> Option<Column> {
             values: p.values.iter().take(len).map(|value| Numeric(i128::from(*value) * 1_000_000_000)).collect(),
             valid: p.valid.clone(),
         })),
+        (Column::Int64(p), Type::String) => Some(int_texts(p, len)),
         _ => None,
     }
 }
@@ -282,6 +382,11 @@ mod tests {
             "$add",
             "$subtract",
             "$multiply",
+            "$divide",
+            "mod",
+            "div",
+            "concat",
+            "$concat_op",
             "$not",
             "$is_null",
         ]);
@@ -310,6 +415,7 @@ mod tests {
                 let ctx = eval_context();
                 let types = vec![ty.clone(); args.len()];
                 let resolved = Call { ctx: &ctx, arg_types: &types, result_type: &ty };
+                prop_assert_eq!(column.len(), len);
                 for row in 0..len {
                     let values: Vec<Value> = args.iter().map(|column| column.get(row)).collect();
                     let expected = if function.nulls == Nulls::Propagate && values.iter().any(Value::is_null) {
@@ -318,6 +424,47 @@ mod tests {
                         (function.code)(&resolved, &values).expect("the kernel found no error")
                     };
                     prop_assert_eq!(format!("{:?}", column.get(row)), format!("{:?}", expected), "{} {:?}", name, values);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn dates_move_as_the_function_moves_them(
+            a in prop::sample::select(vec![1usize, 5]).prop_flat_map(|len| (column_of(Type::Date, len), column_of(Type::Int64, len))),
+            part in prop::sample::select(vec!["DAY", "WEEK", "MONTH"]),
+            name in prop::sample::select(vec!["date_add", "date_sub"]),
+        ) {
+            let (dates, amounts) = a;
+            let len = dates.len();
+            let args = [dates, amounts, Arc::new(Column::constant(Value::string(part), len))];
+            if let Some(column) = call(name, &args, len) {
+                let function = functions::scalar(name).expect("there");
+                let ctx = eval_context();
+                let types = [Type::Date, Type::Int64, Type::String];
+                let resolved = Call { ctx: &ctx, arg_types: &types, result_type: &Type::Date };
+                for row in 0..len {
+                    let values: Vec<Value> = args.iter().map(|column| column.get(row)).collect();
+                    let expected = if values.iter().any(Value::is_null) {
+                        Value::Null
+                    } else {
+                        (function.code)(&resolved, &values).expect("the kernel found no error")
+                    };
+                    prop_assert_eq!(format!("{:?}", column.get(row)), format!("{:?}", expected), "{} {:?}", name, values);
+                }
+            }
+        }
+
+        #[test]
+        fn numbers_are_written_as_by_the_cast(a in column_of(Type::Int64, 20)) {
+            if let Some(column) = cast(&a, &Type::String, 20) {
+                for row in 0..20 {
+                    let expected = match a.get(row) {
+                        Value::Int64(value) => Value::string(value.to_string()),
+                        _ => Value::Null,
+                    };
+                    prop_assert_eq!(format!("{:?}", column.get(row)), format!("{:?}", expected));
                 }
             }
         }
