@@ -17,6 +17,8 @@ use crate::engine::table::TableVersion;
 use crate::engine::transaction::Transaction;
 use crate::engine::wildcard::WildcardTable;
 use crate::information_schema;
+use crate::jobs::external;
+use crate::jobs::gcs::Objects;
 use crate::jobs::registry::Jobs;
 use crate::jobs::sessions::Sessions;
 use crate::keep::Keeper;
@@ -161,6 +163,8 @@ pub struct Snapshot {
     /// For INFORMATION_SCHEMA.JOBS and SESSIONS.
     pub jobs: Option<Arc<Jobs>>,
     pub sessions: Option<Arc<Sessions>>,
+    /// The folder that stands for Cloud Storage.
+    pub gcs: Option<Arc<std::path::Path>>,
     /// Something was read whose change table versions do not show: a view, a routine, filtered rows.
     pub volatile: Arc<AtomicBool>,
 }
@@ -189,6 +193,7 @@ impl Snapshot {
             target: None,
             jobs: None,
             sessions: None,
+            gcs: None,
             volatile: Arc::default(),
         }
     }
@@ -304,6 +309,14 @@ impl Catalog for Snapshot {
                 self.volatile.store(true, Ordering::Relaxed);
                 let sql = if *renames { renamed(&entry.current().shape.schema, sql) } else { sql.clone() };
                 Ok(Relation::View { path, sql })
+            }
+            TableKind::External { configuration } => {
+                self.volatile.store(true, Ordering::Relaxed);
+                let (configuration, version) = (configuration.clone(), entry.current().clone());
+                drop(store);
+                let objects = Objects::within(self.gcs.as_deref());
+                let rows = external::rows(&path, &configuration, &version.shape.schema, objects)?;
+                Ok(Relation::Table(self.visible(Arc::new(version.with_rows(rows)?))?))
             }
             TableKind::Table | TableKind::Snapshot { .. } | TableKind::Clone { .. } => {
                 let version = match as_of {

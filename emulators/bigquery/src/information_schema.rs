@@ -3,6 +3,7 @@
 
 mod constraints;
 mod ddl_text;
+mod empty;
 mod field_paths;
 mod jobs;
 mod options;
@@ -36,7 +37,7 @@ enum Of {
 }
 
 /// The views that there are; others answer `Not found`.
-const VIEWS: [(&str, Of, View); 36] = [
+const VIEWS: [(&str, Of, View); 45] = [
     ("SCHEMATA", Of::Region, tables::schemata),
     ("SCHEMATA_OPTIONS", Of::Region, options::of_schemata),
     ("TABLES", Of::Both, tables::tables),
@@ -73,6 +74,15 @@ const VIEWS: [(&str, Of, View); 36] = [
     ("STREAMING_TIMELINE", Of::Region, storage::streaming_timeline),
     ("STREAMING_TIMELINE_BY_PROJECT", Of::Region, storage::streaming_timeline),
     ("WRITE_API_TIMELINE", Of::Region, storage::write_api_timeline),
+    ("SEARCH_INDEXES", Of::Both, empty::search_indexes),
+    ("SEARCH_INDEX_COLUMNS", Of::Both, empty::index_columns),
+    ("VECTOR_INDEXES", Of::Both, empty::vector_indexes),
+    ("VECTOR_INDEX_COLUMNS", Of::Both, empty::index_columns),
+    ("VECTOR_INDEX_OPTIONS", Of::Both, empty::index_options),
+    ("OBJECT_PRIVILEGES", Of::Region, empty::object_privileges),
+    ("SCHEMATA_LINKS", Of::Region, empty::schemata_links),
+    ("SCHEMATA_REPLICAS", Of::Region, empty::schemata_replicas),
+    ("EFFECTIVE_PROJECT_OPTIONS", Of::Region, empty::effective_project_options),
 ];
 
 /// Makes a view's rows.

@@ -118,6 +118,17 @@ pub fn invalid_table_id(id: &str) -> String {
     )
 }
 
+/// Origin: refusals that the trackers of tools that set labels show. `part` is `key` or `value`.
+pub fn bad_label(part: &str, text: &str) -> String {
+    format!("Label {part} \"{text}\" has invalid characters.")
+}
+
+/// Origin: answers of the live service that client libraries' issue trackers show. `kind` is `DDL` or `DML`.
+pub fn no_destination(kind: &str) -> String {
+    format!("Cannot set destination table in jobs with {kind} statements")
+}
+pub const SCRIPT_DESTINATION: &str = "configuration.query.destinationTable cannot be set for scripts";
+
 pub const CLUSTER_FIELD: &str = "The field specified for clustering cannot be found in the schema. Invalid field: ";
 /// Origin: our wording; the documentation says that only exact boundaries can be used, not how it is refused.
 pub const INGESTION_TIME: &str =
@@ -175,6 +186,15 @@ pub fn csv_load_failed(rows: u64, errors: u64, max_bad: usize) -> String {
     format!(
         "Error while reading data, error message: CSV processing encountered too many errors, giving up. Rows: {rows}; errors: {errors}; max bad: {max_bad}; error percent: 0"
     )
+}
+
+pub const CSV_NUL: &str = "Bad character (ASCII 0) encountered.";
+pub const CSV_OPEN_QUOTE: &str = "Missing close quote character (\").";
+pub const CSV_AFTER_QUOTE: &str = "Data between close quote character (\") and field separator.";
+
+/// What CSV has no place for: `kind` is `a nested schema` or `a repeated field`.
+pub fn csv_nested(kind: &str, field: &str) -> String {
+    format!("Cannot load CSV data with {kind}. Field: {field}")
 }
 
 /// A bad CSV row; `at` names its column, or is empty.
@@ -308,6 +328,12 @@ pub fn not_a_gs_uri(uri: &str) -> String {
 
 pub fn bad_uri(uri: &str) -> String {
     format!("Invalid Google Cloud Storage URI: {uri}")
+}
+
+/// Files that a query cannot read; `why` is how a load would put it.
+pub fn external_failed(path: &TablePath, why: &str) -> String {
+    let why = why.strip_prefix("Error while reading data, error message: ").unwrap_or(why);
+    format!("Error while reading table: {}.{}.{}, error message: {why}", path.project, path.dataset, path.table)
 }
 
 pub const ORC: &str = "Loading ORC";

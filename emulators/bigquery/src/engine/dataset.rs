@@ -47,6 +47,10 @@ pub enum TableKind {
         of: scrimmage_googlesql::catalog::TablePath,
         at: Timestamp,
     },
+    /// Its rows are in files; the configuration is REST's, as text.
+    External {
+        configuration: String,
+    },
 }
 
 impl TableKind {
@@ -57,6 +61,7 @@ impl TableKind {
             TableKind::View { .. } => "VIEW",
             TableKind::MaterializedView { .. } => "MATERIALIZED_VIEW",
             TableKind::Snapshot { .. } => "SNAPSHOT",
+            TableKind::External { .. } => "EXTERNAL",
         }
     }
 }

@@ -91,6 +91,14 @@ pub(super) fn whole_segments(
     Ok(segments)
 }
 
+impl TableVersion {
+    /// The same table with other rows, which are all of one partition.
+    pub fn with_rows(&self, rows: Vec<Batch>) -> Result<TableVersion> {
+        let segments = whole_segments(&mut 0, PartitionId::Whole, &self.shape, rows)?;
+        Ok(TableVersion::new(self.path.clone(), self.seq, self.at, self.shape.clone(), segments))
+    }
+}
+
 /// That DML puts rows at the beginnings of partitions only, as production asks.
 pub(super) fn check_ingestion_times(shape: &Shape, rows: &[Batch]) -> Result<()> {
     let Some(partitioning) = shape.partitioning.as_ref().filter(|own| own.column().is_none()) else { return Ok(()) };

@@ -211,7 +211,30 @@ impl Segment {
 
 /// Logical size of a whole column.
 pub fn column_bytes(column: &Column) -> u64 {
-    (0..column.len()).map(|row| value_bytes(&column.get(row))).sum()
+    let text = |text: &str| 2 + text.len() as u64;
+    let fixed = |size: u64| {
+        let some = if column.has_no_nulls() {
+            column.len()
+        } else {
+            (0..column.len()).filter(|row| !column.is_null(*row)).count()
+        };
+        size * some as u64
+    };
+    match column {
+        Column::Bool(_) => fixed(1),
+        Column::Int64(_)
+        | Column::Float64(_)
+        | Column::Date(_)
+        | Column::Time(_)
+        | Column::Datetime(_)
+        | Column::Timestamp(_) => fixed(8),
+        Column::Numeric(_) => fixed(16),
+        Column::Constant(value, len) => value_bytes(value) * *len as u64,
+        Column::String(_) | Column::Dictionary(_) => {
+            (0..column.len()).filter_map(|row| column.str_at(row)).map(text).sum()
+        }
+        Column::Bytes(_) | Column::Any(_) => (0..column.len()).map(|row| value_bytes(&column.get(row))).sum(),
+    }
 }
 
 /// Data size of one value, as the pricing page counts it; NULL is free.

@@ -243,7 +243,13 @@ proptest! {
     fn comma_separated_values((schema, batches) in table(scalar_type()), delimiter in 0..3usize) {
         let delimiter = [',', '\t', '|'][delimiter];
         let text = text_write::csv(&schema.columns, &batches, delimiter, true);
-        let options = CsvOptions { delimiter, skip_leading_rows: 1, allow_quoted_newlines: true, ..CsvOptions::default() };
+        let options = CsvOptions {
+            delimiter,
+            skip_leading_rows: 1,
+            allow_quoted_newlines: true,
+            keep_control_characters: true,
+            ..CsvOptions::default()
+        };
         let read = csv::read(&text, &schema, &options, &STRICT).expect("reads");
         // A row of nothing but one NULL is an empty line, which is no row.
         if schema.columns.len() > 1 {

@@ -2,6 +2,7 @@
 
 use scrimmage_googlesql::Type;
 use scrimmage_googlesql::catalog::{ColumnDef, Mode};
+use serde_json::Value as Json;
 
 use super::options::{self, quoted};
 use super::tables::type_text;
@@ -24,6 +25,18 @@ fn clause(options: &[options::SqlOption]) -> String {
     format!("\nOPTIONS(\n{}\n)", lines.join(",\n"))
 }
 
+/// Format and files; what else is said of them is left out.
+fn external(full: &str, configuration: &str, columns: &[ColumnDef]) -> String {
+    let configuration: Json = serde_json::from_str(configuration).unwrap_or_default();
+    let columns: Vec<String> = columns.iter().map(|column| format!("  {}", line(column))).collect();
+    format!(
+        "CREATE EXTERNAL TABLE {full}\n(\n{}\n)\nOPTIONS(\n  format={},\n  uris={}\n);",
+        columns.join(",\n"),
+        configuration["sourceFormat"],
+        configuration["sourceUris"]
+    )
+}
+
 pub fn table(path: &DatasetPath, name: &str, entry: &TableEntry) -> String {
     let full = format!("`{}.{}.{name}`", path.project, path.dataset);
     let options = clause(&options::of_table(entry));
@@ -41,6 +54,7 @@ pub fn table(path: &DatasetPath, name: &str, entry: &TableEntry) -> String {
         TableKind::Clone { of, .. } => {
             format!("CREATE TABLE {full}\nCLONE `{}.{}.{}`{options};", of.project, of.dataset, of.table)
         }
+        TableKind::External { configuration } => external(&full, configuration, &shape.schema.columns),
         TableKind::Table => {
             let columns: Vec<String> =
                 shape.schema.columns.iter().map(|column| format!("  {}", line(column))).collect();

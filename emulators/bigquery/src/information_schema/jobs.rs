@@ -45,28 +45,26 @@ fn error(job: &Job) -> Value {
     })
 }
 
-/// The project's jobs, newest first, as they are now.
-fn all(scan: &Scan, of_user: bool) -> Vec<Job> {
+/// What `make` makes of each of the project's jobs, or of the user's, newest first; one at a time, since there may be many.
+fn each<T>(scan: &Scan, of_user: bool, make: impl Fn(&Job) -> T) -> Vec<T> {
     let cells = scan.jobs.map_or_else(Vec::new, |jobs| jobs.list(None));
-    let jobs = cells.into_iter().map(|(_, cell)| {
-        let mut job = cell.lock().clone();
-        // Rows are nobody's business here.
-        job.result = None;
-        job
-    });
     let own = |job: &Job| !of_user || scan.user.as_ref().is_none_or(|user| *user == job.user);
-    jobs.filter(|job| job.project == scan.project && own(job)).collect()
+    let jobs = cells.into_iter().filter_map(|(_, cell)| {
+        let job = cell.lock();
+        (job.project == scan.project && own(&job)).then(|| make(&job.opened()))
+    });
+    jobs.collect()
 }
 
 pub fn jobs(scan: &Scan) -> Rows {
-    rows_of(&all(scan, false))
+    rows_of(each(scan, false, row))
 }
 
 pub fn jobs_by_user(scan: &Scan) -> Rows {
-    rows_of(&all(scan, true))
+    rows_of(each(scan, true, row))
 }
 
-fn rows_of(jobs: &[Job]) -> Rows {
+fn rows_of(rows: Vec<Vec<Value>>) -> Rows {
     let label = || Type::struct_of([("key", Type::String), ("value", Type::String)]);
     let timeline = Type::struct_of(
         ["elapsed_ms", "total_slot_ms", "pending_units", "completed_units", "active_units", "estimated_runnable_units"]
@@ -116,7 +114,9 @@ fn rows_of(jobs: &[Job]) -> Rows {
             ("session_info", Type::struct_of([("session_id", Type::String)])),
             ("dml_statistics", dml),
             number("total_modified_partitions"),
+            ("bi_engine_statistics", bi_engine_type()),
             number("transferred_bytes"),
+            ("materialized_view_statistics", materialized_view_type()),
             text("edition"),
             ("job_creation_reason", Type::struct_of([("code", Type::String)])),
             ("query_info", query_info_type()),
@@ -124,7 +124,7 @@ fn rows_of(jobs: &[Job]) -> Rows {
             text("principal_subject"),
             number("total_services_sku_slot_ms"),
         ],
-        rows: jobs.iter().map(row).collect(),
+        rows,
     }
 }
 
@@ -187,7 +187,9 @@ fn row(job: &Job) -> Vec<Value> {
             Value::structure(numbers(stats, &["insertedRowCount", "deletedRowCount", "updatedRowCount"]))
         }),
         Value::Null,
+        Value::Null,
         int(statistics.get("transferredBytes")),
+        Value::Null,
         Value::Null,
         Value::structure(vec![Value::string("REQUESTED")]),
         own.and_then(|own| own.get("query")?.as_str()).map_or(Value::Null, query_info),
@@ -195,6 +197,26 @@ fn row(job: &Job) -> Vec<Value> {
         Value::string(crate::jobs::principal(&job.user)),
         Value::Null,
     ]
+}
+
+fn bi_engine_type() -> Type {
+    let reason = Type::struct_of([("code", Type::String), ("message", Type::String)]);
+    Type::struct_of([
+        ("bi_engine_mode", Type::String),
+        ("acceleration_mode", Type::String),
+        ("bi_engine_reasons", Type::array(reason)),
+    ])
+}
+
+fn materialized_view_type() -> Type {
+    let names = ["project_id", "dataset_id", "table_id"].map(|name| (name, Type::String));
+    let view = Type::struct_of([
+        ("table_reference", Type::struct_of(names)),
+        ("chosen", Type::Bool),
+        ("estimated_bytes_saved", Type::Int64),
+        ("rejected_reason", Type::String),
+    ]);
+    Type::struct_of([("materialized_view", Type::array(view))])
 }
 
 fn query_info_type() -> Type {
@@ -238,41 +260,42 @@ fn query_info(sql: &str) -> Value {
 }
 
 pub fn jobs_timeline(scan: &Scan) -> Rows {
-    timeline_of(&all(scan, false))
+    timeline_of(each(scan, false, period))
 }
 
 pub fn jobs_timeline_by_user(scan: &Scan) -> Rows {
-    timeline_of(&all(scan, true))
+    timeline_of(each(scan, true, period))
 }
 
 /// One row a job: production has one for each second in which it ran.
-fn timeline_of(jobs: &[Job]) -> Rows {
-    let rows = jobs.iter().filter_map(|job| {
-        let started = job.started?;
-        let took = job.ended.map_or(0, |ended| ended.since(started).as_millis() as i64);
-        let own = job.configuration.get(job.kind.key());
-        Some(vec![
-            at(started),
-            Value::Int64(took),
-            Value::string(&job.project),
-            Value::Null,
-            Value::string(&job.user),
-            Value::string(&job.id),
-            Value::string(job.kind.type_name()),
-            string(job.statistics.get("statementType")),
-            string(own.and_then(|own| own.get("priority"))),
-            or_null(job.parent.as_deref()),
-            at(job.created),
-            at(started),
-            job.ended.map_or(Value::Null, at),
-            Value::string(job.state.name()),
-            Value::Null,
-            Value::Null,
-            int(job.statistics.get("totalBytesProcessed")),
-            error(job),
-            job.statistics.get("cacheHit").and_then(Json::as_bool).map_or(Value::Null, Value::Bool),
-        ])
-    });
+fn period(job: &Job) -> Option<Vec<Value>> {
+    let started = job.started?;
+    let took = job.ended.map_or(0, |ended| ended.since(started).as_millis() as i64);
+    let own = job.configuration.get(job.kind.key());
+    Some(vec![
+        at(started),
+        Value::Int64(took),
+        Value::string(&job.project),
+        Value::Null,
+        Value::string(&job.user),
+        Value::string(&job.id),
+        Value::string(job.kind.type_name()),
+        string(job.statistics.get("statementType")),
+        string(own.and_then(|own| own.get("priority"))),
+        or_null(job.parent.as_deref()),
+        at(job.created),
+        at(started),
+        job.ended.map_or(Value::Null, at),
+        Value::string(job.state.name()),
+        Value::Null,
+        Value::Null,
+        int(job.statistics.get("totalBytesProcessed")),
+        error(job),
+        job.statistics.get("cacheHit").and_then(Json::as_bool).map_or(Value::Null, Value::Bool),
+    ])
+}
+
+fn timeline_of(rows: Vec<Option<Vec<Value>>>) -> Rows {
     Rows {
         columns: vec![
             time("period_start"),
@@ -295,7 +318,7 @@ fn timeline_of(jobs: &[Job]) -> Rows {
             ("error_result", error_type()),
             ("cache_hit", Type::Bool),
         ],
-        rows: rows.collect(),
+        rows: rows.into_iter().flatten().collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::engine::dataset::{TableEntry, TableKind};
 use crate::engine::partition::PartitionId;
 
 fn is_stored(entry: &TableEntry) -> bool {
-    !matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. })
+    !matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. } | TableKind::External { .. })
 }
 
 fn int(number: u64) -> Value {
@@ -68,7 +68,7 @@ pub fn table_storage(scan: &Scan) -> Rows {
             TableKind::Clone { .. } => "CLONE",
             TableKind::Snapshot { .. } => "SNAPSHOT",
             TableKind::MaterializedView { .. } => "MATERIALIZED VIEW",
-            TableKind::View { .. } => continue,
+            TableKind::View { .. } | TableKind::External { .. } => continue,
         };
         let version = entry.current();
         let (bytes, nothing) = (version.logical_bytes(), || Value::Int64(0));

@@ -43,6 +43,7 @@ pub fn tables(scan: &Scan) -> Rows {
             TableKind::Snapshot { .. } => "SNAPSHOT",
             TableKind::View { .. } => "VIEW",
             TableKind::MaterializedView { .. } => "MATERIALIZED VIEW",
+            TableKind::External { .. } => "EXTERNAL",
         };
         let base = match &entry.kind {
             TableKind::Clone { of, at } | TableKind::Snapshot { of, at } => Some((of, *at)),

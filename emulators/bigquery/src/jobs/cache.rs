@@ -62,7 +62,10 @@ pub fn key(spec: &QuerySpec, query: &Json) -> Option<String> {
     }
     let scope = &spec.scope;
     let dataset = scope.dataset.as_ref().map(|dataset| (&dataset.project, &dataset.dataset));
-    Some(format!("{:?} {dataset:?} {} {:?} {}", scope.project, spec.identity.member, spec.parameters, spec.sql))
+    Some(format!(
+        "{:?} {dataset:?} {} {:?} {:?} {}",
+        scope.project, spec.identity.member, spec.parameters, spec.time_zone, spec.sql
+    ))
 }
 
 impl Cache {

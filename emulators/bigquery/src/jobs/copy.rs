@@ -116,7 +116,10 @@ fn read(store: &Store, source: &Source, reader: &Identity, now: Timestamp) -> Ap
     let path = &source.path;
     let mut policies = Policies::new();
     if let Ok(entry) = store.table(path) {
-        if matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. }) {
+        if matches!(
+            entry.kind,
+            TableKind::View { .. } | TableKind::MaterializedView { .. } | TableKind::External { .. }
+        ) {
             return Err(ApiError::invalid(format!(
                 "Cannot copy {}:{}.{}: it is a {} and not a table",
                 path.project,

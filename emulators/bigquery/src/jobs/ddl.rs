@@ -140,6 +140,7 @@ pub fn apply(
                 ObjectKind::View => "VIEW",
                 ObjectKind::MaterializedView => "MATERIALIZED_VIEW",
                 ObjectKind::SnapshotTable => "SNAPSHOT",
+                ObjectKind::ExternalTable => "EXTERNAL",
                 _ => return Err(SqlError::unsupported(format!("DROP of {object:?} is not supported"))),
             };
             match store.table(&target).map(|entry| entry.kind.name()) {
@@ -262,9 +263,6 @@ fn create_table(
     rows: Vec<scrimmage_googlesql::exec::column::Batch>,
     options: &[(String, Value, Type)],
 ) -> Result<DdlDone> {
-    if create.external {
-        return Err(SqlError::unsupported("External tables are not supported"));
-    }
     let exists = store.table(&target).is_ok();
     if exists && create.if_not_exists {
         return Ok(DdlDone { operation: "SKIP", target: DdlTarget::Table(target) });
@@ -302,12 +300,7 @@ fn create_table(
         check_layout(&schema, partitioning.as_ref(), &clustering)?;
         Shape::new(schema, partitioning, clustering, false)
     };
-    if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
-        (&mut shape.partitioning, settings.partition_expiration_days)
-    {
-        *expiration_ms = Some((days * 86_400_000.0) as i64);
-    }
-    shape.require_partition_filter |= settings.require_partition_filter.unwrap_or(false);
+    settings.set_partitions(&mut shape);
     let mut metadata = settings.metadata;
     metadata.retain(|_, value| !value.is_null());
     let mut keys = Map::new();
@@ -393,8 +386,24 @@ pub fn check_layout(schema: &Schema, partitioning: Option<&Partitioning>, cluste
         return Err(SqlError::analysis("Cannot cluster by more than 4 columns"));
     }
     for column in clustering {
-        if schema.position(column).is_none() {
+        let Some(own) = schema.position(column).and_then(|at| schema.columns.get(at)) else {
             return Err(SqlError::analysis(format!("{}{column}", texts::CLUSTER_FIELD)));
+        };
+        if !matches!(
+            own.ty,
+            Type::Int64
+                | Type::Numeric
+                | Type::BigNumeric
+                | Type::Bool
+                | Type::String
+                | Type::Bytes
+                | Type::Date
+                | Type::Datetime
+                | Type::Timestamp
+                | Type::Geography
+                | Type::Range(_)
+        ) {
+            return Err(SqlError::analysis(format!("Clustering by expressions of type {} is not allowed", own.ty)));
         }
     }
     Ok(())

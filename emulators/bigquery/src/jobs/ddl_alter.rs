@@ -62,14 +62,7 @@ pub(super) fn alter_table(
     }
     let (mut shape, rows) = altered.reshaped(schema, now)?;
     if let Some(settings) = &altered.settings {
-        if let Some(require) = settings.require_partition_filter {
-            shape.require_partition_filter = require;
-        }
-        if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
-            (&mut shape.partitioning, settings.partition_expiration_days)
-        {
-            *expiration_ms = Some((days * 86_400_000.0) as i64);
-        }
+        settings.set_partitions(&mut shape);
     }
     match rows {
         Some(rows) => drop(store.write(now, target, Some(shape), rows, WriteMode::Truncate, None)?),

@@ -1,10 +1,12 @@
 //! OPTIONS(…) of data definition statements.
 
 use scrimmage_core::Timestamp;
-use scrimmage_googlesql::value::Numeric;
+use scrimmage_googlesql::value::{Numeric, civil};
 use scrimmage_googlesql::{Type, Value};
 use serde_json::{Map, Value as Json, json};
 
+use crate::engine::partition::Partitioning;
+use crate::engine::table::Shape;
 use crate::service::datasets::merge;
 
 /// Table and view options in the forms that REST keeps them in.
@@ -13,7 +15,8 @@ pub(super) struct Settings {
     pub expires: Option<Timestamp>,
     /// `expiration_timestamp = NULL`
     pub never_expires: bool,
-    pub partition_expiration_days: Option<f64>,
+    /// `None` inside: partitions stay for ever.
+    pub partition_expiration_days: Option<Option<f64>>,
     pub require_partition_filter: Option<bool>,
     pub metadata: Map<String, Json>,
 }
@@ -23,13 +26,11 @@ impl Settings {
         let mut settings = Settings::default();
         for (name, value, _) in options {
             match (name.as_str(), value) {
-                ("expiration_timestamp", Value::Timestamp(micros)) => {
-                    settings.expires = Some(Timestamp::from_micros(*micros))
-                }
                 ("expiration_timestamp", Value::Null) => settings.never_expires = true,
                 ("friendly_name", Value::Null) => drop(settings.metadata.insert("friendlyName".into(), Json::Null)),
                 ("description" | "labels", Value::Null) => drop(settings.metadata.insert(name.clone(), Json::Null)),
-                ("partition_expiration_days", value) => settings.partition_expiration_days = number(value),
+                ("expiration_timestamp", value) => settings.expires = timestamp(value),
+                ("partition_expiration_days", value) => settings.partition_expiration_days = Some(number(value)),
                 ("require_partition_filter", Value::Bool(yes)) => settings.require_partition_filter = Some(*yes),
                 ("friendly_name", Value::String(text)) => {
                     drop(settings.metadata.insert("friendlyName".into(), json!(&**text)))
@@ -38,10 +39,31 @@ impl Settings {
                     drop(settings.metadata.insert("description".into(), json!(&**text)))
                 }
                 ("labels", value) => drop(settings.metadata.insert("labels".into(), labels(value))),
-                _ => {}
+                (name, value) => {
+                    let Some((_, key)) = KEPT.iter().find(|(own, _)| *own == name) else { continue };
+                    let kept = match value {
+                        Value::String(text) => json!(&**text),
+                        Value::Bool(yes) => json!(yes),
+                        Value::Interval(interval) => json!(interval.to_string()),
+                        other => number(other).map_or(Json::Null, |minutes| json!(minutes)),
+                    };
+                    settings.metadata.insert((*key).into(), kept);
+                }
             }
         }
         settings
+    }
+
+    /// To the layout that a table has: its partitions' life and whether a filter is asked for.
+    pub fn set_partitions(&self, shape: &mut Shape) {
+        if let Some(require) = self.require_partition_filter {
+            shape.require_partition_filter = require;
+        }
+        if let (Some(Partitioning::Time { expiration_ms, .. }), Some(days)) =
+            (&mut shape.partitioning, self.partition_expiration_days)
+        {
+            *expiration_ms = days.map(|days| (days * 86_400_000.0) as i64);
+        }
     }
 
     pub fn set(self, entry: &mut crate::engine::dataset::TableEntry, now: Timestamp) {
@@ -55,6 +77,24 @@ impl Settings {
         merge(&mut entry.metadata, self.metadata);
         entry.modified = now;
     }
+}
+
+/// Options that REST keeps as they are, under a name of its own.
+const KEPT: [(&str, &str); 3] = [
+    ("max_staleness", "maxStaleness"),
+    ("default_rounding_mode", "defaultRoundingMode"),
+    ("enable_change_history", "enableChangeHistory"),
+];
+
+/// A TIMESTAMP, or what becomes one by itself.
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    let micros = match value {
+        Value::Timestamp(micros) => *micros,
+        Value::Date(days) => i64::from(*days) * 86_400_000_000,
+        Value::String(text) => civil::parse_timestamp(text, &civil::time_zone("UTC")?)?,
+        _ => return None,
+    };
+    Some(Timestamp::from_micros(micros))
 }
 
 fn number(value: &Value) -> Option<f64> {

@@ -39,6 +39,8 @@ pub struct Destination {
 pub enum Disposition {
     Append,
     Truncate,
+    /// Replaces rows; the schema, its constraints and policies stay.
+    TruncateData,
     /// Fails where the table has rows.
     Empty,
 }
@@ -55,6 +57,7 @@ impl Destination {
             None => default_write,
             Some("WRITE_APPEND") => Disposition::Append,
             Some("WRITE_TRUNCATE") => Disposition::Truncate,
+            Some("WRITE_TRUNCATE_DATA") => Disposition::TruncateData,
             Some("WRITE_EMPTY") => Disposition::Empty,
             Some(other) => {
                 return Err(ApiError::invalid(format!(
@@ -69,7 +72,7 @@ impl Destination {
         let extends = match write {
             Disposition::Append => true,
             Disposition::Truncate => partition.is_some(),
-            Disposition::Empty => false,
+            Disposition::TruncateData | Disposition::Empty => false,
         };
         if !options.is_empty() && !extends {
             return Err(ApiError::invalid(texts::SCHEMA_UPDATE_DISPOSITION));
@@ -154,7 +157,10 @@ pub fn write_into(
         let target = updated_schema(&existing.shape.schema, schema, destination)?;
         let shape = (target != existing.shape.schema).then(|| existing.shape.with_schema(target.clone()));
         let rows = batches.iter().map(|batch| arrange(batch, schema, &target)).collect::<ApiResult<Vec<_>>>()?;
-        let mode = if destination.write == Disposition::Truncate { WriteMode::Truncate } else { WriteMode::Append };
+        let mode = match destination.write {
+            Disposition::Truncate | Disposition::TruncateData => WriteMode::Truncate,
+            Disposition::Append | Disposition::Empty => WriteMode::Append,
+        };
         store.write(now, path, shape, rows, mode, partition)?;
     }
     Ok(store.table(path)?.current().clone())

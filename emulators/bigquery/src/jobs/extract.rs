@@ -275,7 +275,7 @@ fn extract(app: &App, spec: &ExtractSpec, now: Timestamp) -> ApiResult<(Vec<u64>
     let version = {
         let store = app.store.lock();
         let entry = store.table(&spec.source)?;
-        if let TableKind::View { .. } | TableKind::MaterializedView { .. } = entry.kind {
+        if let TableKind::View { .. } | TableKind::MaterializedView { .. } | TableKind::External { .. } = entry.kind {
             return Err(ApiError::invalid(texts::extract_view(&spec.source)));
         }
         entry.current().clone()

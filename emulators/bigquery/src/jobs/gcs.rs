@@ -22,6 +22,11 @@ impl<'a> Objects<'a> {
         Objects { folder: context.gcs.as_deref() }
     }
 
+    /// Those of a folder.
+    pub fn within(folder: Option<&'a Path>) -> Objects<'a> {
+        Objects { folder }
+    }
+
     /// The file of a URI, inside of the folder.
     fn file(&self, uri: &str) -> ApiResult<PathBuf> {
         let name = split(uri)?;

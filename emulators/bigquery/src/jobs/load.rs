@@ -18,6 +18,7 @@ use crate::formats::avro_read::AvroOptions;
 use crate::formats::parquet::ParquetOptions;
 use crate::formats::{DecimalTargets, parquet};
 use crate::load::csv::CsvOptions;
+use crate::load::encoding::Encoding;
 use crate::load::{LoadFailed, LoadOptions, Loaded, autodetect, avro, csv, ndjson};
 use crate::service::App;
 use crate::service::error::{ApiError, ApiResult};
@@ -40,6 +41,7 @@ pub struct LoadSpec {
     pub autodetect: bool,
     pub format: Format,
     pub csv: CsvOptions,
+    pub encoding: Encoding,
     pub avro: AvroOptions,
     pub parquet: ParquetOptions,
     pub options: LoadOptions,
@@ -82,13 +84,26 @@ impl LoadSpec {
             delimiter: match text("fieldDelimiter") {
                 None => ',',
                 Some("\\t" | "tab") => '\t',
-                Some(text) => text.chars().next().unwrap_or(','),
+                Some(text) => match text.chars().collect::<Vec<_>>().as_slice() {
+                    [] => ',',
+                    [one] => *one,
+                    _ => {
+                        let text = format!("Field delimiter must be a single character, found: \"{text}\"");
+                        return Err(ApiError::invalid(text));
+                    }
+                },
             },
             quote,
             skip_leading_rows: number("skipLeadingRows").unwrap_or(0) as usize,
             null_marker: text("nullMarker").unwrap_or_default().to_owned(),
             allow_jagged_rows: flag("allowJaggedRows"),
             allow_quoted_newlines: flag("allowQuotedNewlines"),
+            keep_control_characters: flag("preserveAsciiControlCharacters"),
+        };
+        let encoding = match text("encoding") {
+            None => Encoding::default(),
+            Some(name) => Encoding::from_name(name)
+                .ok_or_else(|| ApiError::invalid(format!("Invalid value for encoding: {name} is not a valid value")))?,
         };
         let options = LoadOptions {
             max_bad_records: number("maxBadRecords").unwrap_or(0) as usize,
@@ -108,7 +123,7 @@ impl LoadSpec {
             .and_then(Json::as_array)
             .map_or_else(Vec::new, |uris| uris.iter().filter_map(Json::as_str).map(str::to_owned).collect());
         let autodetect = flag("autodetect");
-        Ok(LoadSpec { destination, schema, autodetect, format, csv, avro, parquet, options, uris })
+        Ok(LoadSpec { destination, schema, autodetect, format, csv, encoding, avro, parquet, options, uris })
     }
 }
 
@@ -166,10 +181,7 @@ pub(super) fn load(
     files: Vec<Bytes>,
 ) -> Result<Done, Failed> {
     let existing = store.lock().table(&spec.destination.path).ok().map(|entry| entry.current().shape.schema.clone());
-    let (schema, batches, skipped) = match spec.format {
-        Format::Json | Format::Csv => text_rows(&spec, existing, files)?,
-        Format::Avro | Format::Parquet => file_rows(&spec, existing, files)?,
-    };
+    let (schema, batches, skipped) = rows_of(&spec, existing, files)?;
     let done = Done {
         rows: batches.iter().map(|batch| batch.len).sum(),
         bytes: batches.iter().map(Batch::memory).sum(),
@@ -179,11 +191,29 @@ pub(super) fn load(
     Ok(done)
 }
 
-type RowsRead = (Schema, Vec<Batch>, Vec<ApiError>);
+/// Reads the files; `existing` is the schema of the table that is there already.
+pub(super) fn rows_of(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
+    match spec.format {
+        Format::Json | Format::Csv => text_rows(spec, existing, files),
+        Format::Avro | Format::Parquet => file_rows(spec, existing, files),
+    }
+}
+
+/// Passes over the header that a look at the files would find, where the schema is known from an earlier look.
+pub(super) fn skip_header(spec: &mut LoadSpec, files: &[Bytes]) -> ApiResult<()> {
+    if let (true, Format::Csv, Some(first)) = (spec.autodetect, spec.format, files.first()) {
+        let (_, skip) = autodetect::csv(&spec.encoding.decoded(unpacked(first.clone())?), &spec.csv);
+        spec.csv.skip_leading_rows = spec.csv.skip_leading_rows.max(skip);
+    }
+    Ok(())
+}
+
+pub(super) type RowsRead = (Schema, Vec<Batch>, Vec<ApiError>);
 
 /// CSV and NDJSON: the schema is given, the table's, or guessed.
 fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Result<RowsRead, Failed> {
-    let files = files.into_iter().map(unpacked).collect::<ApiResult<Vec<_>>>()?;
+    let read = |file| Ok(spec.encoding.decoded(unpacked(file)?));
+    let files = files.into_iter().map(read).collect::<ApiResult<Vec<_>>>()?;
     let first = files.first().cloned().unwrap_or_default();
     let mut csv = spec.csv.clone();
     let schema = match (&spec.schema, existing) {
@@ -205,6 +235,9 @@ fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Re
         },
         (None, _) => return Err(ApiError::invalid("No schema specified on job or table.").into()),
     };
+    if spec.format == Format::Csv {
+        check_flat(&schema)?;
+    }
     let (mut batches, mut skipped) = (Vec::new(), Vec::new());
     for file in &files {
         let loaded = match spec.format {
@@ -227,6 +260,19 @@ fn text_rows(spec: &LoadSpec, existing: Option<Schema>, files: Vec<Bytes>) -> Re
         skipped.extend(bad.into_iter().map(|error| ApiError::invalid(error.message)));
     }
     Ok((schema, batches, skipped))
+}
+
+/// CSV has one cell a column.
+fn check_flat(schema: &Schema) -> ApiResult<()> {
+    for column in &schema.columns {
+        let kind = match &column.ty {
+            Type::Struct(_) => "a nested schema",
+            Type::Array(_) => "a repeated field",
+            _ => continue,
+        };
+        return Err(ApiError::invalid(texts::csv_nested(kind, &column.name)));
+    }
+    Ok(())
 }
 
 /// Text that came gzip-compressed, which its first bytes tell.

@@ -92,7 +92,7 @@ pub fn run(
     }))
 }
 
-fn failed(error: ApiError) -> SqlError {
+pub(super) fn failed(error: ApiError) -> SqlError {
     match error.code {
         404 => SqlError::not_found(error.message),
         409 => SqlError::already_exists(error.message),
@@ -102,7 +102,7 @@ fn failed(error: ApiError) -> SqlError {
 }
 
 /// An option's value as a configuration has it.
-fn plain(value: &Value) -> Json {
+pub(super) fn plain(value: &Value) -> Json {
     match value {
         Value::Bool(yes) => json!(yes),
         Value::Int64(number) => json!(number),

@@ -9,11 +9,14 @@ mod ddl_options;
 pub mod ddl_policies;
 pub mod ddl_routines;
 pub mod destination;
+pub mod external;
 pub mod extract;
 pub mod gate;
 pub mod gcs;
 pub mod load;
 mod load_data;
+mod option_names;
+mod packed;
 pub mod query;
 pub mod registry;
 pub mod results;
@@ -110,6 +113,10 @@ pub struct Job {
     pub extra: Map<String, Json>,
     /// `jobTimeoutMs` has passed.
     pub timed_out: bool,
+    /// Rows that came out of a query, for its plan.
+    rows_out: u64,
+    /// `configuration`, `statistics` and `extra` of an older job, which are empty then: see [`packed`].
+    packed: Option<packed::Packed>,
 }
 
 /// Who all jobs belong to: the default service account of the metadata endpoint.
@@ -138,6 +145,8 @@ impl Job {
             location: texts::LOCATION.to_owned(),
             extra: Map::new(),
             timed_out: false,
+            rows_out: 0,
+            packed: None,
         }
     }
 
@@ -152,9 +161,19 @@ impl Job {
 
     /// Fills in the plan and the timeline of a query that is done.
     pub(crate) fn draw_stages(&mut self) {
-        let (Some(started), Some(ended)) = (self.started, self.ended) else { return };
+        self.rows_out = self.result.as_ref().and_then(Weak::upgrade).map_or(0, |result| result.rows);
+        self.redraw_stages();
+    }
+
+    fn has_stages(&self) -> bool {
         let cached = self.statistics.get("cacheHit") == Some(&Json::Bool(true));
-        if self.error.is_some() || self.dry_run || cached || self.statistics.contains_key("ddlOperationPerformed") {
+        let ran = self.error.is_none() && !self.dry_run && !cached;
+        ran && self.kind == JobKind::Query && !self.statistics.contains_key("ddlOperationPerformed")
+    }
+
+    fn redraw_stages(&mut self) {
+        let (Some(started), Some(ended)) = (self.started, self.ended) else { return };
+        if !self.has_stages() {
             return;
         }
         let text = |table: &Json, key: &str| table.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
@@ -170,8 +189,7 @@ impl Job {
                 table: text(table, "tableId"),
             })
             .collect();
-        let rows = self.result.as_ref().and_then(Weak::upgrade).map_or(0, |result| result.rows);
-        self.statistics.insert("queryPlan".into(), stages::plan(&tables, rows, started, ended));
+        self.statistics.insert("queryPlan".into(), stages::plan(&tables, self.rows_out, started, ended));
         self.statistics.insert("timeline".into(), stages::timeline(tables.len() + 1, started, ended));
         self.statistics.insert("totalSlotMs".into(), json!(ended.since(started).as_millis().to_string()));
     }
@@ -216,6 +234,9 @@ impl Job {
 
     /// The REST resource. `base` is the address that `selfLink` begins with.
     pub fn resource(&self, base: &str) -> Json {
+        if self.is_packed() {
+            return self.opened().resource(base);
+        }
         let mut configuration = self.configuration.clone();
         configuration["jobType"] = json!(self.kind.type_name());
         let etag = format!("{}-{}-{}", self.id, self.state.name(), self.ended.unwrap_or(self.created).as_micros());
@@ -281,27 +302,41 @@ pub(crate) fn principal(email: &str) -> String {
     format!("{kind}:{email}")
 }
 
+/// Resolves a statement without running it.
+fn analyzed(
+    app: &crate::service::App,
+    dataset: &crate::engine::store::DatasetPath,
+    sql: &str,
+) -> Result<statement::StatementDone, scrimmage_googlesql::SqlError> {
+    let scope = crate::catalog::NameScope { project: dataset.project.clone(), dataset: Some(dataset.clone()) };
+    let identity = Arc::new(crate::engine::policy::Identity::new(USER));
+    let runner = statement::Runner { dry_run: true, ..statement::Runner::new(app, scope, identity) };
+    let parsed = scrimmage_googlesql::parser::parse_statement(sql)?;
+    let around = statement::Surroundings {
+        variables: &std::collections::HashMap::new(),
+        parameters: &runner.parameters,
+        time_zone: "UTC",
+    };
+    runner.run(&parsed, around)
+}
+
+/// That a statement made up here can be resolved; what is wrong is told without a place, which would be ours.
+pub fn check_statement(
+    app: &crate::service::App,
+    dataset: &crate::engine::store::DatasetPath,
+    sql: &str,
+) -> crate::service::error::ApiResult<()> {
+    analyzed(app, dataset, sql).map(drop).map_err(|error| ApiError::new(400, "invalidQuery", error.message))
+}
+
 /// The columns that a view's query gives, so that a view with a bad query is refused when it is made.
 pub fn view_schema(
     app: &crate::service::App,
     path: &scrimmage_googlesql::catalog::TablePath,
     sql: &str,
 ) -> crate::service::error::ApiResult<scrimmage_googlesql::catalog::Schema> {
-    let scope = crate::catalog::NameScope {
-        project: path.project.clone(),
-        dataset: Some(crate::engine::store::DatasetPath::of(path)),
-    };
-    let identity = Arc::new(crate::engine::policy::Identity::new(USER));
-    let runner = statement::Runner { dry_run: true, ..statement::Runner::new(app, scope, identity) };
     let failed = |error: scrimmage_googlesql::SqlError| ApiError::from(error.locate(sql));
-    let parsed = scrimmage_googlesql::parser::parse_statement(sql).map_err(failed)?;
-    let around = statement::Surroundings {
-        variables: &std::collections::HashMap::new(),
-        parameters: &runner.parameters,
-        time_zone: "UTC",
-    };
-    let done = runner.run(&parsed, around).map_err(failed)?;
-    match done.columns {
+    match analyzed(app, &crate::engine::store::DatasetPath::of(path), sql).map_err(failed)?.columns {
         Some(columns) => Ok(query::result_schema(&columns)),
         None => Err(ApiError::invalid("A view's query must be a SELECT statement")),
     }

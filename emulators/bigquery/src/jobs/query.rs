@@ -41,6 +41,8 @@ pub struct QuerySpec {
     pub identity: Arc<Identity>,
     /// The session that it is part of.
     pub session: Option<Arc<Session>>,
+    /// The time zone that the caller asks for, with connection properties.
+    pub time_zone: Option<String>,
 }
 
 /// Runs a registered query job to its end, on a blocking thread.
@@ -115,6 +117,9 @@ fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec, key: Op
         return Err(ApiError::new(400, "invalidQuery", "Syntax error: Unexpected end of script at [1:1]").at("query"));
     }
     let is_script = script::is_script(&parsed.statements);
+    if spec.destination.is_some() {
+        check_destination(&parsed.statements, is_script)?;
+    }
     let (last, children) = script::run(app, cell, runner, spec, &parsed).map_err(located)?;
     let reads = last.reads.clone();
     let mut finished = finish(app, spec, last, children)?;
@@ -126,6 +131,25 @@ fn execute(app: &App, cell: &JobCell, runner: &Runner, spec: &QuerySpec, key: Op
         finished.statistics.insert("statementType".into(), json!("SCRIPT"));
     }
     Ok(finished)
+}
+
+/// Only the rows of a query go to a table that the job names.
+fn check_destination(statements: &[Statement], is_script: bool) -> ApiResult<()> {
+    if is_script {
+        return Err(ApiError::invalid(texts::SCRIPT_DESTINATION));
+    }
+    let kind = match statements.last().map(|statement| &statement.kind) {
+        None | Some(StatementKind::Query(_) | StatementKind::Explain(_)) => return Ok(()),
+        Some(
+            StatementKind::Insert(_)
+            | StatementKind::Update(_)
+            | StatementKind::Delete(_)
+            | StatementKind::Merge(_)
+            | StatementKind::Truncate { .. },
+        ) => "DML",
+        Some(_) => "DDL",
+    };
+    Err(ApiError::new(400, "invalidQuery", texts::no_destination(kind)).at("query"))
 }
 
 pub(super) fn finish(app: &App, spec: &QuerySpec, done: StatementDone, children: u64) -> ApiResult<Finished> {

@@ -10,6 +10,9 @@ use crate::limits;
 use crate::service::error::{ApiError, ApiResult};
 use crate::texts;
 
+/// The newest jobs, which clients ask for, are kept as they are; older ones in a small form.
+const JOBS_OPEN: u64 = 64;
+
 /// A job that several calls look at.
 #[derive(Debug)]
 pub struct JobCell {
@@ -23,6 +26,7 @@ impl JobCell {
         JobCell { job: Mutex::new(job), done }
     }
 
+    /// The job, perhaps in its small form: see [`Job::opened`].
     pub fn lock(&self) -> MutexGuard<'_, Job> {
         self.job.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -31,6 +35,7 @@ impl JobCell {
     pub fn update(&self, change: impl FnOnce(&mut Job)) {
         let done = {
             let mut job = self.lock();
+            job.unpack();
             change(&mut job);
             job.state == JobState::Done
         };
@@ -76,6 +81,9 @@ impl Jobs {
         let cell = Arc::new(JobCell::new(job));
         inner.by_id.insert(key, number);
         inner.by_age.insert(number, cell.clone());
+        if let Some(older) = number.checked_sub(JOBS_OPEN).and_then(|number| inner.by_age.get(&number)) {
+            older.lock().pack();
+        }
         while inner.by_age.len() > limits::JOBS_KEPT {
             // Whoever asks for a job that still runs finds it.
             let done = inner.by_age.iter().find_map(|(at, cell)| {

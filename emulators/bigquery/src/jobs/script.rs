@@ -78,7 +78,11 @@ pub fn run(
         cancel: runner.cancel.clone(),
         memory_limit: runner.memory_limit,
         session: session.is_some(),
-        time_zone: state.as_ref().map_or_else(|| "UTC".to_owned(), |state| state.time_zone.clone()),
+        time_zone: match (&spec.time_zone, &state) {
+            (Some(asked), _) => asked.clone(),
+            (None, Some(state)) => state.time_zone.clone(),
+            (None, None) => "UTC".to_owned(),
+        },
         ..Environment::default()
     };
     let finished =

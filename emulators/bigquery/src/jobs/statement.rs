@@ -17,16 +17,18 @@ use serde_json::Value as Json;
 use super::costs::Costs;
 use super::ddl::{self, DdlDone};
 use super::ddl_policies;
+use super::external;
 use super::extract;
 use super::gate::DmlGate;
 use super::gcs::Objects;
 use super::load_data;
+use super::option_names;
 use super::registry::Jobs;
 use super::sessions::Sessions;
 use crate::catalog::{NameScope, SharedStore, SharedTransaction, Snapshot, TempObjects, lock_transaction};
 use crate::engine::policy::Identity;
 use crate::service::App;
-use crate::{limits, texts};
+use crate::{limits, row_access, texts};
 
 /// What the statements of one job share.
 #[derive(Clone)]
@@ -130,6 +132,7 @@ impl Runner {
             reader: Some(self.identity.clone()),
             jobs: Some(self.jobs.clone()),
             sessions: Some(self.sessions.clone()),
+            gcs: self.ctx.gcs.clone(),
             ..snapshot
         }
     }
@@ -170,6 +173,8 @@ impl Runner {
                 cancel: Some(&self.cancel),
             };
             let plan = analyzer::analyze(statement, &context)?;
+            option_names::check(&plan)?;
+            self.check_target(&snapshot)?;
             let costs = Costs::of(&plan, &eval);
             self.check_costs(&costs)?;
             if self.dry_run {
@@ -243,6 +248,14 @@ impl Runner {
                         let done = ddl_policies::apply(&snapshot, &self.identity, action)?;
                         return Ok(StatementDone { kind, ddl: Some(done), costs, ..StatementDone::default() });
                     }
+                    if let StatementKind::CreateTable(create) = &action.statement.kind
+                        && create.external
+                    {
+                        let (target, columns, options) = (action.target.clone(), action.schema, &action.options);
+                        let (store, ctx) = (&self.store, &self.ctx);
+                        let made = external::create(store, ctx, snapshot.now, create, target, columns, options)?;
+                        return Ok(StatementDone { kind, ddl: Some(made), schema, costs, ..StatementDone::default() });
+                    }
                     let (scope, temp) = (&self.scope, self.temp.as_deref());
                     let done = ddl::apply(&self.store, scope, temp, snapshot.now, &self.identity, action)?;
                     return Ok(StatementDone { kind, ddl: Some(done), schema, costs, ..StatementDone::default() });
@@ -273,6 +286,15 @@ impl Runner {
         let batches = action.rows.unwrap_or_default();
         let files = target.write(objects, &schema.columns, &batches).map_err(failed)?;
         Ok((files.iter().sum(), batches.iter().map(|batch| batch.len as u64).sum()))
+    }
+
+    /// DML is for those who see every row of its target.
+    fn check_target(&self, snapshot: &Snapshot) -> Result<(), SqlError> {
+        let Some(path) = &snapshot.target else { return Ok(()) };
+        match self.store.lock().table(path) {
+            Ok(entry) => Ok(row_access::check_whole(entry, &self.identity)?),
+            Err(_) => Ok(()),
+        }
     }
 
     fn check_costs(&self, costs: &Costs) -> Result<(), SqlError> {

@@ -188,6 +188,10 @@ impl Out {
                 self.table(of);
                 self.time(*at);
             }
+            TableKind::External { configuration } => {
+                self.u8(5);
+                self.text(configuration);
+            }
         }
         self.time(state.created);
         self.option(state.expires, Out::time);
@@ -353,6 +357,7 @@ impl In<'_> {
             2 => TableKind::MaterializedView { sql: self.owned()?, renames: self.bool()? },
             3 => TableKind::Snapshot { of: self.table()?, at: self.time()? },
             4 => TableKind::Clone { of: self.table()?, at: self.time()? },
+            5 => TableKind::External { configuration: self.owned()? },
             other => return Err(format!("there is no kind of table {other}")),
         };
         let created = self.time()?;
@@ -540,6 +545,7 @@ mod tests {
             Change::Table(path("t"), state(TableKind::Table)),
             Change::Table(path("v"), state(TableKind::View { sql: "SELECT 1".into(), renames: true })),
             Change::Table(path("c"), state(TableKind::Clone { of: path("t"), at })),
+            Change::Table(path("e"), state(TableKind::External { configuration: "{}".into() })),
             Change::Blob(2, out.0),
             Change::Rows(path("t"), rows),
             Change::RoutineGone(path("f")),

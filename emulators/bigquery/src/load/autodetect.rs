@@ -132,24 +132,42 @@ pub fn csv(bytes: &[u8], options: &CsvOptions) -> (Schema, usize) {
             })
             .collect()
     };
-    let all_text = first.iter().all(|(text, _)| text_type(text) == Type::String && !text.is_empty());
+    // A name may be missing here and there.
+    let all_text = first.iter().all(|(text, _)| text.is_empty() || text_type(text) == Type::String)
+        && first.iter().any(|(text, _)| !text.is_empty());
     let rest_types = types(rows.get(options.skip_leading_rows.max(1)..).unwrap_or_default());
     let has_header =
         options.skip_leading_rows > 0 || (all_text && rest_types.iter().flatten().any(|ty| *ty != Type::String));
     let types = if has_header { rest_types } else { types(&rows) };
     let header = rows.get(options.skip_leading_rows.saturating_sub(1)).unwrap_or(first);
-    let columns = types
-        .into_iter()
-        .enumerate()
-        .map(|(index, ty)| {
-            let name = header
-                .get(index)
-                .filter(|_| has_header)
-                .map_or(format!("{}_field_{index}", "string"), |(text, _)| clean(text));
-            plain_column(&name, ty.unwrap_or(Type::String))
-        })
-        .collect();
+    let mut columns: Vec<ColumnDef> = Vec::with_capacity(types.len());
+    for (index, ty) in types.into_iter().enumerate() {
+        let ty = ty.unwrap_or(Type::String);
+        let given = header.get(index).filter(|(text, _)| has_header && !text.trim().is_empty());
+        let plain = given.map_or_else(|| format!("{}_field_{index}", generic(&ty)), |(text, _)| clean(text));
+        let mut name = plain.clone();
+        let mut times = 0;
+        while columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
+            times += 1;
+            name = format!("{plain}_{times}");
+        }
+        columns.push(plain_column(&name, ty));
+    }
     (Schema { columns }, if has_header { options.skip_leading_rows.max(1) } else { 0 })
+}
+
+/// How the name of a column without one begins.
+fn generic(ty: &Type) -> &'static str {
+    match ty {
+        Type::Bool => "bool",
+        Type::Int64 => "int64",
+        Type::Float64 => "double",
+        Type::Date => "date",
+        Type::Time => "time",
+        Type::Datetime => "datetime",
+        Type::Timestamp => "timestamp",
+        _ => "string",
+    }
 }
 
 /// A column name made legal.
@@ -179,5 +197,15 @@ mod tests {
         assert_eq!(skip, 1);
         assert_eq!((schema.columns[0].name.as_str(), &schema.columns[0].ty), ("id", &Type::Int64));
         assert_eq!(schema.columns[1].ty, Type::String);
+    }
+
+    #[test]
+    fn columns_without_a_name_are_called_by_type_and_place() {
+        let names = |text: &[u8]| {
+            let (schema, _) = csv(text, &CsvOptions::default());
+            schema.columns.into_iter().map(|column| column.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(b"1,x,2.5\n2,y,3\n"), ["int64_field_0", "string_field_1", "double_field_2"]);
+        assert_eq!(names(b"a b,,1z,A b\n1,2,3,4\n"), ["a_b", "int64_field_1", "_1z", "A_b_1"]);
     }
 }

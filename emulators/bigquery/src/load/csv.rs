@@ -17,6 +17,8 @@ pub struct CsvOptions {
     pub null_marker: String,
     pub allow_jagged_rows: bool,
     pub allow_quoted_newlines: bool,
+    /// Whether a NUL is text like any other.
+    pub keep_control_characters: bool,
 }
 
 impl Default for CsvOptions {
@@ -28,6 +30,7 @@ impl Default for CsvOptions {
             null_marker: String::new(),
             allow_jagged_rows: false,
             allow_quoted_newlines: false,
+            keep_control_characters: false,
         }
     }
 }
@@ -43,6 +46,8 @@ pub struct Record {
     /// In bytes from the file's start.
     pub offset: usize,
     pub cells: Vec<Cell>,
+    /// What is wrong with its quotes.
+    pub flaw: Option<&'static str>,
 }
 
 /// Cuts a file into rows of cells. A quoted cell may hold delimiters, doubled quotes and line ends.
@@ -52,6 +57,7 @@ pub fn cut(text: &str, options: &CsvOptions) -> Vec<Record> {
     let mut cell = String::new();
     let mut quoted = false;
     let mut inside = false;
+    let mut flaw = None;
     let (mut line, mut first_line, mut offset) = (1, 1, 0);
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -59,6 +65,14 @@ pub fn cut(text: &str, options: &CsvOptions) -> Vec<Record> {
         let mut end = at + c.len_utf8();
         if line_end {
             line += 1;
+        }
+        if c == '\0' && !options.keep_control_characters {
+            flaw = flaw.or(Some(texts::CSV_NUL));
+        }
+        // Without leave for it no line end is within quotes: the row ends there, unfinished.
+        if inside && line_end && !options.allow_quoted_newlines {
+            inside = false;
+            flaw = Some(texts::CSV_OPEN_QUOTE);
         }
         if inside {
             if Some(c) == options.quote {
@@ -89,15 +103,21 @@ pub fn cut(text: &str, options: &CsvOptions) -> Vec<Record> {
             }
             cells.push((std::mem::take(&mut cell), quoted));
             quoted = false;
-            records.push(Record { line: first_line, offset, cells: std::mem::take(&mut cells) });
+            records.push(Record { line: first_line, offset, cells: std::mem::take(&mut cells), flaw: flaw.take() });
             (first_line, offset) = (line, end);
         } else {
+            if quoted {
+                flaw = flaw.or(Some(texts::CSV_AFTER_QUOTE));
+            }
             cell.push(c);
         }
     }
+    if inside {
+        flaw = Some(texts::CSV_OPEN_QUOTE);
+    }
     if !cell.is_empty() || quoted || !cells.is_empty() {
         cells.push((cell, quoted));
-        records.push(Record { line: first_line, offset, cells });
+        records.push(Record { line: first_line, offset, cells, flaw });
     }
     // A line with nothing on it is no row.
     records.retain(|record| {
@@ -112,7 +132,11 @@ pub fn read(bytes: &[u8], schema: &Schema, csv: &CsvOptions, options: &LoadOptio
     let mut rows = Rows::new(schema);
     let mut skipped = Vec::new();
     for (record, count) in cut(text, csv).into_iter().skip(csv.skip_leading_rows).zip(1..) {
-        match read_row(&record.cells, schema, csv, options) {
+        let row = match record.flaw {
+            Some(flaw) => Err(Misfit { what: flaw.into(), at: String::new() }),
+            None => read_row(&record.cells, schema, csv, options),
+        };
+        match row {
             Ok(row) => rows.push(row),
             Err(misfit) => {
                 skipped
@@ -176,11 +200,20 @@ mod tests {
 
     #[test]
     fn cells_are_cut_with_quotes_and_line_ends() {
-        let rows = cut("a,\"b,\"\"c\"\"\"\r\n1,\"x\ny\"\n\n2,\n", &CsvOptions::default());
+        let options = CsvOptions { allow_quoted_newlines: true, ..CsvOptions::default() };
+        let rows = cut("a,\"b,\"\"c\"\"\"\r\n1,\"x\ny\"\n\n2,\n", &options);
         let plain: Vec<Vec<&str>> =
             rows.iter().map(|row| row.cells.iter().map(|(text, _)| text.as_str()).collect()).collect();
         assert_eq!(plain, [vec!["a", "b,\"c\""], vec!["1", "x\ny"], vec!["2", ""]]);
         let places: Vec<(usize, usize)> = rows.iter().map(|row| (row.line, row.offset)).collect();
         assert_eq!(places, [(1, 0), (2, 13), (5, 22)]);
+    }
+
+    #[test]
+    fn quotes_that_do_not_close_are_the_row_s_flaw() {
+        let flaws = |text: &str| cut(text, &CsvOptions::default()).iter().map(|row| row.flaw).collect::<Vec<_>>();
+        assert_eq!(flaws("1,\"x\ny\"\n2,z\n"), [Some(texts::CSV_OPEN_QUOTE), None, None]);
+        assert_eq!(flaws("1,\"x\" \n2,\"z\"\n"), [Some(texts::CSV_AFTER_QUOTE), None]);
+        assert_eq!(flaws("1,a\"b\n2,\"z"), [None, Some(texts::CSV_OPEN_QUOTE)]);
     }
 }

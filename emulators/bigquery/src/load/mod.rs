@@ -5,6 +5,7 @@ pub mod avro;
 pub mod coerce;
 pub mod convert;
 pub mod csv;
+pub mod encoding;
 pub mod ndjson;
 
 use scrimmage_googlesql::catalog::Schema;

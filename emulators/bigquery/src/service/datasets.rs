@@ -86,6 +86,7 @@ pub async fn insert(
     if !valid_dataset_id(id) {
         return Err(ApiError::invalid(texts::invalid_dataset_id(id)));
     }
+    super::checks::dataset(&body)?;
     let path = DatasetPath::new(&project, id);
     let mut metadata = settings(&body);
     metadata.retain(|_, value| !value.is_null());
@@ -145,6 +146,7 @@ fn change(
     whole: bool,
 ) -> ApiResult<Json<Value>> {
     let body = body(bytes)?;
+    super::checks::dataset(&body)?;
     let path = DatasetPath::new(&project, &dataset);
     let now = app.ctx.clock.now();
     let mut store = app.store.lock();
@@ -165,7 +167,13 @@ pub fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
     for (key, value) in changes {
         match (into.get_mut(&key), value) {
             (_, Value::Null) => drop(into.shift_remove(&key)),
-            (Some(Value::Object(own)), Value::Object(changes)) => merge(own, changes),
+            (Some(Value::Object(own)), Value::Object(changes)) => {
+                merge(own, changes);
+                // The last label's end is the list's.
+                if key == "labels" && own.is_empty() {
+                    into.shift_remove(&key);
+                }
+            }
             (_, value) => drop(into.insert(key, value)),
         }
     }

@@ -12,7 +12,7 @@ use scrimmage_core::Rng;
 use serde_json::{Value, json};
 
 use super::error::{ApiError, ApiResult};
-use super::{App, Caller, Params, body, etag, params};
+use super::{App, Caller, Params, body, checks, etag, params};
 use crate::catalog::NameScope;
 use crate::engine::store::DatasetPath;
 use crate::jobs::copy::{self, CopySpec};
@@ -88,6 +88,12 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) 
         dry_run,
         identity: caller.identity.clone(),
         session: None,
+        time_zone: match property(query, "time_zone") {
+            Some(zone) if scrimmage_googlesql::value::civil::time_zone(zone).is_none() => {
+                return Err(ApiError::invalid(format!("Invalid time zone: {zone}")));
+            }
+            zone => zone.map(str::to_owned),
+        },
         max_bytes_billed: match query.get("maximumBytesBilled") {
             Some(Value::String(bytes)) => bytes.parse().ok(),
             Some(bytes) => bytes.as_u64(),
@@ -96,14 +102,17 @@ pub fn query_spec(project: &str, query: &Value, dry_run: bool, caller: &Caller) 
     })
 }
 
+/// A connection property; an empty one is none.
+fn property<'a>(query: &'a Value, key: &str) -> Option<&'a str> {
+    let list = query.get("connectionProperties").and_then(Value::as_array)?;
+    let found = list.iter().find(|property| property["key"] == key)?.get("value")?.as_str();
+    found.filter(|value| !value.is_empty())
+}
+
 /// The session that a query begins or goes on with.
 fn join_session(app: &App, job: &mut Job, spec: &mut QuerySpec) -> ApiResult<()> {
     let query = &job.configuration["query"];
-    let named = query
-        .get("connectionProperties")
-        .and_then(Value::as_array)
-        .and_then(|list| list.iter().find(|property| property["key"] == "session_id")?.get("value")?.as_str());
-    let session = match named.filter(|id| !id.is_empty()) {
+    let session = match property(query, "session_id") {
         Some(id) => sessions::find(app, &job.project, id)?,
         None if query.get("createSession").and_then(Value::as_bool) == Some(true) && !spec.dry_run => {
             sessions::create(app, &job.project, &job.user)
@@ -189,14 +198,19 @@ pub fn read_job(app: &App, project: &str, resource: &Value) -> ApiResult<(Job, V
         None => new_job_id(app),
     };
     check_job_id(&id)?;
-    let kind = [JobKind::Query, JobKind::Load, JobKind::Copy, JobKind::Extract]
+    let mut kinds = [JobKind::Query, JobKind::Load, JobKind::Copy, JobKind::Extract]
         .into_iter()
-        .find(|kind| configuration.get(kind.key()).is_some_and(Value::is_object));
-    let Some(kind) = kind else {
+        .filter(|kind| configuration.get(kind.key()).is_some_and(Value::is_object));
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(ApiError::invalid(
             "Job configuration must contain exactly one job-specific configuration object (e.g., query, load, extract, copy).",
         ));
     };
+    checks::labels(&configuration)?;
+    let own = &configuration[kind.key()];
+    checks::choice(own, "createDisposition", &["CREATE_IF_NEEDED", "CREATE_NEVER"])?;
+    checks::choice(own, "priority", &["INTERACTIVE", "BATCH"])?;
+    checks::choices(own, "schemaUpdateOptions", &["ALLOW_FIELD_ADDITION", "ALLOW_FIELD_RELAXATION"])?;
     if kind == JobKind::Query {
         let query = &mut configuration["query"];
         if query.get("priority").is_none() {
@@ -269,7 +283,7 @@ pub async fn insert(
 async fn dry_run(app: &Arc<App>, job: Job, spec: QuerySpec, caller: &Caller) -> ApiResult<Json<Value>> {
     let cell = start_query(app, job, spec)?;
     cell.wait().await;
-    let job = cell.lock().clone();
+    let job = cell.lock().opened().into_owned();
     app.jobs.remove(&job.project, &job.id);
     match job.error {
         Some(error) => Err(error),
@@ -361,6 +375,15 @@ pub async fn list(
         .filter(|state| !state.is_empty())
         .map(str::to_ascii_uppercase)
         .collect();
+    let known = ["done", "pending", "running"];
+    if let Some(state) = states.iter().find(|state| !known.iter().any(|own| own.eq_ignore_ascii_case(state))) {
+        return Err(ApiError::invalid(format!("Invalid value for stateFilter: {state}")).at("stateFilter"));
+    }
+    if let Some(other) = params.text("projection")
+        && !["", "full", "minimal"].iter().any(|own| own.eq_ignore_ascii_case(other))
+    {
+        return Err(ApiError::invalid(format!("Invalid value for projection: {other}")).at("projection"));
+    }
     let full = params.text("projection").is_some_and(|projection| projection.eq_ignore_ascii_case("full"));
     let parent = params.text("parentJobId");
     let (from, to) = (params.number("minCreationTime")?, params.number("maxCreationTime")?);

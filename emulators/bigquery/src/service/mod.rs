@@ -1,6 +1,7 @@
 //! The REST API: routes, and what all handlers share.
 
 pub mod cells;
+pub mod checks;
 pub mod datasets;
 pub mod direct;
 pub mod discovery;

@@ -111,9 +111,6 @@ fn parameter_value(json: &Json, ty: &Type, label: &str) -> ApiResult<Value> {
                 Some(Json::String(text)) => text.clone(),
                 Some(other) => other.to_string(),
             };
-            if *ty == Type::Geography {
-                return Err(ApiError::not_implemented("A GEOGRAPHY query parameter"));
-            }
             coerce::scalar(ty, &text, label)
                 .map_err(|_| ApiError::invalid(format!("Invalid value for type {ty}: {text}")).at("queryParameters"))
         }

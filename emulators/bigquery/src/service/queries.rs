@@ -162,7 +162,7 @@ async fn answer(
     call: Call,
 ) -> ApiResult<Value> {
     let _ = tokio::time::timeout(wait.min(MAX_WAIT), cell.wait()).await;
-    let job = cell.lock().clone();
+    let job = cell.lock().opened().into_owned();
     if let Some(error) = &job.error {
         let mut error = error.clone();
         // Within a call that is the query itself the parameter is called `q`.

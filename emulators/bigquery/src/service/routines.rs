@@ -143,6 +143,7 @@ pub async fn insert(
     }
     let path = TablePath { project, dataset, table: id };
     let (routine, fields) = read(&path, &body)?;
+    check_body(&app, &path, &routine)?;
     let owner = DatasetPath::of(&path);
     let now = app.ctx.clock.now();
     let mut store = app.store.lock();
@@ -168,6 +169,7 @@ pub async fn update(
     let path = TablePath { project, dataset, table: routine };
     let owner = DatasetPath::of(&path);
     let (routine, fields) = read(&path, &body)?;
+    check_body(&app, &path, &routine)?;
     let now = app.ctx.clock.now();
     let mut store = app.store.lock();
     let old = store.dataset(&owner)?.routines.get(&path.table).ok_or_else(|| missing(&owner, &path.table))?;
@@ -220,6 +222,23 @@ fn read(path: &TablePath, body: &Value) -> ApiResult<(Routine, Map<String, Value
     }
     let name = vec![path.project.clone(), path.dataset.clone(), path.table.clone()];
     Ok((Routine { name, arguments, kind, returns, body: definition.to_owned(), javascript: Arc::default() }, fields))
+}
+
+/// That the body of a function whose arguments have types can be resolved; others show when they are called.
+fn check_body(app: &App, path: &TablePath, routine: &Routine) -> ApiResult<()> {
+    if routine.kind != RoutineKind::Scalar {
+        return Ok(());
+    }
+    let mut arguments = Vec::new();
+    for argument in &routine.arguments {
+        let Some(ty) = &argument.ty else { return Ok(()) };
+        arguments.push(format!("`{}` {ty}", argument.name));
+    }
+    let returns = routine.returns.as_ref().map_or_else(String::new, |ty| format!(" RETURNS {ty}"));
+    let TablePath { project, dataset, table } = path;
+    let (arguments, body) = (arguments.join(", "), &routine.body);
+    let sql = format!("CREATE FUNCTION `{project}`.`{dataset}`.`{table}`({arguments}){returns} AS (\n{body}\n)");
+    crate::jobs::check_statement(app, &DatasetPath::of(path), &sql)
 }
 
 fn read_argument(argument: &Value) -> ApiResult<RoutineArgument> {

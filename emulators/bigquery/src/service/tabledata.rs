@@ -77,7 +77,12 @@ pub async fn list(
     let version = {
         let store = app.store.lock();
         match store.table(&path) {
-            Ok(entry) if matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. }) => {
+            Ok(entry)
+                if matches!(
+                    entry.kind,
+                    TableKind::View { .. } | TableKind::MaterializedView { .. } | TableKind::External { .. }
+                ) =>
+            {
                 return Err(ApiError::invalid(format!("Cannot list a table of type {}.", entry.kind.name())));
             }
             Ok(entry) if partition.as_deref() == Some(partitions_summary::DECORATOR) => {

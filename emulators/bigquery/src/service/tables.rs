@@ -23,10 +23,13 @@ use crate::engine::partition::{Partitioning, TimeUnit};
 use crate::engine::store::{DatasetPath, NewTable};
 use crate::engine::table::Shape;
 use crate::jobs::ddl::{check_layout, table_reference};
+use crate::jobs::external;
+use crate::jobs::gcs::Objects;
 use crate::texts;
 
 /// Fields that the service makes or keeps elsewhere; the rest of a body is the table's metadata.
-const COMPUTED: [&str; 22] = [
+const COMPUTED: [&str; 23] = [
+    "externalDataConfiguration",
     "kind",
     "etag",
     "id",
@@ -82,6 +85,9 @@ fn number(value: Option<&Value>) -> Option<i64> {
 /// `timePartitioning` or `rangePartitioning` of a table or a job's configuration.
 pub fn partitioning(from: &Value) -> ApiResult<Option<Partitioning>> {
     if let Some(time) = from.get("timePartitioning").filter(|time| time.is_object()) {
+        if from.get("rangePartitioning").is_some_and(Value::is_object) {
+            return Err(ApiError::invalid("Only one of timePartitioning and rangePartitioning may be set"));
+        }
         let unit = time.get("type").and_then(Value::as_str).unwrap_or("DAY");
         let unit = TimeUnit::from_name(unit)
             .ok_or_else(|| ApiError::invalid(format!("Invalid value for timePartitioning.type: {unit}")))?;
@@ -203,6 +209,9 @@ fn describe_layout(resource: &mut Value, entry: &TableEntry) {
             resource["cloneDefinition"] =
                 json!({"baseTableReference": table_reference(of), "cloneTime": at.to_string()})
         }
+        TableKind::External { configuration } => {
+            resource["externalDataConfiguration"] = serde_json::from_str(configuration).unwrap_or_default();
+        }
         TableKind::Table => {}
     }
 }
@@ -250,16 +259,23 @@ pub async fn insert(
         return Err(ApiError::invalid(texts::invalid_table_id(id)));
     }
     let path = TablePath { project, dataset, table: id.to_owned() };
-    for (key, what) in
-        [("externalDataConfiguration", "An external table"), ("snapshotDefinition", "A snapshot made by tables.insert")]
-    {
-        if body.get(key).is_some_and(Value::is_object) {
-            return Err(ApiError::not_implemented(what));
-        }
+    if body.get("snapshotDefinition").is_some_and(Value::is_object) {
+        return Err(ApiError::not_implemented("A snapshot made by tables.insert"));
     }
+    super::checks::labels(&body)?;
     let now = app.ctx.clock.now();
     let mut metadata = settings(&body);
     metadata.retain(|_, value| !value.is_null());
+    if let Some(configuration) = body.get("externalDataConfiguration").filter(|own| own.is_object()) {
+        metadata.shift_remove("externalDataConfiguration");
+        let schema = body.get("schema").filter(|schema| schema.get("fields").is_some());
+        let schema = schema.map(schema::from_json).transpose()?;
+        let schema = external::columns(configuration, schema, Objects::of(&app.ctx))?;
+        let new = NewTable { expires: expiration(&body), ..external::made(schema, configuration, metadata) };
+        let mut store = app.store.lock();
+        store.create_table(now, &path, new, Vec::new(), false).map_err(gone)?;
+        return Ok(Json(resource(&caller.base, store.table(&path)?, now)));
+    }
     let view = |key: &str| body.get(key).and_then(|view| view.get("query")).and_then(Value::as_str).map(str::to_owned);
     let (kind, schema) = match (view("view"), view("materializedView")) {
         (Some(sql), _) => {
@@ -382,16 +398,28 @@ fn change(
     whole: bool,
 ) -> ApiResult<Json<Value>> {
     let body = body(bytes)?;
+    super::checks::labels(&body)?;
     let path = table_path(project, dataset, &table);
     let now = app.ctx.clock.now();
+    let text = |key: &str| body.get(key).and_then(|view| view.get("query")).and_then(Value::as_str);
+    let query = text("view").or_else(|| text("materializedView"));
+    let viewed = query.map(|sql| crate::jobs::view_schema(&app, &path, sql)).transpose()?;
     let mut store = app.store.lock();
     let entry = store.table(&path).map_err(gone)?;
     caller.check_match(&tag(entry))?;
+    if query.is_some() && !matches!(entry.kind, TableKind::View { .. } | TableKind::MaterializedView { .. }) {
+        let text = format!("Cannot give a query to a table of type {}.", entry.kind.name());
+        return Err(ApiError::invalid(text));
+    }
     let mut shape = (*entry.current().shape).clone();
-    if let Some(wanted) = body.get("schema").filter(|schema| schema.get("fields").is_some()) {
+    let whole_schema = body.get("schema").filter(|schema| schema.get("fields").is_some());
+    if let Some(wanted) = whole_schema.filter(|_| viewed.is_none()) {
         let wanted = schema::from_json(wanted)?;
         check_evolution(&shape.schema, &wanted, &path)?;
         shape = shape.with_schema(wanted);
+    }
+    if let Some(schema) = viewed {
+        shape = shape.with_schema(schema);
     }
     if let Some(wanted) = partitioning(&body)? {
         match (&mut shape.partitioning, wanted) {

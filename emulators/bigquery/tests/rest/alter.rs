@@ -85,3 +85,37 @@ async fn keys_and_policies_hold_their_columns() {
     assert_eq!(server.rows("SELECT * FROM d.r").await, [[""; 0]; 0]);
     server.run("ALTER TABLE d.r ADD COLUMN c INT64").await;
 }
+
+#[tokio::test]
+async fn options_are_known_and_of_their_types() {
+    let server = Server::with(&[
+        "CREATE TABLE d.t (day DATE) PARTITION BY day OPTIONS(partition_expiration_days = 3)",
+        "CREATE VIEW d.v AS SELECT 1 AS x",
+    ])
+    .await;
+    for (sql, text) in [
+        ("ALTER TABLE d.t SET OPTIONS(descripton = 'x')", "Unknown option: descripton at [1:29]"),
+        ("CREATE TABLE d.u (x INT64) OPTIONS(nix = 1)", "Unknown option: nix at [1:36]"),
+        (
+            "ALTER VIEW d.v SET OPTIONS(partition_expiration_days = 1)",
+            "Unknown option: partition_expiration_days at [1:28]",
+        ),
+        (
+            "ALTER SCHEMA d SET OPTIONS(default_table_expiration = 1)",
+            "Unknown option: default_table_expiration at [1:28]",
+        ),
+        (
+            "ALTER TABLE d.t SET OPTIONS(description = 7)",
+            "Option description value has type INT64 which cannot be coerced to expected type STRING at [1:43]",
+        ),
+    ] {
+        let (status, _, error) = server.refused(sql).await;
+        assert_eq!((status, error.contains(text)), (400, true), "{sql}: {error}");
+    }
+    let expiration = async || server.table("t").await["timePartitioning"].get("expirationMs").cloned();
+    assert_eq!(expiration().await, Some(json!("259200000")));
+    server.run("ALTER TABLE d.t SET OPTIONS(partition_expiration_days = NULL, description = NULL)").await;
+    assert_eq!(expiration().await, None);
+    server.run("ALTER TABLE d.t SET OPTIONS(expiration_timestamp = '2100-01-01 00:00:00 UTC')").await;
+    assert_eq!(server.table("t").await["expirationTime"], "4102444800000");
+}

@@ -195,3 +195,32 @@ async fn a_table_takes_so_many_imports_a_day() {
     server.load("t", fields(), "{\"id\": 2}", json!({})).await;
     assert_eq!(server.value("SELECT COUNT(*) FROM d.t").await, "3");
 }
+
+#[tokio::test]
+async fn csv_is_read_by_its_encoding_and_its_quotes() {
+    let server = Server::with_dataset().await;
+    let fields = || json!([{"name": "n", "type": "INTEGER"}, {"name": "s", "type": "STRING"}]);
+    let csv = |more: Value| {
+        let mut options = json!({"sourceFormat": "CSV"});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            options[key] = value.clone();
+        }
+        options
+    };
+    for (text, options, detail) in [
+        ("1,\"a\nb\"\n", json!({}), "Missing close quote character (\")."),
+        ("1,\"a\" b\n", json!({}), "Data between close quote character (\") and field separator."),
+        ("1,a\0b\n", json!({}), "Bad character (ASCII 0) encountered."),
+    ] {
+        let job = server.load("bad", fields(), text, csv(options)).await;
+        let (_, _, details) = failure(&job);
+        assert!(details.iter().any(|own| own.contains(detail)), "{details:?}");
+    }
+    let nested = json!([{"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "STRING"}]}]);
+    let (_, message, _) = failure(&server.load("bad", nested, "1\n", csv(json!({}))).await);
+    assert_eq!(message, "Cannot load CSV data with a nested schema. Field: r");
+    server.load("good", fields(), "1,\"a\nb\"\n", csv(json!({"allowQuotedNewlines": true}))).await;
+    // The bytes of UTF-8, taken for Latin-1.
+    server.load("good", fields(), "2,\u{e9}\n", csv(json!({"encoding": "ISO-8859-1"}))).await;
+    assert_eq!(server.rows("SELECT s FROM d.good ORDER BY n").await, [["a\nb"], ["\u{c3}\u{a9}"]]);
+}

@@ -8,6 +8,7 @@ mod ddl;
 mod dialogues;
 mod dml;
 mod errors;
+mod external;
 mod files;
 mod fuzz;
 mod information_schema;

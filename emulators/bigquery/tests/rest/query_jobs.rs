@@ -1,6 +1,6 @@
 //! What query jobs say of themselves: cache hits, plans, optional jobs, time limits, INFORMATION_SCHEMA.JOBS.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Server;
 
@@ -104,4 +104,85 @@ async fn metadata_is_shown_in_the_documented_views() {
         "CREATE TABLE `scrimmage.d.o`\n(\n  id INT64\n);"
     );
     assert_eq!(server.refused("SELECT * FROM d.INFORMATION_SCHEMA.JOBS").await.0, 404, "jobs belong to no dataset");
+}
+
+#[tokio::test]
+async fn only_queries_have_a_destination() {
+    let server = Server::with(&["CREATE TABLE d.t AS SELECT 1 AS x"]).await;
+    let table = json!({"projectId": "scrimmage", "datasetId": "d", "tableId": "o"});
+    for (sql, text) in [
+        ("CREATE TABLE d.u (x INT64)", "Cannot set destination table in jobs with DDL statements"),
+        ("DELETE FROM d.t WHERE TRUE", "Cannot set destination table in jobs with DML statements"),
+        ("SELECT 1; SELECT 2", "configuration.query.destinationTable cannot be set for scripts"),
+    ] {
+        let job = server.job(json!({"query": {"query": sql, "useLegacySql": false, "destinationTable": table}})).await;
+        assert_eq!(job["status"]["errorResult"]["message"], text, "{sql}");
+    }
+    assert_eq!(server.rows("SELECT * FROM d.t").await, [["1"]]);
+    let write = async |sql: &str, disposition: &str| {
+        let query =
+            json!({"query": sql, "useLegacySql": false, "destinationTable": table, "writeDisposition": disposition});
+        server.job(json!({ "query": query })).await["status"].get("errorResult").cloned()
+    };
+    server.run("CREATE TABLE d.o (x INT64, y STRING)").await;
+    assert_eq!(write("SELECT 7 AS x", "WRITE_TRUNCATE_DATA").await, None);
+    assert_eq!(server.rows("SELECT x, y FROM d.o").await, [["7", "NULL"]]);
+    assert!(write("SELECT 'a' AS x", "WRITE_TRUNCATE_DATA").await.is_some(), "the schema stays");
+}
+
+#[tokio::test]
+async fn what_a_configuration_says_is_looked_at() {
+    let server = Server::with_dataset().await;
+    let query = |more: Value| {
+        let mut query = json!({"query": "SELECT 1", "useLegacySql": false});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            query[key] = value.clone();
+        }
+        json!({"configuration": {"query": query}})
+    };
+    let mut labelled = query(json!({}));
+    labelled["configuration"]["labels"] = json!({"Team": "a"});
+    let mut two = query(json!({}));
+    two["configuration"]["load"] = json!({});
+    for (body, word) in [
+        (query(json!({"priority": "SOON"})), "priority"),
+        (query(json!({"createDisposition": "CREATE_MAYBE"})), "createDisposition"),
+        (query(json!({"schemaUpdateOptions": ["ALLOW_ALL"]})), "schemaUpdateOptions"),
+        (labelled, "Label key \"Team\" has invalid characters."),
+        (two, "exactly one"),
+    ] {
+        let (status, _, message) = server.post("/projects/scrimmage/jobs", body.clone()).await.error();
+        assert_eq!((status, message.contains(word)), (400, true), "{body}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn connection_properties_set_the_time_zone() {
+    let server = Server::with_dataset().await;
+    let ask = async |zone: &str| {
+        let sql = "SELECT STRING(TIMESTAMP '2026-01-01 00:00:00+00')";
+        let properties = json!([{"key": "time_zone", "value": zone}]);
+        let body = json!({"query": sql, "useLegacySql": false, "connectionProperties": properties});
+        server.post("/projects/scrimmage/queries", body).await
+    };
+    assert_eq!(ask("Asia/Tokyo").await.ok()["rows"][0]["f"][0]["v"], "2026-01-01 09:00:00+09");
+    assert_eq!(ask("UTC").await.ok()["rows"][0]["f"][0]["v"], "2026-01-01 00:00:00+00");
+    assert_eq!(ask("Moon/Base").await.error().0, 400);
+}
+
+#[tokio::test]
+async fn a_function_made_by_rest_is_resolved() {
+    let server = Server::with_dataset().await;
+    let make = async |id: &str, body: &str| {
+        let resource = json!({
+            "routineReference": {"projectId": "scrimmage", "datasetId": "d", "routineId": id},
+            "routineType": "SCALAR_FUNCTION", "language": "SQL", "definitionBody": body,
+            "arguments": [{"name": "x", "dataType": {"typeKind": "INT64"}}],
+        });
+        server.post("/projects/scrimmage/datasets/d/routines", resource).await
+    };
+    assert_eq!(make("good", "x + 1").await.status, 200);
+    assert_eq!(server.rows("SELECT d.good(2)").await, [["3"]]);
+    let (status, reason, message) = make("bad", "y + 1").await.error();
+    assert_eq!((status, reason.as_str(), message.as_str()), (400, "invalidQuery", "Unrecognized name: y"));
 }

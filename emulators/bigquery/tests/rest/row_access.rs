@@ -45,7 +45,16 @@ async fn a_reader_sees_what_some_policy_grants() {
     server.run("CREATE OR REPLACE ROW ACCESS POLICY jp ON d.t GRANT TO ('allUsers') FILTER USING (SESSION_USER() = 'bob@example.com' OR country = 'EU')").await;
     assert_eq!(seen(&server, "user:bob@example.com").await, ["1", "2", "3"]);
     assert_eq!(seen(&server, "user:eve@elsewhere.org").await, ["2"]);
-    // A statement's own target is whole.
+    // Changes are for those who see every row.
+    for sql in [
+        "DELETE FROM d.t WHERE country = 'EU'",
+        "UPDATE d.t SET id = 0 WHERE TRUE",
+        "MERGE d.t USING (SELECT 9 AS id) AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (9)",
+        "TRUNCATE TABLE d.t",
+    ] {
+        assert_eq!(server.refused(sql).await.0, 403, "{sql}");
+    }
+    server.run("CREATE ROW ACCESS POLICY whole ON d.t GRANT TO ('domain:scrimmage.iam.gserviceaccount.com') FILTER USING (TRUE)").await;
     server.run("DELETE FROM d.t WHERE country = 'EU'").await;
     assert_eq!(seen(&server, "user:bob@example.com").await, ["1", "3"]);
     server.run("DROP ALL ROW ACCESS POLICIES ON d.t").await;

@@ -129,7 +129,7 @@ fn table_columns(app: &App, now: Timestamp, path: &TablePath, view: &View) -> Re
         None => store.version_at(path, view.seq).map_err(|_| not_found())?,
     };
     if let Ok(entry) = store.table(path) {
-        if let TableKind::View { .. } | TableKind::MaterializedView { .. } = entry.kind {
+        if let TableKind::View { .. } | TableKind::MaterializedView { .. } | TableKind::External { .. } = entry.kind {
             return Err(Status::invalid_argument(texts::read_of_view(path)));
         }
         // As documented: this API is for those who see all rows.
