@@ -4,14 +4,14 @@ use std::time::Duration;
 
 /// Bytes of a document, by the documented size formula.
 pub const DOCUMENT_BYTES: usize = 1_048_576;
-/// Bytes of a field name.
+/// Bytes of a field name, and of a field path.
 pub const FIELD_NAME_BYTES: usize = 1_500;
 /// Bytes of a string or bytes value.
 pub const VALUE_BYTES: usize = 1_048_487;
 /// Levels of maps and arrays within a document.
 pub const NESTING: usize = 20;
-/// Segments of a field path: one for each level, and the field itself.
-pub const FIELD_PATH_SEGMENTS: usize = 100;
+/// Segments of a field path.
+pub const FIELD_PATH_SEGMENTS: usize = 20;
 /// Bytes of a document or collection id.
 pub const ID_BYTES: usize = 1_500;
 /// Bytes of a document's whole path.
@@ -28,6 +28,10 @@ pub const REQUEST_BYTES: usize = 11_534_336;
 pub const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// Disjunctions of a query after normalisation.
 pub const DISJUNCTIONS: usize = 30;
+/// Disjunctions that a product of disjunctions may come to before they are counted (seen on the emulator).
+pub const DISJUNCTIONS_BUILT: usize = 2 * DISJUNCTIONS;
+/// Filters, orders and the ancestor of a query together ("Query limitations").
+pub const QUERY_PARTS: usize = 100;
 /// Values of a `not-in`.
 pub const NOT_IN_VALUES: usize = 10;
 /// Aggregations of a query.

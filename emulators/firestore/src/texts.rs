@@ -26,6 +26,11 @@ pub const READ_TIME_TOO_OLD: &str = "The requested 'read_time' is too old.";
 pub const READ_TIME_IN_FUTURE: &str = "The requested 'read_time' cannot be in the future.";
 /// Emulator.
 pub const TIME_TOO_PRECISE: &str = "timestamp cannot have more than microseconds precision";
+/// Emulator. `operation` is "transform" or "delete", `part` "document mask" or "update transform".
+pub fn must_not_specify(operation: &str, part: &str) -> String {
+    format!("a {operation} must not specify a {part}.")
+}
+
 /// Emulator.
 pub const EMPTY_WRITE: &str = "empty write operation";
 /// Emulator.
@@ -57,6 +62,8 @@ pub const NAME_MUST_NOT_BE_SET: &str = "document.name must not be set";
 /// Emulator.
 pub const NEGATIVE_PAGE_SIZE: &str = "Page size must be nonnegative.";
 /// Emulator.
+pub const NEGATIVE_PAGE_SIZE_OF_IDS: &str = "page_size must be greater than or equal to zero.";
+/// Emulator.
 pub const BAD_PAGE_TOKEN: &str = "invalid page token";
 
 /// Emulator.
@@ -80,20 +87,41 @@ pub const EQUALITY_ON_NAME: &str =
 /// Service and emulator.
 pub const NAME_MUST_BE_REFERENCE: &str = "__key__ filter value must be a Key";
 /// Emulator.
+pub const EMPTY_COMPOSITE: &str = "Composite filter must have at least one sub-filter.";
+/// Emulator.
+pub const RESERVED_NAME: &str = "the name __key__ is reserved";
+/// Ours.
+pub const DATASTORE_CONCURRENCY: &str = "OPTIMISTIC_WITH_ENTITY_GROUPS is for databases in Datastore mode.";
+/// Emulator.
 pub const BAD_COMPOSITE_OPERATOR: &str = "Unsupported CompositeFilter operator.";
 /// Emulator.
 pub const BAD_FIELD_OPERATOR: &str = "Unknown FieldFilter operator.";
 /// In the manner of the one for field filters.
 pub const BAD_UNARY_OPERATOR: &str = "Unknown UnaryFilter operator.";
-/// Ours: what production says of a filter without content is not known.
-pub const EMPTY_FILTER: &str = "Filter type must be specified.";
+/// Emulator.
+pub const EMPTY_FILTER: &str = "Unknown Filter type.";
+/// Emulator.
+pub const GROUP_BELOW_DOCUMENT: &str = "collection group queries are only allowed at the root parent";
+/// Emulator.
+pub const KIND_REQUIRED_FOR_ORDER: &str = "kind is required for all orders except __key__ ascending";
 /// Ours: guards recursion; production's limit on filters is met before.
 pub const FILTER_TOO_DEEP: &str = "Filters are nested too deeply.";
 /// Emulator.
 pub const ONE_COLLECTION: &str = "StructuredQuery.from cannot have more than one collection selector.";
-/// Ours: the range is documented, the text is not known.
-pub const TIME_OUT_OF_RANGE: &str =
-    "Timestamp must be from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z inclusive.";
+/// Emulator.
+pub const SECONDS_OUT_OF_RANGE: &str = "Timestamp seconds exceeds limit for field.";
+/// Emulator.
+pub const NANOS_OUT_OF_RANGE: &str = "Timestamp nanos exceeds limit for field.";
+/// Emulator.
+pub const KEY_TOO_LONG: &str = "Key path is too long. Cannot exceed 100 elements.";
+/// Emulator.
+pub const LONG_PATH: &str = "paths must have at most 20 elements";
+/// Emulator.
+pub const EMPTY_VECTOR: &str = "Cannot have a zero length vector.";
+/// Emulator.
+pub const VECTOR_WITH_MORE: &str = "Vector Value map has extraneous entries.";
+/// Emulator.
+pub const NO_SERVER_VALUE: &str = "ServerValue type must be specified for set_to_server_value transformation.";
 /// Ours: production's text for pipeline expressions in stored values is not known.
 pub const PIPELINE_VALUE: &str = "Value type is only allowed in pipeline expressions.";
 /// Emulator.
@@ -141,8 +169,18 @@ pub const ONE_FIELD_AN_INDEX: &str = "Each index of a field must have exactly on
 pub const DATASTORE_SCOPE: &str = "The query scope COLLECTION_RECURSIVE is for databases in Datastore mode.";
 /// Ours.
 pub const NO_TEXT_INDEXES: &str = "Search indexes are not supported by this emulator.";
-/// Ours.
-pub const NO_QUERY: &str = "The request must have a structured query.";
+/// Emulator.
+pub const NO_QUERY: &str = "only structured queries are supported";
+/// Emulator.
+pub const NO_AGGREGATION_QUERY: &str = "Only structured aggregation queries are supported.";
+/// Emulator.
+pub const SHOW_MISSING_WITHOUT_COLLECTION: &str = "collection id must be set when show_missing is true";
+/// Emulator.
+pub const CURSOR_NAME: &str = "Cursor __key__ value is not a document reference.";
+/// Emulator.
+pub const CURSOR_OF_OTHER_DATABASE: &str = "The cursor key is in a different database than the query";
+/// Emulator.
+pub const EMPTY_COLLECTION: &str = "collectionId is the empty string.";
 /// Emulator.
 pub const SHOW_MISSING_WITH_ORDER: &str = "cannot specify an order when show_missing is true";
 /// Ours: the rule is documented, the text is not known.
@@ -152,8 +190,8 @@ pub const PARTITION_QUERY: &str = "PartitionQuery supports only collection group
     without other filters, orders, limits, offsets or cursors.";
 /// Ours: the rule is documented, the text is not known.
 pub const PARTITION_COUNT: &str = "partition_count must be positive.";
-/// Ours: the rule is documented, the text is not known.
-pub const WRITES_IN_HANDSHAKE: &str = "The first request of a write stream must not have writes.";
+/// Emulator.
+pub const WRITES_IN_HANDSHAKE: &str = "'writes' must not be set on an initial write request.";
 /// Ours.
 pub const RESET: &str = "All data was reset.";
 /// Ours: how far a listener may fall behind is not documented.
@@ -340,6 +378,26 @@ pub fn too_many_disjunctions(count: usize) -> String {
 }
 
 /// Emulator.
+pub fn kind_required(field: &str) -> String {
+    format!("kind is required for filter: {field}")
+}
+
+/// Emulator.
+pub fn far_too_many_disjunctions() -> String {
+    format!("Too many disjunctions after normalization, the maximum is {}", limits::DISJUNCTIONS)
+}
+
+/// Emulator; the limit is documented.
+pub fn query_too_large(filters: usize, orders: usize, has_ancestor: bool) -> String {
+    format!(
+        "The query may not have more than {} filters + sort orders + ancestor total. Currently there are {filters} \
+         filters, {orders} sort orders, and {} ancestor filter.",
+        limits::QUERY_PARTS,
+        if has_ancestor { "one" } else { "no" }
+    )
+}
+
+/// Emulator.
 pub fn aggregation_after_name(path: &str) -> String {
     format!(
         "This query requires an index that has fields [{path}] after __name__ and Firestore does not currently \
@@ -406,10 +464,13 @@ pub fn index_entry_too_large(path: &str) -> String {
     )
 }
 
-/// Ours: the limit is documented, the text is not known.
-pub fn too_many_inequalities(count: usize) -> String {
+/// Emulator.
+pub fn too_many_inequalities(fields: &[String]) -> String {
     format!(
-        "A query can have inequality filters on at most {} fields, and this one has {count}.",
+        "The query contains {} distinct inequality fields: [{}]. A query may not have more than {} distinct inequality \
+         fields.",
+        fields.len(),
+        fields.join(", "),
         limits::INEQUALITY_FIELDS
     )
 }

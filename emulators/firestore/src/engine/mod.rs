@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, waits, or does I/O.
 
 mod database;
+pub mod edition;
 pub mod index;
 pub mod listen;
 pub mod locks;
@@ -32,6 +33,7 @@ use scrimmage_core::Timestamp;
 use crate::error::Error;
 use crate::path::{DatabaseName, DocumentName};
 use database::{Database, policy_record};
+use edition::Edition;
 use index::catalogue::Catalogue;
 use listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use query::Query;
@@ -183,6 +185,8 @@ pub struct Engine {
     recording: bool,
     /// The declared indexes, by database; those of `None` are for all others.
     catalogues: BTreeMap<Option<DatabaseName>, Declared>,
+    /// What databases were created as, to be found again after a restart.
+    editions: BTreeMap<DatabaseName, Edition>,
 }
 
 /// Indexes, and whether they are to be found again after a restart: those of a file come from it.
@@ -208,7 +212,7 @@ impl Engine {
         Record::Reset { epoch: self.epoch.wrapping_add(1), life: self.life.wrapping_add(1) }
     }
 
-    /// Forgets everything but what is declared: indexes and times to live. Waiting requests are
+    /// Forgets everything but what is declared: indexes, times to live and editions. Waiting requests are
     /// aborted; transaction ids, streams and waiters of before stay invalid.
     pub fn reset(&mut self) -> (Vec<Resolved>, Forgotten) {
         let mut resolved = Vec::new();
@@ -226,6 +230,7 @@ impl Engine {
             life,
             recording: self.recording,
             catalogues: std::mem::take(&mut self.catalogues),
+            editions: std::mem::take(&mut self.editions),
             ..Engine::default()
         };
         let old = std::mem::replace(self, new).databases;
@@ -289,6 +294,10 @@ impl Engine {
             }
             Record::Reset { epoch, life } => drop(self.forget(epoch, life)),
             Record::Indexes { database, catalogue } => self.set_catalogue(database.as_ref(), catalogue, true),
+            Record::Created { database, edition } => {
+                self.name(&database);
+                self.editions.insert(database, edition);
+            }
             Record::Committed { ref database, .. }
             | Record::Cleared { ref database, .. }
             | Record::Complete { ref database, .. }
@@ -319,6 +328,8 @@ impl Engine {
         for (database, Declared { catalogue, .. }) in self.catalogues.iter().filter(|(_, declared)| declared.kept) {
             records.push(Record::Indexes { database: database.clone(), catalogue: Arc::clone(catalogue) });
         }
+        let created = self.editions.iter();
+        records.extend(created.map(|(name, edition)| Record::Created { database: name.clone(), edition: *edition }));
         for database in &self.databases {
             database.snapshot(&mut records);
         }
@@ -340,6 +351,11 @@ impl Engine {
         self.databases.iter().map(Database::name)
     }
 
+    /// What databases were created as.
+    pub fn editions(&self) -> &BTreeMap<DatabaseName, Edition> {
+        &self.editions
+    }
+
     // Declaring: first the record is kept, then it is carried out.
 
     /// The record of forgetting the documents of one database and their past.
@@ -357,7 +373,7 @@ impl Engine {
     }
 
     /// Carries out what a record of [`clearing`](Engine::clearing), [`policing`](Engine::policing) or
-    /// of [`Record::Indexes`] says. A cleared database's transactions end, its listeners are told to
+    /// of [`Record::Indexes`] or [`Record::Created`] says. A cleared database's transactions end, its listeners are told to
     /// begin anew, its policies stay.
     pub fn carry_out(&mut self, now: Timestamp, record: Record) {
         match record {

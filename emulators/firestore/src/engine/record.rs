@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use scrimmage_core::Timestamp;
 
+use crate::engine::edition::Edition;
 use crate::engine::index::catalogue::Catalogue;
 use crate::engine::store::Document;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
@@ -28,6 +29,8 @@ pub enum Record {
     Complete { database: DatabaseName, from: Timestamp },
     /// A time-to-live policy came (or went: `None`).
     TimeToLive { database: DatabaseName, group: Arc<str>, field: FieldPath, delay: Option<Duration> },
+    /// A database was created, as one of this edition.
+    Created { database: DatabaseName, edition: Edition },
     /// These indexes are declared from now on: for one database, or for all in place of what was
     /// declared for any.
     Indexes { database: Option<DatabaseName>, catalogue: Arc<Catalogue> },

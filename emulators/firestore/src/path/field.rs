@@ -36,24 +36,31 @@ impl FieldPath {
         }
         let invalid = || Error::FieldPath(text.to_owned());
         let mut segments: Vec<Arc<str>> = Vec::new();
+        let mut bytes = 0;
         let mut rest = text;
         loop {
             let (segment, after) = match rest.strip_prefix('`') {
                 Some(quoted) => quoted_segment(quoted).ok_or_else(invalid)?,
                 None => plain_segment(rest).ok_or_else(invalid)?,
             };
-            if segment.len() > limits::FIELD_NAME_BYTES {
+            bytes += segment.len() + usize::from(bytes > 0);
+            if bytes > limits::FIELD_NAME_BYTES {
                 return Err(Error::invalid(texts::LONG_FIELD_PATH));
             }
             segments.push(segment);
-            if segments.len() > limits::FIELD_PATH_SEGMENTS {
-                return Err(invalid());
-            }
             if after.is_empty() {
+                if segments.len() > limits::FIELD_PATH_SEGMENTS {
+                    return Err(Error::invalid(texts::LONG_PATH));
+                }
                 return Ok(FieldPath(segments.into()));
             }
             rest = after.strip_prefix('.').ok_or_else(invalid)?;
         }
+    }
+
+    /// The path as a sentence has it: without quotes.
+    pub fn plain(&self) -> String {
+        self.0.join(".")
     }
 
     pub fn segments(&self) -> &[Arc<str>] {

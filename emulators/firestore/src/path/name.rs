@@ -16,9 +16,13 @@ pub struct DatabaseName(Arc<str>);
 impl DatabaseName {
     /// Parses the resource name; anything but its four segments is an error.
     pub fn parse(text: &str) -> Result<DatabaseName, Error> {
-        let end = database_end(text)?;
+        let end = database_end(text).map_err(|error| error.about("Database name"))?;
         if end < text.len() {
-            return Err(problem(text, format!("has an unexpected suffix at index {end}")).about("Database name"));
+            let extra = match &text[end..] {
+                "/" => "has invalid trailing \"/\"".to_owned(),
+                _ => format!("has extra characters at index {end}"),
+            };
+            return Err(problem(text, extra).about("Database name"));
         }
         Ok(DatabaseName(Arc::from(text)))
     }
@@ -73,6 +77,10 @@ impl fmt::Display for DatabaseName {
     }
 }
 
+const OMIT_SLASH: &str = "is invalid: Omit trailing \"/\"";
+const OMIT_DOCUMENTS: &str =
+    "is invalid: Omit \"/documents\" when referencing a database (except as the parent of a document)";
+
 fn problem(name: &str, problem: String) -> Error {
     Error::Name { label: "Document name", name: name.to_owned(), problem }
 }
@@ -84,7 +92,9 @@ fn lacks(name: &str, what: &str, index: usize) -> Error {
 /// Where the database's part of a resource name ends.
 fn database_end(text: &str) -> Result<usize, Error> {
     let mut at = 0;
-    for (index, wanted) in ["projects", "", "databases", ""].into_iter().enumerate() {
+    for (index, (wanted, id)) in
+        [("projects", ""), ("", "a project id"), ("databases", ""), ("", "a database id")].into_iter().enumerate()
+    {
         if index > 0 {
             if !text[at..].starts_with('/') {
                 return Err(lacks(text, "\"/\"", at));
@@ -94,7 +104,7 @@ fn database_end(text: &str) -> Result<usize, Error> {
         let segment = text[at..].split('/').next().unwrap_or_default();
         if wanted.is_empty() {
             if segment.is_empty() {
-                return Err(lacks(text, "a resource id", at));
+                return Err(lacks(text, id, at));
             }
         } else if segment != wanted {
             return Err(lacks(text, &format!("\"{wanted}\""), at));
@@ -159,25 +169,34 @@ impl DocumentName {
 fn check_path(path: &str, whole: &str) -> Result<usize, Error> {
     let mut at = whole.len().saturating_sub(path.len());
     if path.is_empty() {
-        return Err(lacks(whole, "a resource id", at));
+        let advice = if whole.ends_with('/') { OMIT_SLASH } else { OMIT_DOCUMENTS };
+        return Err(problem(whole, advice.to_owned()));
     }
     let mut count = 0;
     for segment in path.split('/') {
+        // The outermost collection has a word of its own.
+        let kind = if count == 0 { "collection" } else { "resource" };
         if segment.is_empty() {
             return Err(if at == whole.len() {
                 problem(whole, "has invalid trailing \"/\"".to_owned())
             } else {
-                lacks(whole, "a resource id", at)
+                lacks(whole, &format!("a {kind} id"), at)
             });
         }
         if segment == "." || segment == ".." {
-            return Err(problem(whole, format!("contains a resource id \"{segment}\" at index {at}")));
+            return Err(problem(whole, format!("contains a {kind} id \"{segment}\" at index {at}")));
+        }
+        if count == 0 && is_reserved(segment) && numeric_id(segment).is_none() {
+            return Err(Error::invalid(texts::reserved_collection(segment)));
         }
         check_id(segment)?;
         at += segment.len() + 1;
         count += 1;
     }
-    if count > limits::PATH_SEGMENTS || path.len() > limits::NAME_BYTES {
+    if count > limits::PATH_SEGMENTS {
+        return Err(Error::invalid(texts::KEY_TOO_LONG));
+    }
+    if path.len() > limits::NAME_BYTES {
         return Err(problem(whole, format!("is longer than {} bytes", limits::NAME_BYTES)));
     }
     Ok(count)
@@ -185,6 +204,9 @@ fn check_path(path: &str, whole: &str) -> Result<usize, Error> {
 
 /// The path of a parent: the root (empty) or a document.
 pub fn check_parent(path: &str, whole: &str) -> Result<(), Error> {
+    if path.is_empty() && whole.ends_with('/') {
+        return Err(problem(whole, OMIT_SLASH.to_owned()).about("Document parent name"));
+    }
     if !path.is_empty() && check_path(path, whole)? % 2 == 1 {
         return Err(lacks(whole, "\"/\"", whole.len()).about("Document parent name"));
     }
@@ -302,6 +324,10 @@ mod tests {
     fn says_where_a_name_is_wrong() {
         for (name, problem) in [
             ("foo", "lacks \"projects\" at index 0."),
+            ("projects//databases/d/documents/c/d", "lacks a project id at index 9."),
+            ("projects/p/databases//documents/c/d", "lacks a database id at index 21."),
+            ("projects/p/databases/d/documents/", "is invalid: Omit trailing \"/\"."),
+            ("projects/p/databases/d/documents//c/d", "lacks a collection id at index 33."),
             ("projects/p/databases/d/documents/c", "lacks \"/\" at index 34."),
             ("projects/p/databases/d/documents/c/", "has invalid trailing \"/\"."),
             ("projects/p/databases/d/documents/c/..", "contains a resource id \"..\" at index 35."),
@@ -310,6 +336,17 @@ mod tests {
             let error = DocumentName::parse(name).unwrap_err();
             assert_eq!(error.to_string(), format!("Document name \"{name}\" {problem}"));
         }
+        for (name, problem) in [
+            ("", "lacks \"projects\" at index 0."),
+            ("projects/p", "lacks \"/\" at index 10."),
+            ("projects/p/databases/d/", "has invalid trailing \"/\"."),
+            ("projects/p/databases/d/documents", "has extra characters at index 22."),
+        ] {
+            let error = DatabaseName::parse(name).unwrap_err();
+            assert_eq!(error.to_string(), format!("Database name \"{name}\" {problem}"));
+        }
+        let long = format!("projects/p/databases/d/documents{}", "/x".repeat(202));
+        assert_eq!(DocumentName::parse(&long).unwrap_err().to_string(), texts::KEY_TOO_LONG);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use super::Firestore;
 use super::indexes::{proto_field, proto_scope};
 use super::rpc::status;
+use crate::engine::edition::{Concurrency, Edition};
 use crate::engine::index::catalogue::{ALL_FIELDS, Catalogue, Composite, FieldSettings, Kind, QueryScope};
 use crate::engine::ttl::Policy;
 use crate::error::Error;
@@ -366,36 +367,52 @@ impl Firestore {
         Ok(self.described(&database))
     }
 
-    /// Databases come into being when they are named; what creating one changes is its edition.
+    /// Databases come into being when they are named; what creating one changes is what it is.
     fn do_create_database(&self, request: pb::CreateDatabaseRequest) -> Result<Operation, Error> {
         let name = format!("{}/databases/{}", request.parent, request.database_id);
         let database = DatabaseName::parse(&name)?;
         let wanted = request.database.unwrap_or_default();
-        if wanted.database_edition() == pb::database::DatabaseEdition::Enterprise {
-            self.editions.declare(&database);
+        let mut edition = match wanted.database_edition() {
+            pb::database::DatabaseEdition::Enterprise => Edition::ENTERPRISE,
+            pb::database::DatabaseEdition::Standard | pb::database::DatabaseEdition::Unspecified => Edition::STANDARD,
+        };
+        match wanted.concurrency_mode() {
+            pb::database::ConcurrencyMode::Unspecified => {}
+            pb::database::ConcurrencyMode::Optimistic => edition.concurrency = Concurrency::Optimistic,
+            pb::database::ConcurrencyMode::Pessimistic => edition.concurrency = Concurrency::Pessimistic,
+            pb::database::ConcurrencyMode::OptimisticWithEntityGroups => {
+                return Err(Error::invalid(texts::DATASTORE_CONCURRENCY));
+            }
         }
-        self.shell.name(&database);
+        self.shell.create(&database, edition)?;
+        self.editions.declare(database.clone(), edition);
         let metadata = any("CreateDatabaseMetadata", &pb::CreateDatabaseMetadata::default());
         let response = any("Database", &self.described(&database));
         Ok(self.done(&database, metadata, response))
     }
 
-    /// The databases of a project that were named so far, in the order of their names.
+    /// The databases of a project that were named or declared so far, in the order of their names.
     fn do_list_databases(&self, parent: &str) -> Result<pb::ListDatabasesResponse, Error> {
         let project = parent.strip_prefix("projects/").filter(|project| !project.is_empty() && !project.contains('/'));
         let project = project.ok_or_else(|| Error::invalid(texts::bad_admin_name(parent)))?;
         let mut known = self.shell.databases();
+        known.extend(self.editions.databases());
         known.retain(|database| database.project() == project);
-        known.sort_by_key(DatabaseName::to_string);
+        known.sort_unstable();
+        known.dedup();
         let databases = known.iter().map(|database| self.described(database)).collect();
         Ok(pb::ListDatabasesResponse { databases, ..Default::default() })
     }
 
     fn described(&self, database: &DatabaseName) -> pb::Database {
-        let (edition, concurrency) = if self.editions.is_enterprise(database) {
-            (pb::database::DatabaseEdition::Enterprise, pb::database::ConcurrencyMode::Optimistic)
-        } else {
-            (pb::database::DatabaseEdition::Standard, pb::database::ConcurrencyMode::Pessimistic)
+        let Edition { enterprise, concurrency } = self.editions.of(database);
+        let edition = match enterprise {
+            true => pb::database::DatabaseEdition::Enterprise,
+            false => pb::database::DatabaseEdition::Standard,
+        };
+        let concurrency = match concurrency {
+            Concurrency::Optimistic => pb::database::ConcurrencyMode::Optimistic,
+            Concurrency::Pessimistic => pb::database::ConcurrencyMode::Pessimistic,
         };
         pb::Database {
             name: database.to_string(),

@@ -25,6 +25,15 @@ type Notes<'a> = Option<&'a CallNotes>;
 pub type Documents = Read<Vec<(DocumentName, Option<Arc<Document>>)>>;
 
 impl Firestore {
+    /// How a read of this database is to be done.
+    pub(super) fn consistency(
+        &self,
+        database: &DatabaseName,
+        selector: Option<Selector>,
+    ) -> Result<Consistency, Error> {
+        decode::consistency(selector, self.editions.of(database).concurrency)
+    }
+
     pub(super) async fn do_get(
         &self,
         request: pb::GetDocumentRequest,
@@ -33,10 +42,13 @@ impl Firestore {
         use pb::get_document_request::ConsistencySelector as C;
         let (database, name) = DocumentName::parse(&request.name)?;
         let mask = decode::mask(request.mask)?;
-        let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
-            C::Transaction(id) => Selector::Transaction(id),
-            C::ReadTime(time) => Selector::ReadTime(time),
-        }))?;
+        let consistency = self.consistency(
+            &database,
+            request.consistency_selector.map(|selector| match selector {
+                C::Transaction(id) => Selector::Transaction(id),
+                C::ReadTime(time) => Selector::ReadTime(time),
+            }),
+        )?;
         self.get_one(&database, name, consistency, mask.as_deref(), notes).await
     }
 
@@ -77,11 +89,14 @@ impl Firestore {
         use pb::batch_get_documents_response::Result as Found;
         let database = DatabaseName::parse(&request.database)?;
         let mask = decode::mask(request.mask)?;
-        let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
-            C::Transaction(id) => Selector::Transaction(id),
-            C::NewTransaction(options) => Selector::New(options),
-            C::ReadTime(time) => Selector::ReadTime(time),
-        }))?;
+        let consistency = self.consistency(
+            &database,
+            request.consistency_selector.map(|selector| match selector {
+                C::Transaction(id) => Selector::Transaction(id),
+                C::NewTransaction(options) => Selector::New(options),
+                C::ReadTime(time) => Selector::ReadTime(time),
+            }),
+        )?;
         let mut seen = HashSet::new();
         let mut names = Vec::with_capacity(request.documents.len());
         for name in &request.documents {
@@ -115,7 +130,7 @@ impl Firestore {
         notes: Notes<'_>,
     ) -> Result<pb::BeginTransactionResponse, Error> {
         let database = DatabaseName::parse(&request.database)?;
-        let options = decode::transaction_options(request.options, false)?;
+        let options = decode::transaction_options(request.options, false, self.editions.of(&database).concurrency)?;
         match self.shell.call(&database, Command::Begin(options), notes).await? {
             Outcome::Begun(id) => Ok(pb::BeginTransactionResponse { transaction: Bytes::from(id.to_bytes()) }),
             other => Err(unexpected(&other)),

@@ -1,26 +1,36 @@
-//! Which databases are of the Enterprise edition: those that were created, or declared, as such.
+//! What databases were created, or declared, as: all others are of the Standard edition.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::engine::edition::Edition;
 use crate::path::DatabaseName;
 
 #[derive(Debug, Default)]
 pub struct Editions {
-    enterprise: Mutex<BTreeSet<String>>,
+    known: Mutex<BTreeMap<DatabaseName, Edition>>,
 }
 
 impl Editions {
-    /// Makes a database one of the Enterprise edition; says whether it was not one before.
-    pub fn declare(&self, database: &DatabaseName) -> bool {
-        self.names().insert(database.to_string())
+    /// With what a data folder has.
+    pub fn restored(kept: impl IntoIterator<Item = (DatabaseName, Edition)>) -> Editions {
+        Editions { known: Mutex::new(kept.into_iter().collect()) }
     }
 
-    pub fn is_enterprise(&self, database: &DatabaseName) -> bool {
-        self.names().contains(database.as_str())
+    pub fn declare(&self, database: DatabaseName, edition: Edition) {
+        self.all().insert(database, edition);
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.enterprise.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn of(&self, database: &DatabaseName) -> Edition {
+        self.all().get(database).copied().unwrap_or(Edition::STANDARD)
+    }
+
+    /// The databases of which it is known.
+    pub fn databases(&self) -> Vec<DatabaseName> {
+        self.all().keys().cloned().collect()
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatabaseName, Edition>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

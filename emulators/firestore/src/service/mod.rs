@@ -28,6 +28,7 @@ use scrimmage_protos::google::firestore::admin::v1::firestore_admin_server::Fire
 use scrimmage_protos::google::firestore::v1::firestore_server::FirestoreServer;
 use scrimmage_protos::google::longrunning::operations_server::OperationsServer;
 
+use crate::engine::edition::Edition;
 use crate::engine::index::catalogue::Catalogue;
 use crate::engine::index::file::FileError;
 use crate::engine::ttl::Policy;
@@ -90,13 +91,14 @@ impl Firestore {
         let ids = scrimmage_core::Rng::stream(ctx.seed, &purpose);
         let indexes = IndexSettings::new(ctx);
         indexes.restore(shell.kept_catalogues());
+        let editions = editions::Editions::restored(shell.kept_editions());
         Firestore {
             shell,
             indexes: Arc::new(indexes),
             clock: ctx.clock.clone(),
             project: Arc::clone(&ctx.project),
             writes: Arc::default(),
-            editions: Arc::default(),
+            editions: Arc::new(editions),
             operations: Arc::default(),
             ids: Arc::new(std::sync::Mutex::new(ids)),
         }
@@ -159,14 +161,16 @@ impl Firestore {
         Ok(())
     }
 
-    /// Makes a database one of the Enterprise edition, on which pipelines run: its id in the suite's
-    /// project, or a full name. All others are of the Standard edition.
-    pub fn declare_enterprise(&self, database: &str) -> Result<(), Error> {
+    /// Says of which edition a database is: its id in the suite's project, or a full name. On those of
+    /// the Enterprise edition pipelines run, and transactions are optimistic unless they ask otherwise.
+    /// All others are of the Standard edition. The data folder does not keep it, and it goes before
+    /// what the data folder has.
+    pub fn declare_edition(&self, database: &str, enterprise: bool) -> Result<(), Error> {
         let name = match database.contains('/') {
             true => DatabaseName::parse(database)?,
             false => DatabaseName::parse(&format!("projects/{}/databases/{database}", self.project))?,
         };
-        self.editions.declare(&name);
+        self.editions.declare(name, if enterprise { Edition::ENTERPRISE } else { Edition::STANDARD });
         Ok(())
     }
 
@@ -188,8 +192,8 @@ impl Firestore {
         &self.indexes
     }
 
-    /// Forgets all data of all databases. What is declared stays: indexes and times to live. Streams
-    /// end; whoever waits for a lock is aborted. An error says that the data folder could not take it;
+    /// Forgets all data of all databases. What is declared stays: indexes, times to live and editions.
+    /// Streams end; whoever waits for a lock is aborted. An error says that the data folder could not take it;
     /// then nothing is forgotten.
     pub fn reset(&self) -> Result<(), Status> {
         self.shell.reset().map_err(Status::from)?;

@@ -20,10 +20,12 @@ use crate::texts;
 
 type Notes<'a> = Option<&'a CallNotes>;
 
-/// Documents of a page of ListDocuments where the client names no size.
-const DEFAULT_PAGE: usize = 300;
+/// Documents of a page of ListDocuments where the client names no size (seen on Google's emulator).
+const DEFAULT_PAGE: usize = 30;
 /// The most documents of a page.
-const LARGEST_PAGE: usize = 300;
+const LARGEST_PAGE: usize = 150;
+/// The most collection ids of a page.
+const LARGEST_PAGE_OF_IDS: usize = 300;
 
 impl Firestore {
     pub(super) async fn find(
@@ -61,11 +63,14 @@ impl Firestore {
             return Ok(answers(std::iter::once(planned)));
         }
         let asked = self.clock.now();
-        let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
-            C::Transaction(id) => Selector::Transaction(id),
-            C::NewTransaction(options) => Selector::New(options),
-            C::ReadTime(time) => Selector::ReadTime(time),
-        }))?;
+        let consistency = self.consistency(
+            &database,
+            request.consistency_selector.map(|selector| match selector {
+                C::Transaction(id) => Selector::Transaction(id),
+                C::NewTransaction(options) => Selector::New(options),
+                C::ReadTime(time) => Selector::ReadTime(time),
+            }),
+        )?;
         let read = self.find(&database, Arc::clone(&query), consistency, notes).await?;
         let read_time = Some(encode::time(read.read_time));
         let begun = read.begun.map(|id| pb::RunQueryResponse {
@@ -127,7 +132,7 @@ impl Firestore {
         use pb::structured_aggregation_query::QueryType as Inner;
         let (database, parent) = decode::parent(&request.parent)?;
         let Some(QueryType::StructuredAggregationQuery(aggregation)) = request.query_type else {
-            return Err(Error::invalid(texts::NO_QUERY));
+            return Err(Error::invalid(texts::NO_AGGREGATION_QUERY));
         };
         let query = match aggregation.query_type {
             Some(Inner::StructuredQuery(query)) => query,
@@ -145,11 +150,14 @@ impl Firestore {
             return Ok(answers(std::iter::once(planned)));
         }
         let asked = self.clock.now();
-        let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
-            C::Transaction(id) => Selector::Transaction(id),
-            C::NewTransaction(options) => Selector::New(options),
-            C::ReadTime(time) => Selector::ReadTime(time),
-        }))?;
+        let consistency = self.consistency(
+            &database,
+            request.consistency_selector.map(|selector| match selector {
+                C::Transaction(id) => Selector::Transaction(id),
+                C::NewTransaction(options) => Selector::New(options),
+                C::ReadTime(time) => Selector::ReadTime(time),
+            }),
+        )?;
         let command = Command::Aggregate { query: Arc::clone(&query), aggregations, consistency };
         let read = match self.shell.call(&database, command, notes).await? {
             Outcome::Aggregated(read) => read,
@@ -195,13 +203,19 @@ impl Firestore {
                 Some(Arc::from(id))
             }
         };
+        if request.show_missing && collection_id.is_none() {
+            return Err(Error::invalid(texts::SHOW_MISSING_WITHOUT_COLLECTION));
+        }
         if request.show_missing && !request.order_by.is_empty() {
             return Err(Error::invalid(texts::SHOW_MISSING_WITH_ORDER));
         }
-        let consistency = decode::consistency(request.consistency_selector.map(|selector| match selector {
-            C::Transaction(id) => Selector::Transaction(id),
-            C::ReadTime(time) => Selector::ReadTime(time),
-        }))?;
+        let consistency = self.consistency(
+            &database,
+            request.consistency_selector.map(|selector| match selector {
+                C::Transaction(id) => Selector::Transaction(id),
+                C::ReadTime(time) => Selector::ReadTime(time),
+            }),
+        )?;
         let token = PageToken::parse(&request.page_token)?;
         let scope = Scope { parent: Arc::from(parent), collection_id: collection_id.clone(), all_descendants: false };
         let mut draft = Draft::new(scope);
@@ -292,16 +306,24 @@ impl Firestore {
             Some(C::ReadTime(time)) => Some(decode::precise_time(time)?),
             None => None,
         };
-        let size = page_size(request.page_size)?;
+        let size = match usize::try_from(request.page_size) {
+            Ok(0) => LARGEST_PAGE_OF_IDS,
+            Ok(size) => size.min(LARGEST_PAGE_OF_IDS),
+            Err(_) => return Err(Error::invalid(texts::NEGATIVE_PAGE_SIZE_OF_IDS)),
+        };
+        let after = match request.page_token.as_str() {
+            "" => String::new(),
+            token => from_hex(token).ok_or_else(|| Error::invalid(texts::BAD_PAGE_TOKEN))?,
+        };
         let command = Command::CollectionIds { parent: parent.to_owned(), read_time };
         let ids = match self.shell.call(&database, command, notes).await? {
             Outcome::CollectionIds(ids) => ids,
             other => return Err(unexpected(&other)),
         };
-        let mut ids: Vec<String> = ids.into_iter().filter(|id| *id > request.page_token).collect();
+        let mut ids: Vec<String> = ids.into_iter().filter(|id| *id > after).collect();
         let more = ids.len() > size;
         ids.truncate(size);
-        let next_page_token = if more { ids.last().cloned().unwrap_or_default() } else { String::new() };
+        let next_page_token = if more { ids.last().map(|id| to_hex(id)).unwrap_or_default() } else { String::new() };
         Ok(pb::ListCollectionIdsResponse { collection_ids: ids, next_page_token })
     }
 
@@ -368,12 +390,21 @@ fn page_size(size: i32) -> Result<usize, Error> {
     }
 }
 
+fn to_hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(hex: &str) -> Option<String> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    String::from_utf8(hex.as_bytes().chunks(2).map(byte).collect::<Option<_>>()?).ok()
+}
+
 /// The last document of a page, as text for the client: opaque, and checked when it comes back.
 struct PageToken(DocumentName);
 
 impl PageToken {
     fn text(&self) -> String {
-        self.0.path().bytes().map(|byte| format!("{byte:02x}")).collect()
+        to_hex(self.0.path())
     }
 
     /// `None` for an empty token, which means the first page.
@@ -381,13 +412,7 @@ impl PageToken {
         if text.is_empty() {
             return Ok(None);
         }
-        let bytes: Option<Vec<u8>> = text
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-            .collect();
-        bytes
-            .and_then(|bytes| String::from_utf8(bytes).ok())
+        from_hex(text)
             .and_then(|path| DocumentName::parse_relative(&path).ok())
             .map(|name| Some(PageToken(name)))
             .ok_or_else(|| Error::invalid(texts::BAD_PAGE_TOKEN))

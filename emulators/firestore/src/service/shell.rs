@@ -1,6 +1,6 @@
 //! The shell around the engine: one lock, one timer, and the clients that wait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -9,6 +9,7 @@ use scrimmage_core::{CallNotes, Clock, Context, DataError, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::keep::{Keeper, Lost};
+use crate::engine::edition::Edition;
 use crate::engine::index::catalogue::Catalogue;
 use crate::engine::listen::{ListenEvent, StreamId, TargetId, TargetSpec};
 use crate::engine::record::Record;
@@ -382,11 +383,6 @@ impl Shell {
         self.state().engine.database_names().cloned().collect()
     }
 
-    /// Lets a database come into being.
-    pub fn name(&self, database: &DatabaseName) {
-        self.state().engine.name(database);
-    }
-
     /// Declares indexes for one database, or for all, to be found again after a restart.
     pub fn declare_indexes(&self, database: Option<&DatabaseName>, catalogue: Catalogue) -> Result<(), Error> {
         let record = Record::Indexes { database: database.cloned(), catalogue: Arc::new(catalogue) };
@@ -408,6 +404,16 @@ impl Shell {
         let state = self.state();
         let kept = state.engine.kept_catalogues();
         kept.map(|(name, catalogue)| (name.cloned(), Catalogue::clone(catalogue))).collect()
+    }
+
+    /// Creates a database as one of this edition, to be found again after a restart.
+    pub fn create(&self, database: &DatabaseName, edition: Edition) -> Result<(), Error> {
+        self.state().declare(self.clock.now(), Record::Created { database: database.clone(), edition })
+    }
+
+    /// What databases were created as.
+    pub fn kept_editions(&self) -> BTreeMap<DatabaseName, Edition> {
+        self.state().engine.editions().clone()
     }
 
     /// Sets the time-to-live policy of a collection group, or ends it.

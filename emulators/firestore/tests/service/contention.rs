@@ -55,6 +55,49 @@ async fn forty_read_modify_writes_all_apply_with_attempts_enough() {
     assert_eq!(served.client().await.number(&[], "c/n").await.unwrap(), Some(40));
 }
 
+#[tokio::test]
+async fn transactions_of_an_enterprise_database_are_optimistic_unless_they_ask_otherwise() {
+    use pb::transaction_options::{ConcurrencyMode, Mode, ReadWrite};
+    let begin = async |client: &mut Client, mode: Option<ConcurrencyMode>| {
+        let mode =
+            mode.map(|mode| Mode::ReadWrite(ReadWrite { concurrency_mode: mode.into(), ..ReadWrite::default() }));
+        let options = Some(pb::TransactionOptions { mode });
+        let request = pb::BeginTransactionRequest { database: DATABASE.to_owned(), options };
+        client.0.begin_transaction(request).await.unwrap().into_inner().transaction
+    };
+    let served = serve(Clock::virtual_at(Timestamp::EPOCH)).await;
+    let mut client = served.client().await;
+    for enterprise in [false, true] {
+        served.firestore.declare_edition("projects/p/databases/(default)", enterprise).unwrap();
+        for mode in [
+            None,
+            Some(ConcurrencyMode::Unspecified),
+            Some(ConcurrencyMode::Optimistic),
+            Some(ConcurrencyMode::Pessimistic),
+        ] {
+            client.commit(&[], vec![set("c/n", 0)]).await.unwrap();
+            let id = begin(&mut client, mode).await;
+            assert_eq!(client.number(&id, "c/n").await.unwrap(), Some(0));
+            let mut other = client.clone();
+            let write = tokio::spawn(async move { other.commit(&[], vec![set("c/n", 1)]).await });
+            let optimistic = match mode {
+                Some(ConcurrencyMode::Optimistic) => true,
+                Some(ConcurrencyMode::Pessimistic) => false,
+                _ => enterprise,
+            };
+            if optimistic {
+                // Nobody is in its way; whoever read before has to begin again.
+                write.await.unwrap().unwrap();
+                let error = client.commit(&id, vec![set("c/n", 2)]).await.unwrap_err();
+                assert_eq!((error.code(), error.message()), (Code::Aborted, TEXT_1));
+            } else {
+                client.commit(&id, vec![set("c/m", 2)]).await.unwrap();
+                write.await.unwrap().unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_five_attempts_most_of_forty_fail_and_no_update_is_lost() {
     let (served, results) = counters(40, 5).await;

@@ -163,6 +163,66 @@ async fn what_is_declared_outlasts_restarts_and_resets() {
 }
 
 #[tokio::test]
+async fn a_database_stays_what_it_was_created_as() {
+    use admin::database::{ConcurrencyMode, DatabaseEdition};
+    let create = async |served: &Served, id: &str, edition: DatabaseEdition, mode: ConcurrencyMode| {
+        let database = admin::Database {
+            database_edition: edition.into(),
+            concurrency_mode: mode.into(),
+            ..admin::Database::default()
+        };
+        let (parent, database_id) = ("projects/p".to_owned(), id.to_owned());
+        let request = admin::CreateDatabaseRequest { parent, database_id, database: Some(database) };
+        api(served).create_database(Request::new(request)).await
+    };
+    let described = async |served: &Served| {
+        let request = admin::ListDatabasesRequest { parent: "projects/p".to_owned(), ..Default::default() };
+        let databases = api(served).list_databases(Request::new(request)).await.unwrap().into_inner().databases;
+        let mut all = Vec::new();
+        for database in databases {
+            let id = database.name.rsplit('/').next().unwrap().to_owned();
+            all.push((id, database.database_edition(), database.concurrency_mode()));
+        }
+        all
+    };
+    let (_temporary, data) = folder();
+    let served = serve_kept(&data, Clock::real()).await;
+    create(&served, "e", DatabaseEdition::Enterprise, ConcurrencyMode::Unspecified).await.unwrap();
+    create(&served, "p", DatabaseEdition::Enterprise, ConcurrencyMode::Pessimistic).await.unwrap();
+    create(&served, "s", DatabaseEdition::Unspecified, ConcurrencyMode::Optimistic).await.unwrap();
+    let refused = create(&served, "x", DatabaseEdition::Standard, ConcurrencyMode::OptimisticWithEntityGroups).await;
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+    let expected = [
+        ("e".to_owned(), DatabaseEdition::Enterprise, ConcurrencyMode::Optimistic),
+        ("p".to_owned(), DatabaseEdition::Enterprise, ConcurrencyMode::Pessimistic),
+        ("s".to_owned(), DatabaseEdition::Standard, ConcurrencyMode::Optimistic),
+    ];
+    assert_eq!(described(&served).await, expected);
+    served.firestore.reset().unwrap();
+    drop(served);
+    // The second time the log has been written anew, perhaps.
+    for _ in 0..2 {
+        let served = serve_kept(&data, Clock::real()).await;
+        assert_eq!(described(&served).await.len(), 3);
+        let pipeline = pb::ExecutePipelineRequest {
+            database: "projects/p/databases/e".to_owned(),
+            ..pb::ExecutePipelineRequest::default()
+        };
+        // Past the question of its edition.
+        let error = served.client().await.0.execute_pipeline(pipeline).await.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert_eq!(described(&served).await, expected);
+    }
+    // What is declared for this run goes before.
+    let served = serve_kept(&data, Clock::real()).await;
+    served.firestore.declare_edition("e", false).unwrap();
+    assert_eq!(described(&served).await[0].1, DatabaseEdition::Standard);
+    drop(served);
+    let served = serve_kept(&data, Clock::real()).await;
+    assert_eq!(described(&served).await, expected);
+}
+
+#[tokio::test]
 async fn a_time_to_live_moves_between_fields_and_has_a_sensible_offset() {
     let served = serve(Clock::virtual_at(START)).await;
     for seconds in [-1, i64::from(i32::MAX) + 1] {

@@ -35,6 +35,29 @@ fn transforms(path: &str, writes: usize, each: usize) -> Vec<pb::Write> {
     (0..writes).map(write).collect()
 }
 
+/// An update of one path.
+fn masked(path: &str) -> Vec<pb::Write> {
+    let update_mask = Some(pb::DocumentMask { field_paths: vec![path.to_owned()] });
+    vec![pb::Write { update_mask, ..update(document("c/a", &[])) }]
+}
+
+fn vector(numbers: &[f64], with_more: bool) -> pb::Value {
+    let values = numbers.iter().map(|number| value(ValueType::DoubleValue(*number))).collect();
+    let array = value(ValueType::ArrayValue(pb::ArrayValue { values }));
+    let mut fields = vec![("__type__".to_owned(), text("__vector__")), ("value".to_owned(), array)];
+    fields.extend(with_more.then(|| ("more".to_owned(), int(1))));
+    value(ValueType::MapValue(pb::MapValue { fields: fields.into_iter().collect() }))
+}
+
+/// A delete that says what only an update may say.
+fn deleting(with_mask: bool) -> pb::Write {
+    let operation = Some(pb::write::Operation::Delete(full("c/a")));
+    let mask = Some(pb::DocumentMask::default()).filter(|_| with_mask);
+    let update_transforms = transforms("c/a", 1, 1).remove(0).update_transforms;
+    let update_transforms = if with_mask { Vec::new() } else { update_transforms };
+    pb::Write { operation, update_mask: mask, update_transforms, ..pb::Write::default() }
+}
+
 fn filling(bytes: usize, documents: usize) -> Vec<pb::Write> {
     let write = |number| update(document(&format!("c/{number}"), &[("s", text(&"x".repeat(bytes)))]));
     (0..documents).map(write).collect()
@@ -66,12 +89,20 @@ async fn every_limit_is_where_it_is_documented() {
         ("id `..`", at("c/.."), Some("contains a resource id \"..\"")),
         ("reserved id", at("c/__x__"), Some("is invalid because it is reserved")),
         ("100 collections deep", at(&deep(100)), OK),
-        ("101 collections deep", at(&deep(101)), Some("is longer than")),
+        ("101 collections deep", at(&deep(101)), Some("Key path is too long. Cannot exceed 100 elements.")),
+        ("reserved collection", at("__c__/x"), Some("Collection id \"__c__\" is invalid because it is reserved.")),
         ("field name of 1,500 bytes", with(&"f".repeat(1_500), int(1)), OK),
         ("field name of 1,501 bytes", with(&"f".repeat(1_501), int(1)), Some("longer than 1500 bytes")),
         ("empty field name", with("", int(1)), Some("The property.name is the empty string.")),
         ("reserved field name", with("__f__", int(1)), Some("field name __f__ is reserved")),
         ("20 levels", with("f", nested(20)), OK),
+        ("mask of 20 names", masked(&vec!["a"; 20].join(".")), OK),
+        ("mask of 21 names", masked(&vec!["a"; 21].join(".")), Some("paths must have at most 20 elements")),
+        ("mask of 1,501 bytes", masked(&format!("{}.b", "a".repeat(1_499))), Some("longer than 1500 bytes")),
+        ("empty vector", with("v", vector(&[], false)), Some("Cannot have a zero length vector.")),
+        ("vector with more", with("v", vector(&[1.0], true)), Some("Vector Value map has extraneous entries.")),
+        ("delete with a mask", vec![deleting(true)], Some("a delete must not specify a document mask.")),
+        ("delete with transforms", vec![deleting(false)], Some("a delete must not specify a update transform.")),
         ("21 levels", with("f", nested(21)), Some("Property f contains an invalid nested entity.")),
         (
             "document of 1 MiB and more",

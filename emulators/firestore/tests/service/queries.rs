@@ -187,6 +187,79 @@ async fn a_query_can_begin_its_transaction() {
 }
 
 #[tokio::test]
+async fn an_or_is_one_however_many_members_it_has() {
+    use sq::composite_filter::Operator;
+    let (_served, mut client) = filled().await;
+    let composite = |op: Operator, filters: Vec<sq::Filter>| {
+        let filter = sq::CompositeFilter { op: op.into(), filters };
+        Some(sq::Filter { filter_type: Some(sq::filter::FilterType::CompositeFilter(filter)) })
+    };
+    let list = value(pb::value::ValueType::ArrayValue(pb::ArrayValue { values: vec![int(1)] }));
+    let equal = || filter("n", sq::field_filter::Operator::Equal, int(1)).unwrap();
+    let not_in = filter("n", sq::field_filter::Operator::NotIn, list).unwrap();
+    let mut ask = async |filter| client.query(pb::StructuredQuery { r#where: filter, ..from("c") }).await;
+    assert_eq!(names(&ask(composite(Operator::Or, vec![equal()])).await.unwrap()), ["1", "6", "8"]);
+    let beside = composite(Operator::And, vec![not_in, composite(Operator::Or, vec![equal()]).unwrap()]);
+    let error = ask(beside).await.unwrap_err();
+    assert_eq!(error.message(), "'NOT_IN' cannot be used in the same query with 'IN', 'ARRAY_CONTAINS_ANY' or 'OR'.");
+    let error = ask(composite(Operator::Or, vec![])).await.unwrap_err();
+    assert_eq!(error.message(), "Composite filter must have at least one sub-filter.");
+    let error = ask(composite(Operator::And, vec![equal(), composite(Operator::Or, vec![]).unwrap()])).await;
+    assert_eq!(error.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn what_no_index_can_have_is_refused() {
+    let (_served, mut client) = filled().await;
+    let equal = |path: &str| filter(path, sq::field_filter::Operator::Equal, int(1));
+    let all = |id: &str| pb::StructuredQuery {
+        from: vec![sq::CollectionSelector { collection_id: id.to_owned(), all_descendants: true }],
+        ..pb::StructuredQuery::default()
+    };
+    let by_n = || vec![order("n", sq::Direction::Ascending)];
+    let deep = vec!["a"; 21].join(".");
+    let cursor = |value| Some(pb::Cursor { values: vec![value], before: true });
+    let by_name = || vec![order("__name__", sq::Direction::Ascending)];
+    let other = value(pb::value::ValueType::ReferenceValue("projects/p/databases/x/documents/c/1".to_owned()));
+    let root = [
+        (pb::StructuredQuery { r#where: equal("n"), ..all("") }, "kind is required for filter: n"),
+        (
+            pb::StructuredQuery { order_by: by_n(), ..all("") },
+            "kind is required for all orders except __key__ ascending",
+        ),
+        (pb::StructuredQuery { r#where: equal("__x__"), ..from("c") }, "Invalid reserved name in field path __x__"),
+        (pb::StructuredQuery { r#where: equal(&deep), ..from("c") }, "paths must have at most 20 elements"),
+        (
+            pb::StructuredQuery { order_by: by_name(), start_at: cursor(int(1)), ..from("c") },
+            "Cursor __key__ value is not a document reference.",
+        ),
+        (
+            pb::StructuredQuery { order_by: by_name(), start_at: cursor(other), ..from("c") },
+            "The cursor key is in a different database than the query",
+        ),
+    ];
+    for (query, text) in root {
+        let error = client.query(query).await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (Code::InvalidArgument, text));
+    }
+    for (query, allowed) in [
+        (all("c"), true),
+        (pb::StructuredQuery { order_by: by_name(), ..all("c") }, true),
+        (pb::StructuredQuery { order_by: by_n(), ..all("c") }, false),
+        (pb::StructuredQuery { r#where: equal("n"), ..all("c") }, false),
+    ] {
+        let request = pb::RunQueryRequest {
+            parent: full("c/1"),
+            query_type: Some(pb::run_query_request::QueryType::StructuredQuery(query)),
+            ..pb::RunQueryRequest::default()
+        };
+        let refusal = client.0.run_query(request).await.map(drop).map_err(|error| error.message().to_owned());
+        let text = "collection group queries are only allowed at the root parent";
+        assert_eq!(refusal, if allowed { Ok(()) } else { Err(text.to_owned()) });
+    }
+}
+
+#[tokio::test]
 async fn what_is_missing_says_so() {
     let served = serve(Clock::real()).await;
     let mut client = served.client().await.0;

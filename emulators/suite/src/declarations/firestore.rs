@@ -1,11 +1,12 @@
-//! The section `[firestore]`: databases that are of the Enterprise edition.
+//! The section `[firestore]`: of which edition databases are.
 //!
 //! ```toml
 //! [[firestore.database]]
 //! name = "analytics"
 //! edition = "enterprise"
 //! ```
-//! All other databases are of the Standard edition and come into being when they are named.
+//! All other databases are what they were created as, or of the Standard edition; they come into being
+//! when they are named.
 
 use scrimmage_firestore::Firestore;
 use toml::Spanned;
@@ -16,8 +17,8 @@ use super::{DeclarationError, Declarations, Declared};
 
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Section {
-    /// Names of databases of the Enterprise edition.
-    pub enterprise: Vec<Declared<String>>,
+    /// Names of databases, and whether they are of the Enterprise edition.
+    pub editions: Vec<Declared<(String, bool)>>,
 }
 
 pub(crate) fn section(scope: &Scope<'_>, value: &Spanned<DeValue<'_>>) -> Result<Section, Problem> {
@@ -30,7 +31,7 @@ pub(crate) fn section(scope: &Scope<'_>, value: &Spanned<DeValue<'_>>) -> Result
             name @ "database" => {
                 for (at, table) in tables("firestore", name, value)? {
                     if let Some(value) = database(at, table)? {
-                        section.enterprise.push(Declared { line: scope.line(at), value });
+                        section.editions.push(Declared { line: scope.line(at), value });
                     }
                 }
             }
@@ -40,8 +41,8 @@ pub(crate) fn section(scope: &Scope<'_>, value: &Spanned<DeValue<'_>>) -> Result
     Ok(section)
 }
 
-/// The name of a database where it is of the Enterprise edition.
-fn database(at: usize, table: &DeTable<'_>) -> Result<Option<String>, Problem> {
+/// The name of a database, and whether it is of the Enterprise edition, where that is said.
+fn database(at: usize, table: &DeTable<'_>) -> Result<Option<(String, bool)>, Problem> {
     let mut name = None;
     let mut edition = None;
     for (key, value) in table {
@@ -58,8 +59,8 @@ fn database(at: usize, table: &DeTable<'_>) -> Result<Option<String>, Problem> {
     let name = name.ok_or_else(|| Problem::new(at, "a database needs a `name`"))?;
     match edition {
         None => Ok(None),
-        Some((_, edition)) if edition == "standard" => Ok(None),
-        Some((_, edition)) if edition == "enterprise" => Ok(Some(name)),
+        Some((_, edition)) if edition == "standard" => Ok(Some((name, false))),
+        Some((_, edition)) if edition == "enterprise" => Ok(Some((name, true))),
         Some((at, other)) => {
             Err(Problem::new(at, format!("`{other}` is not an edition; there are standard, enterprise")))
         }
@@ -67,8 +68,9 @@ fn database(at: usize, table: &DeTable<'_>) -> Result<Option<String>, Problem> {
 }
 
 pub(crate) fn apply(declarations: &Declarations, firestore: &Firestore) -> Result<(), DeclarationError> {
-    for one in &declarations.firestore.enterprise {
-        firestore.declare_enterprise(&one.value).map_err(|error| declarations.refused(one.line, error))?;
+    for one in &declarations.firestore.editions {
+        let (name, enterprise) = &one.value;
+        firestore.declare_edition(name, *enterprise).map_err(|error| declarations.refused(one.line, error))?;
     }
     Ok(())
 }

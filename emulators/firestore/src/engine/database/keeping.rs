@@ -86,7 +86,7 @@ impl Database {
             Record::TimeToLive { group, field, delay, .. } => {
                 self.set_policy(&group, delay.map(|delay| Policy { field, delay }));
             }
-            Record::Began { .. } | Record::Reset { .. } | Record::Indexes { .. } => {}
+            Record::Began { .. } | Record::Reset { .. } | Record::Indexes { .. } | Record::Created { .. } => {}
         }
     }
 

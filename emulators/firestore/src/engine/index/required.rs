@@ -49,8 +49,8 @@ pub fn judge(catalogue: &Catalogue, query: &Query) -> Verdict {
     let scope = if query.scope.all_descendants { QueryScope::Group } else { QueryScope::Collection };
     let place = Place { catalogue, group, scope };
     for term in terms(query.filter.as_ref()).unwrap_or_default() {
-        // A document with a known name is looked up.
-        if term.name.is_none() {
+        // A document with a known name is looked up, and what nothing can pass is not looked for.
+        if term.name.is_none() && !term.never {
             place.judge(query, &term, &mut verdict);
         }
     }

@@ -105,6 +105,19 @@ impl Filter {
         }
     }
 
+    /// Whether this filter, no composite, is an inequality that no value can pass: a range beside null
+    /// or NaN, or one that excludes null alone and so, with null, everything.
+    pub fn passes_nothing(&self) -> bool {
+        match self {
+            Filter::Field(_, Operator::NotEqual, operand) => matches!(operand, Value::Null),
+            Filter::Field(_, Operator::NotIn, Value::Array(operands)) => {
+                operands.iter().all(|operand| matches!(operand, Value::Null))
+            }
+            Filter::Field(_, operator, operand) => operator.is_range() && equals_nothing(operand),
+            _ => false,
+        }
+    }
+
     /// Calls `visit` with each filter that is no composite.
     pub fn for_each_leaf<'a>(&'a self, visit: &mut impl FnMut(&'a Filter)) {
         match self {
@@ -119,8 +132,12 @@ impl Filter {
 }
 
 /// Null and NaN equal nothing; that is what the unary filters are for.
+pub fn equals_nothing(operand: &Value) -> bool {
+    matches!(operand, Value::Null) || operand.is_nan()
+}
+
 fn equals(value: &Value, operand: &Value) -> bool {
-    !matches!(operand, Value::Null) && !operand.is_nan() && value.equivalent(operand)
+    !equals_nothing(operand) && value.equivalent(operand)
 }
 
 fn compare(value: &Value, operator: Operator, operand: &Value) -> bool {

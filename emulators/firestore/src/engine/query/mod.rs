@@ -4,6 +4,7 @@
 //! whether a single document matches (listeners, range locks), and aggregated ([`aggregate`]).
 
 pub mod aggregate;
+mod disjunctions;
 pub mod filter;
 pub mod nearest;
 pub mod normalize;

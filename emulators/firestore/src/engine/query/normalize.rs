@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::disjunctions::Disjunctions;
 use super::{Cursor, Direction, Filter, Key, Nearest, Operator, Order, Query, Scope, Target};
 use crate::error::Error;
 use crate::limits;
@@ -42,12 +43,31 @@ impl Draft {
         }
     }
 
+    /// Checks how many filters and orders there are.
+    fn check_size(&self) -> Result<(), Error> {
+        let rough = self.filter.as_ref().map_or(0, rough_size);
+        let ancestor = usize::from(!self.scope.parent.is_empty());
+        let fits = |filters: usize| filters + self.order.len() + ancestor <= limits::QUERY_PARTS;
+        if fits(rough) {
+            return Ok(());
+        }
+        let filters = self.filter.as_ref().map_or(0, |filter| Disjunctions::of(filter).filters());
+        if fits(filters) {
+            return Ok(());
+        }
+        Err(Error::invalid(texts::query_too_large(filters, self.order.len(), ancestor == 1)))
+    }
+
     /// Checks the query and writes out what it implies.
-    pub fn normalize(self) -> Result<Query, Error> {
+    pub fn normalize(mut self) -> Result<Query, Error> {
         let limit = self.limit.map(usize::try_from).transpose().map_err(|_| Error::invalid(texts::NEGATIVE_LIMIT))?;
         let offset = usize::try_from(self.offset).map_err(|_| Error::invalid(texts::NEGATIVE_OFFSET))?;
         if let Some(filter) = &self.filter {
-            check_filter(filter)?;
+            check_leaves(filter)?;
+        }
+        self.check_size()?;
+        if let Some(simpler) = self.filter.as_ref().map(check_form).transpose()?.flatten() {
+            self.filter = Some(simpler);
         }
         check_order(&self.order)?;
         for cursor in [&self.start, &self.end].into_iter().flatten() {
@@ -68,7 +88,8 @@ impl Draft {
     }
 }
 
-fn check_filter(filter: &Filter) -> Result<(), Error> {
+/// Checks each filter for itself, and which may stand beside which.
+fn check_leaves(filter: &Filter) -> Result<(), Error> {
     let mut problem = None;
     let mut negations = 0;
     let mut has_not_in = false;
@@ -101,22 +122,32 @@ fn check_filter(filter: &Filter) -> Result<(), Error> {
     if has_not_in && has_in {
         return Err(Error::invalid(texts::NOT_IN_ALONE));
     }
-    let normal = normal_form(filter);
-    if normal.array_filters > 1 {
-        return Err(Error::invalid(texts::ONE_ARRAY_CONTAINS));
-    }
-    if normal.terms > limits::DISJUNCTIONS {
-        return Err(Error::invalid(texts::too_many_disjunctions(normal.terms)));
+    Ok(())
+}
+
+/// Checks the disjunctions of a filter, and the fields of its inequalities. Returns what takes its
+/// place where it says the same several times.
+fn check_form(filter: &Filter) -> Result<Option<Filter>, Error> {
+    let exceeds = |normal: &NormalForm| normal.terms > limits::DISJUNCTIONS || normal.array_filters > 1;
+    let mut simpler = None;
+    if exceeds(&normal_form(filter)) {
+        let taken_apart = Disjunctions::of(filter).filter()?;
+        if normal_form(&taken_apart).array_filters > 1 {
+            return Err(Error::invalid(texts::ONE_ARRAY_CONTAINS));
+        }
+        simpler = Some(taken_apart);
     }
     let inequalities = Inequalities::of(Some(filter));
     let count = inequalities.fields.len() + usize::from(inequalities.name);
     if count > limits::INEQUALITY_FIELDS {
-        return Err(Error::invalid(texts::too_many_inequalities(count)));
+        let mut names: Vec<String> = inequalities.fields.values().map(|path| path.plain()).collect();
+        names.extend(inequalities.name.then(|| "__key__".to_owned()));
+        return Err(Error::invalid(texts::too_many_inequalities(&names)));
     }
     if inequalities.name_equality && !inequalities.name && !inequalities.fields.is_empty() {
         return Err(Error::invalid(texts::EQUALITY_ON_NAME));
     }
-    Ok(())
+    Ok(simpler)
 }
 
 fn check_operand(operator: Operator, operand: &Value) -> Result<(), Error> {
@@ -134,9 +165,22 @@ fn check_operand(operator: Operator, operand: &Value) -> Result<(), Error> {
     }
 }
 
+/// How many filters there are at most, with the values of lists, whether they are the same or not.
+fn rough_size(filter: &Filter) -> usize {
+    let mut size = 0;
+    filter.for_each_leaf(&mut |leaf| {
+        size += match leaf {
+            Filter::Field(_, _, Value::Array(values)) => values.len().max(1),
+            Filter::Name(_, names) => names.len(),
+            _ => 1,
+        }
+    });
+    size
+}
+
 fn contains_or(filter: &Filter) -> bool {
     match filter {
-        Filter::Or(filters) => filters.len() > 1 || filters.iter().any(contains_or),
+        Filter::Or(_) => true,
         Filter::And(filters) => filters.iter().any(contains_or),
         _ => false,
     }
@@ -198,7 +242,7 @@ fn check_cursor(cursor: &Cursor, order: &[Order]) -> Result<(), Error> {
 }
 
 /// Writes out what filters and aggregations imply: each inequality's field, by name, then each
-/// aggregated field, and then the document's name.
+/// aggregated field, by name as well, and then the document's name.
 fn implied_order(
     mut order: Vec<Order>,
     filter: Option<&Filter>,
@@ -216,6 +260,8 @@ fn implied_order(
             order.push(Order { target, direction });
         }
     }
+    let mut aggregated: Vec<&FieldPath> = aggregated.iter().collect();
+    aggregated.sort_by_cached_key(|path| path.to_string());
     for path in aggregated {
         let target = Target::Field(path.clone());
         if order.iter().all(|order| order.target != target) {
@@ -246,6 +292,8 @@ impl<'a> Inequalities<'a> {
         let mut found = Inequalities::default();
         let Some(filter) = filter else { return found };
         filter.for_each_leaf(&mut |leaf| match leaf {
+            // What nothing can pass is left out of a query, with the order that it would imply.
+            leaf if leaf.passes_nothing() => {}
             Filter::Field(path, operator, _) if operator.is_inequality() => {
                 found.fields.insert(path.to_string(), path);
             }

@@ -8,6 +8,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::filter::equals_nothing;
 use super::order::{Direction, Key, Target};
 use super::{Cursor, Filter, Operator, Query, UnaryOperator};
 use crate::engine::index::{Mode, Shape, Space, Span, Spot, key};
@@ -237,6 +238,7 @@ impl<'q> Term<'q> {
             {
                 self.never = true;
             }
+            Leaf::Compare(_, Operator::NotEqual, Value::Null) => self.never = true,
             Leaf::Compare(path, Operator::Equal, operand) => self.add_equal(path, (*operand).clone()),
             Leaf::Compare(path, Operator::ArrayContains, operand) => match self.contains {
                 None => self.contains = Some((path, operand)),
@@ -262,10 +264,6 @@ impl<'q> Term<'q> {
             Leaf::Name(operator, name) => self.name_ranges.push((*operator, name)),
         }
     }
-}
-
-fn equals_nothing(operand: &Value) -> bool {
-    matches!(operand, Value::Null) || operand.is_nan()
 }
 
 /// A filter that is no composite, with lists taken apart.

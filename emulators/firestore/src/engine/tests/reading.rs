@@ -57,6 +57,15 @@ fn inequalities_on_several_fields_imply_their_orders_by_name_of_the_field() {
 }
 
 #[test]
+fn aggregations_imply_the_orders_of_their_fields_by_name_whatever_their_own_order() {
+    let mut draft = collection("c");
+    draft.filter = Some(Filter::Field(field("z"), Operator::Greater, Value::Int(0)));
+    draft.aggregated = vec![field("n"), field("b"), field("m")];
+    let order = draft.normalize().unwrap().order;
+    assert_eq!(order, ["z", "b", "m", "n", "__name__"].map(|path| by(path, Direction::Ascending)));
+}
+
+#[test]
 fn cursors_limits_and_offsets() {
     let mut world = sample();
     let mut draft = collection("c");
@@ -126,6 +135,80 @@ fn disjunctions_and_nulls() {
         Filter::Field(field("m"), Operator::Equal, Value::Int(2)),
     ]);
     assert_eq!(run(implied), ["c/a", "c/c"]);
+}
+
+#[test]
+fn what_nothing_can_pass_is_left_out_with_the_order_that_it_would_imply() {
+    let mut world = sample();
+    let nan = || Value::Double(f64::NAN);
+    let nowhere = [
+        Filter::Field(field("n"), Operator::Greater, Value::Null),
+        Filter::Field(field("n"), Operator::LessOrEqual, nan()),
+        Filter::Field(field("n"), Operator::NotEqual, Value::Null),
+        Filter::And(vec![
+            Filter::Field(field("n"), Operator::GreaterOrEqual, Value::Null),
+            Filter::Field(field("m"), Operator::Equal, Value::Int(1)),
+        ]),
+    ];
+    for nowhere in nowhere {
+        let mut draft = collection("c");
+        draft.filter = Some(Filter::Or(vec![Filter::Field(field("m"), Operator::Equal, Value::Int(2)), nowhere]));
+        assert_eq!(found(&mut world, draft.clone()), ["c/c", "c/d"]);
+        draft.order = vec![by("__name__", Direction::Descending)];
+        assert_eq!(found(&mut world, draft), ["c/d", "c/c"]);
+    }
+    let mut draft = collection("c");
+    draft.filter = Some(Filter::Field(field("n"), Operator::NotIn, Value::array(vec![Value::Null])));
+    assert_eq!(draft.clone().normalize().unwrap().order.len(), 1);
+    assert_eq!(found(&mut world, draft.clone()), [""; 0]);
+    // What no value is above, as the documents are, still implies its order.
+    draft.filter = Some(Filter::Or(vec![
+        Filter::Field(field("m"), Operator::Equal, Value::Int(2)),
+        Filter::Field(field("n"), Operator::Greater, Value::Double(f64::INFINITY)),
+        Filter::Field(field("n"), Operator::NotEqual, nan()),
+    ]));
+    assert_eq!(found(&mut world, draft), ["c/b", "c/a", "c/c"]);
+}
+
+#[test]
+fn what_is_said_twice_counts_once_towards_the_limits() {
+    let mut world = sample();
+    let within = |most| {
+        let values: Vec<Value> = (0..most).map(Value::Int).collect();
+        Filter::Field(field("m"), Operator::In, Value::array(values))
+    };
+    let mut draft = collection("c");
+    draft.filter = Some(Filter::And(vec![within(20), within(20)]));
+    assert_eq!(found(&mut world, draft.clone()), ["c/a", "c/b", "c/c", "c/d"]);
+    let has = Filter::Field(field("m"), Operator::ArrayContains, Value::Int(1));
+    let has_any = Filter::Field(field("m"), Operator::ArrayContainsAny, Value::array(vec![Value::Int(1)]));
+    draft.filter = Some(Filter::And(vec![has.clone(), has.clone()]));
+    assert_eq!(found(&mut world, draft.clone()), [""; 0]);
+    draft.filter = Some(Filter::And(vec![has_any.clone(), has_any.clone()]));
+    assert_eq!(found(&mut world, draft.clone()), [""; 0]);
+    draft.filter = Some(Filter::And(vec![has, has_any]));
+    assert_eq!(draft.normalize().unwrap_err().to_string(), crate::texts::ONE_ARRAY_CONTAINS);
+}
+
+#[test]
+fn a_query_has_a_hundred_parts_at_most() {
+    let equal = |number: usize| Filter::Field(field(&format!("f{number}")), Operator::Equal, Value::Int(1));
+    let draft = |filters: usize, orders: usize, parent: &str| {
+        let scope = Scope { parent: Arc::from(parent), collection_id: Some(Arc::from("c")), all_descendants: false };
+        let mut draft = Draft::new(scope);
+        draft.filter = Some(Filter::And((0..filters).map(|number| equal(number % 150)).collect()));
+        draft.order = (0..orders).map(|number| by(&format!("o{number}"), Direction::Ascending)).collect();
+        draft.normalize().map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(draft(100, 0, ""), Ok(()));
+    assert_eq!(draft(60, 40, ""), Ok(()));
+    let text = "The query may not have more than 100 filters + sort orders + ancestor total. Currently there are 100 \
+                filters, 0 sort orders, and one ancestor filter.";
+    assert_eq!(draft(100, 0, "c/a"), Err(text.to_owned()));
+    let text = "The query may not have more than 100 filters + sort orders + ancestor total. Currently there are 60 \
+                filters, 41 sort orders, and no ancestor filter.";
+    assert_eq!(draft(60, 41, ""), Err(text.to_owned()));
+    assert!(draft(300, 0, "").unwrap_err().contains("there are 150 filters"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use prost_types::Timestamp as ProtoTimestamp;
 use scrimmage_core::Timestamp;
 use scrimmage_protos::google::firestore::v1 as pb;
 
+use crate::engine::edition::Concurrency;
 use crate::engine::token::TransactionId;
 use crate::engine::{Consistency, TransactionOptions};
 use crate::error::Error;
@@ -28,17 +29,23 @@ pub fn transaction_id(bytes: &[u8]) -> Result<TransactionId, Error> {
 }
 
 /// Options of a transaction. `new_in_read` says where they stand: a transaction begun by a read is
-/// read-only unless it says otherwise, one begun by itself is read-write.
+/// read-only unless it says otherwise, one begun by itself is read-write. `default` is what the
+/// database does where no mode is asked for.
 pub fn transaction_options(
     options: Option<pb::TransactionOptions>,
     new_in_read: bool,
+    default: Concurrency,
 ) -> Result<TransactionOptions, Error> {
     use pb::transaction_options::{ConcurrencyMode, Mode, read_only::ConsistencySelector};
+    let read_write = |concurrency, retry| match concurrency {
+        Concurrency::Pessimistic => TransactionOptions::Pessimistic { retry },
+        Concurrency::Optimistic => TransactionOptions::Optimistic { retry },
+    };
     let Some(mode) = options.and_then(|options| options.mode) else {
         return Ok(if new_in_read {
             TransactionOptions::ReadOnly { read_time: None }
         } else {
-            TransactionOptions::Pessimistic { retry: None }
+            read_write(default, None)
         });
     };
     match mode {
@@ -55,13 +62,12 @@ pub fn transaction_options(
             } else {
                 Some(transaction_id(&options.retry_transaction)?)
             };
-            Ok(match options.concurrency_mode() {
-                ConcurrencyMode::Optimistic => TransactionOptions::Optimistic { retry },
-                // Standard edition's default.
-                ConcurrencyMode::Unspecified | ConcurrencyMode::Pessimistic => {
-                    TransactionOptions::Pessimistic { retry }
-                }
-            })
+            let concurrency = match options.concurrency_mode() {
+                ConcurrencyMode::Unspecified => default,
+                ConcurrencyMode::Optimistic => Concurrency::Optimistic,
+                ConcurrencyMode::Pessimistic => Concurrency::Pessimistic,
+            };
+            Ok(read_write(concurrency, retry))
         }
     }
 }
@@ -73,20 +79,27 @@ pub enum Selector {
     ReadTime(ProtoTimestamp),
 }
 
-pub fn consistency(selector: Option<Selector>) -> Result<Consistency, Error> {
+pub fn consistency(selector: Option<Selector>, default: Concurrency) -> Result<Consistency, Error> {
     match selector {
         None => Ok(Consistency::Strong),
         // An empty id is what a client sends that has none.
         Some(Selector::Transaction(id)) if id.is_empty() => Ok(Consistency::Strong),
         Some(Selector::Transaction(id)) => Ok(Consistency::In(transaction_id(&id)?)),
-        Some(Selector::New(options)) => Ok(Consistency::New(transaction_options(Some(options), true)?)),
+        Some(Selector::New(options)) => Ok(Consistency::New(transaction_options(Some(options), true, default)?)),
         Some(Selector::ReadTime(time)) => Ok(Consistency::At(precise_time(time)?)),
     }
 }
 
 /// A mask of fields to return: `None` is all of them.
 pub fn mask(mask: Option<pb::DocumentMask>) -> Result<Option<Vec<FieldPath>>, Error> {
-    mask.map(|mask| mask.field_paths.iter().map(|path| FieldPath::parse(path)).collect()).transpose()
+    let path = |path: &String| {
+        let path = FieldPath::parse(path)?;
+        if !path.is_name() {
+            write::check_not_reserved(&path)?;
+        }
+        Ok(path)
+    };
+    mask.map(|mask| mask.field_paths.iter().map(path).collect()).transpose()
 }
 
 /// A parent, `…/documents[/document]`: its database and the document's path, empty for the root.
@@ -99,7 +112,7 @@ pub fn parent(resource: &str) -> Result<(DatabaseName, &str), Error> {
 /// A collection's id as a client gave it.
 pub fn collection_id(id: &str) -> Result<(), Error> {
     if id.is_empty() {
-        return Err(Error::invalid(texts::empty_id("Collection")));
+        return Err(Error::invalid(texts::EMPTY_COLLECTION));
     }
     if id.contains('/') {
         return Err(Error::invalid(texts::slash_in_collection(id)));

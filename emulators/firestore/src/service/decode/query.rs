@@ -5,6 +5,7 @@ use std::sync::Arc;
 use scrimmage_protos::google::firestore::v1 as pb;
 
 use super::values;
+use super::write::check_not_reserved;
 use crate::engine::query::aggregate::{Aggregation, Aggregator};
 use crate::engine::query::nearest::numbers;
 use crate::engine::query::normalize::Draft;
@@ -34,6 +35,7 @@ pub fn aggregated_query(
     let mut draft = Draft::new(scope(parent, query.from)?);
     draft.filter = query.r#where.map(|filter| decode_filter(database, filter, 0)).transpose()?.flatten();
     draft.order = query.order_by.into_iter().map(order).collect::<Result<_, _>>()?;
+    check_group(&draft)?;
     draft.start = query.start_at.map(|at| cursor(database, at, &draft.order)).transpose()?;
     draft.end = query.end_at.map(|at| cursor(database, at, &draft.order)).transpose()?;
     draft.offset = query.offset;
@@ -50,6 +52,28 @@ pub fn aggregated_query(
         return Err(Error::invalid(texts::AGGREGATION_WITH_MASK));
     }
     draft.normalize()
+}
+
+/// What may be asked of several collections at once: below a document, or of all collections, names
+/// alone are in an index.
+fn check_group(draft: &Draft) -> Result<(), Error> {
+    let mut field = None;
+    if let Some(filter) = &draft.filter {
+        filter.for_each_leaf(&mut |leaf| match leaf {
+            Filter::Field(path, ..) | Filter::Unary(path, _) => drop(field.get_or_insert_with(|| path.plain())),
+            _ => {}
+        });
+    }
+    let by_name = |order: &Order| order.target == Target::Name && order.direction == Direction::Ascending;
+    let ordered = !draft.order.iter().all(by_name);
+    if draft.scope.all_descendants && !draft.scope.parent.is_empty() && (field.is_some() || ordered) {
+        return Err(Error::invalid(texts::GROUP_BELOW_DOCUMENT));
+    }
+    match (&draft.scope.collection_id, field) {
+        (None, Some(field)) => Err(Error::invalid(texts::kind_required(&field))),
+        (None, None) if ordered => Err(Error::invalid(texts::KIND_REQUIRED_FOR_ORDER)),
+        _ => Ok(()),
+    }
 }
 
 fn scope(parent: &str, from: Vec<sq::CollectionSelector>) -> Result<Scope, Error> {
@@ -70,8 +94,15 @@ fn scope(parent: &str, from: Vec<sq::CollectionSelector>) -> Result<Scope, Error
 }
 
 fn target(field: Option<sq::FieldReference>) -> Result<Target, Error> {
-    let path = FieldPath::parse(&field.unwrap_or_default().field_path)?;
-    Ok(if path.is_name() { Target::Name } else { Target::Field(path) })
+    target_of(FieldPath::parse(&field.unwrap_or_default().field_path)?)
+}
+
+fn target_of(path: FieldPath) -> Result<Target, Error> {
+    if path.is_name() {
+        return Ok(Target::Name);
+    }
+    check_not_reserved(&path)?;
+    Ok(Target::Field(path))
 }
 
 /// `None` for a composite without parts, which asks for nothing.
@@ -88,14 +119,23 @@ fn decode_filter(database: &DatabaseName, filter: sq::Filter, depth: usize) -> R
             if operator == Composite::Unspecified {
                 return Err(Error::invalid(texts::BAD_COMPOSITE_OPERATOR));
             }
+            if operator == Composite::Or && composite.filters.is_empty() {
+                return Err(Error::invalid(texts::EMPTY_COMPOSITE));
+            }
             let mut filters = Vec::with_capacity(composite.filters.len());
+            let mut asks_nothing = false;
             for part in composite.filters {
-                filters.extend(decode_filter(database, part, depth + 1)?);
+                let part = decode_filter(database, part, depth + 1)?;
+                asks_nothing |= part.is_none();
+                filters.extend(part);
+            }
+            if operator == Composite::Or && asks_nothing {
+                return Ok(None);
             }
             Ok(match filters.len() {
                 0 => None,
-                1 => filters.pop(),
                 _ if operator == Composite::Or => Some(Filter::Or(filters)),
+                1 => filters.pop(),
                 _ => Some(Filter::And(filters)),
             })
         }
@@ -133,10 +173,9 @@ fn field_filter(database: &DatabaseName, filter: sq::FieldFilter) -> Result<Filt
 }
 
 fn name_filter(database: &DatabaseName, operator: Operator, operand: &Value) -> Result<Filter, Error> {
-    let wrong = || Error::invalid(texts::NAME_MUST_BE_REFERENCE);
     let name = |value: &Value| document_name(database, value);
     let names = match (operator, operand) {
-        (Operator::ArrayContains | Operator::ArrayContainsAny, _) => return Err(wrong()),
+        (Operator::ArrayContains | Operator::ArrayContainsAny, _) => return Err(Error::invalid(texts::RESERVED_NAME)),
         (Operator::In | Operator::NotIn, Value::Array(values)) => {
             let most = if operator == Operator::In { limits::DISJUNCTIONS } else { limits::NOT_IN_VALUES };
             let text = operator.text();
@@ -193,11 +232,21 @@ fn cursor(database: &DatabaseName, cursor: pb::Cursor, orders: &[Order]) -> Resu
     for (value, order) in cursor.values.into_iter().zip(orders) {
         let value = values::value(value)?;
         keys.push(match order.target {
-            Target::Name => Key::Name(document_name(database, &value)?),
+            Target::Name => Key::Name(cursor_name(database, &value)?),
             Target::Field(_) => Key::Value(value),
         });
     }
     Ok(Cursor { keys, before: cursor.before })
+}
+
+/// A cursor's document.
+fn cursor_name(database: &DatabaseName, value: &Value) -> Result<DocumentName, Error> {
+    let Value::Reference(resource) = value else { return Err(Error::invalid(texts::CURSOR_NAME)) };
+    let (other, name) = DocumentName::parse(resource)?;
+    if other != *database {
+        return Err(Error::invalid(texts::CURSOR_OF_OTHER_DATABASE));
+    }
+    Ok(name)
 }
 
 /// Fields to return; `__name__` is none of them, and comes anyway.
@@ -206,6 +255,7 @@ fn projection(projection: sq::Projection) -> Result<Vec<FieldPath>, Error> {
     for field in projection.fields {
         let path = FieldPath::parse(&field.field_path)?;
         if !path.is_name() {
+            check_not_reserved(&path)?;
             paths.push(path);
         }
     }
@@ -276,6 +326,9 @@ pub fn aggregations(list: Vec<pb::structured_aggregation_query::Aggregation>) ->
         } else {
             one.alias
         };
+        if alias.len() > limits::FIELD_NAME_BYTES {
+            return Err(Error::invalid(texts::LONG_FIELD_NAME));
+        }
         if is_reserved(&alias) {
             return Err(Error::invalid(texts::reserved_alias(&alias)));
         }
@@ -290,15 +343,18 @@ pub fn aggregations(list: Vec<pb::structured_aggregation_query::Aggregation>) ->
 /// ListDocuments' `order_by`: `priority desc, __name__`.
 pub fn order_text(text: &str) -> Result<Vec<Order>, Error> {
     let mut orders = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    if text.trim().is_empty() {
+        return Ok(orders);
+    }
+    for part in text.split(',').map(str::trim) {
         let (path, direction) = match part.rsplit_once(char::is_whitespace) {
             Some((path, word)) if word.eq_ignore_ascii_case("desc") => (path.trim(), Direction::Descending),
             Some((path, word)) if word.eq_ignore_ascii_case("asc") => (path.trim(), Direction::Ascending),
             Some(_) => return Err(Error::invalid(texts::invalid_order(text))),
             None => (part, Direction::Ascending),
         };
-        let path = FieldPath::parse(path)?;
-        orders.push(Order { target: if path.is_name() { Target::Name } else { Target::Field(path) }, direction });
+        let path = FieldPath::parse(path).map_err(|_| Error::invalid(texts::invalid_order(text)))?;
+        orders.push(Order { target: target_of(path)?, direction });
     }
     Ok(orders)
 }

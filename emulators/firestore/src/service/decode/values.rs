@@ -24,6 +24,8 @@ struct Place<'a> {
     field: &'a str,
     depth: usize,
     in_array: bool,
+    /// Whether it is to be stored: what is only compared with may hold arrays in arrays.
+    stored: bool,
 }
 
 /// A document's fields.
@@ -31,15 +33,15 @@ pub fn fields(fields: HashMap<String, pb::Value>) -> Result<Fields, Error> {
     let mut entries = Vec::with_capacity(fields.len());
     for (name, value) in fields {
         check_field_name(&name)?;
-        let value = decode(value, Place { field: &name, depth: 0, in_array: false })?;
+        let value = decode(value, Place { field: &name, depth: 0, in_array: false, stored: true })?;
         entries.push((Arc::from(name), value));
     }
     Ok(entries.into_iter().collect())
 }
 
-/// A value outside a document: an operand of a filter, a cursor, a transform.
+/// A value outside a document: an operand of a filter, of a cursor.
 pub fn value(value: pb::Value) -> Result<Value, Error> {
-    decode(value, Place { field: "", depth: 0, in_array: false })
+    decode(value, Place { field: "", depth: 0, in_array: false, stored: false })
 }
 
 /// The operand of a filter whose operator takes a list, of which each element stands for itself.
@@ -53,15 +55,19 @@ pub fn list_operand(operand: pb::Value) -> Result<Value, Error> {
     }
 }
 
-/// The elements of an array operand.
+/// The elements of an array that a transform puts into another.
 pub fn elements(array: pb::ArrayValue) -> Result<Vec<Value>, Error> {
-    array.values.into_iter().map(|value| decode(value, Place { field: "", depth: 0, in_array: true })).collect()
+    let place = Place { field: "", depth: 0, in_array: true, stored: true };
+    array.values.into_iter().map(|value| decode(value, place)).collect()
 }
 
 /// A time within years 1 to 9999, cut to microseconds.
 pub fn timestamp(time: ProtoTimestamp) -> Result<Timestamp, Error> {
-    if !SECONDS.contains(&time.seconds) || !(0..1_000_000_000).contains(&time.nanos) {
-        return Err(Error::invalid(texts::TIME_OUT_OF_RANGE));
+    if !SECONDS.contains(&time.seconds) {
+        return Err(Error::invalid(texts::SECONDS_OUT_OF_RANGE));
+    }
+    if !(0..1_000_000_000).contains(&time.nanos) {
+        return Err(Error::invalid(texts::NANOS_OUT_OF_RANGE));
     }
     Ok(Timestamp::from_parts(time.seconds, time.nanos))
 }
@@ -113,7 +119,7 @@ fn decode(value: pb::Value, place: Place<'_>) -> Result<Value, Error> {
             }
             Ok(Value::Geo { latitude: point.latitude, longitude: point.longitude })
         }
-        ValueType::ArrayValue(_) if place.in_array => Err(Error::invalid(texts::ARRAY_IN_ARRAY)),
+        ValueType::ArrayValue(_) if place.in_array && place.stored => Err(Error::invalid(texts::ARRAY_IN_ARRAY)),
         ValueType::ArrayValue(array) => {
             let place = deeper(place, true)?;
             let values: Result<Vec<Value>, Error> =
@@ -122,7 +128,7 @@ fn decode(value: pb::Value, place: Place<'_>) -> Result<Value, Error> {
         }
         ValueType::MapValue(map) => {
             let is_vector = is_vector(&map);
-            if is_vector && place.in_array {
+            if is_vector && place.in_array && place.stored {
                 return Err(Error::invalid(texts::VECTOR_IN_ARRAY));
             }
             let mut entries = Vec::with_capacity(map.fields.len());
@@ -139,6 +145,9 @@ fn decode(value: pb::Value, place: Place<'_>) -> Result<Value, Error> {
             }
             let map = Value::map(entries.into_iter().collect());
             if is_vector {
+                if matches!(&map, Value::Map(fields) if fields.len() > 2) {
+                    return Err(Error::invalid(texts::VECTOR_WITH_MORE));
+                }
                 check_vector(&map)?;
             }
             Ok(map)
@@ -160,6 +169,7 @@ fn is_vector(map: &pb::MapValue) -> bool {
 fn check_vector(vector: &Value) -> Result<(), Error> {
     match vector.as_vector() {
         None => Err(Error::invalid(texts::VECTOR_WITHOUT_VALUE)),
+        Some([]) => Err(Error::invalid(texts::EMPTY_VECTOR)),
         Some(values) if values.len() > limits::VECTOR_DIMENSIONS => Err(Error::invalid(texts::VECTOR_TOO_LONG)),
         Some(values) if !values.iter().all(|value| matches!(value, Value::Double(_))) => {
             Err(Error::invalid(texts::VECTOR_OF_DOUBLES))

@@ -24,6 +24,19 @@ pub fn name_in(database: &DatabaseName, resource: &str) -> Result<DocumentName, 
 pub fn write(database: &DatabaseName, write: pb::Write) -> Result<Write, Error> {
     use pb::write::Operation as Op;
     let precondition = precondition(write.current_document)?;
+    let bare = match &write.operation {
+        Some(Op::Delete(_)) => Some("delete"),
+        Some(Op::Transform(_)) => Some("transform"),
+        _ => None,
+    };
+    if let Some(operation) = bare {
+        if write.update_mask.is_some() {
+            return Err(Error::invalid(texts::must_not_specify(operation, "document mask")));
+        }
+        if !write.update_transforms.is_empty() {
+            return Err(Error::invalid(texts::must_not_specify(operation, "update transform")));
+        }
+    }
     match write.operation {
         None => Err(Error::invalid(texts::EMPTY_WRITE)),
         Some(Op::Update(document)) => {
@@ -73,7 +86,8 @@ pub fn precondition(condition: Option<pb::Precondition>) -> Result<Option<Precon
     }
 }
 
-fn check_not_reserved(path: &FieldPath) -> Result<(), Error> {
+/// Refuses a path with a segment of the form `__…__`.
+pub fn check_not_reserved(path: &FieldPath) -> Result<(), Error> {
     match path.reserved_segment() {
         Some(segment) => Err(Error::invalid(texts::reserved_in_path(segment))),
         None => Ok(()),
@@ -107,7 +121,7 @@ fn transform(transform: pb::document_transform::FieldTransform) -> Result<Transf
         None => return Err(Error::invalid(texts::EMPTY_TRANSFORM)),
         Some(TransformType::SetToServerValue(value)) => match ServerValue::try_from(value) {
             Ok(ServerValue::RequestTime) => Kind::ServerTime,
-            _ => return Err(Error::invalid(texts::EMPTY_TRANSFORM)),
+            _ => return Err(Error::invalid(texts::NO_SERVER_VALUE)),
         },
         Some(TransformType::Increment(by)) => Kind::Increment(number(by)?),
         Some(TransformType::Maximum(operand)) => Kind::Maximum(number(operand)?),

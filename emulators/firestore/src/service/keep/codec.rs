@@ -9,6 +9,7 @@ use std::time::Duration;
 use scrimmage_core::Timestamp;
 
 use super::catalogue;
+use crate::engine::edition::{Concurrency, Edition};
 use crate::engine::record::Record;
 use crate::engine::store::Document;
 use crate::path::{DatabaseName, DocumentName, FieldPath};
@@ -27,6 +28,7 @@ mod kind {
     pub const TIME_TO_LIVE: u8 = 4;
     pub const RESET: u8 = 5;
     pub const INDEXES: u8 = 6;
+    pub const CREATED: u8 = 7;
 }
 
 mod tag {
@@ -62,6 +64,12 @@ pub fn encode(record: &Record) -> Vec<u8> {
             out.byte(kind::INDEXES);
             out.text(database.as_ref().map_or("", DatabaseName::as_str));
             catalogue::write(&mut out, catalogue);
+        }
+        Record::Created { database, edition } => {
+            out.byte(kind::CREATED);
+            out.text(database.as_str());
+            out.byte(u8::from(edition.enterprise));
+            out.byte(u8::from(edition.concurrency == Concurrency::Optimistic));
         }
         Record::Committed { database, time, changes } => {
             out.byte(kind::COMMITTED);
@@ -124,6 +132,12 @@ pub fn decode(bytes: &[u8]) -> Result<Record, String> {
                 name => Some(DatabaseName::parse(name).map_err(|error| error.to_string())?),
             };
             Record::Indexes { database, catalogue: Arc::new(catalogue::read(&mut input)?) }
+        }
+        kind::CREATED => {
+            let database = input.database()?;
+            let enterprise = input.flag()?;
+            let concurrency = if input.flag()? { Concurrency::Optimistic } else { Concurrency::Pessimistic };
+            Record::Created { database, edition: Edition { enterprise, concurrency } }
         }
         kind::COMMITTED => {
             let database = input.database()?;
@@ -410,6 +424,10 @@ mod tests {
             (any::<bool>(), catalogue::tests::some()).prop_map(move |(one, catalogue)| Record::Indexes {
                 database: one.then(database),
                 catalogue: Arc::new(catalogue)
+            }),
+            any::<(bool, bool)>().prop_map(move |(enterprise, optimistic)| {
+                let concurrency = if optimistic { Concurrency::Optimistic } else { Concurrency::Pessimistic };
+                Record::Created { database: database(), edition: Edition { enterprise, concurrency } }
             }),
             prop::option::of(0..u64::MAX / 2).prop_map(move |delay| Record::TimeToLive {
                 database: database(),
