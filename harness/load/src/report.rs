@@ -61,8 +61,18 @@ pub fn line(figures: &Figures) -> String {
     )
 }
 
-/// What can be concluded, one line a strategy.
+/// What can be concluded, one line a strategy; then the errors that were no contention.
 pub fn conclusions(sweep: &Sweep) -> Vec<String> {
+    let errors = sweep.figures.iter().flat_map(|figures| {
+        let of = |(error, count): (&String, &u64)| {
+            format!("{} with {} workers: {count} × {error}", figures.strategy.name(), figures.workers)
+        };
+        figures.errors.iter().map(of).collect::<Vec<_>>()
+    });
+    knees(sweep).into_iter().chain(errors).collect()
+}
+
+fn knees(sweep: &Sweep) -> Vec<String> {
     sweep
         .strategies()
         .into_iter()

@@ -9,7 +9,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use scrimmage_core::{Rng, Timestamp};
 use scrimmage_firestore::engine::token::TransactionId;
 use scrimmage_firestore::engine::write::Write;
@@ -21,16 +20,11 @@ use scrimmage_firestore::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::arrival::Arrival;
+use crate::latencies::{Latencies, Percentile};
 use crate::profile::Profile;
 use crate::strategy::{self, PREDICTIONS, Strategy};
 
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
-/// The first pause before another attempt, doubled each time up to the longest, with full jitter.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// The longest latency that is told from longer ones, in microseconds: ten hours.
-const LONGEST_LATENCY: u64 = 36_000_000_000;
 
 /// What came of so many workers with one strategy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,14 +34,20 @@ pub struct Figures {
     /// Completions that were to be counted.
     pub asked: usize,
     pub acknowledged: usize,
-    /// Given up after the strategy's attempts: the worker knows that it was not counted.
+    /// Given up after the strategy's attempts, or because of an error that is no contention.
     pub failed: usize,
+    /// Of those that failed: still on their way when the time for the run was over. In real time only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: usize,
+    /// Errors that were no contention, by code. In real time only: in the simulation there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
     pub attempts: u64,
     /// Attempts that were aborted.
     pub aborted: u64,
-    /// Requests that waited for a lock, and how long together.
-    pub lock_waits: u64,
-    pub lock_wait_ms: f64,
+    /// Requests that waited for a lock, and how long together; a client over a socket cannot know.
+    pub lock_waits: Option<u64>,
+    pub lock_wait_ms: Option<f64>,
     /// Acknowledged and not in the batch at the end.
     pub lost: usize,
     /// Counted more often than once.
@@ -60,12 +60,39 @@ pub struct Figures {
     pub p90_ms: f64,
     pub p99_ms: f64,
     pub max_ms: f64,
+    /// The histogram's course, from the fastest to the slowest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub percentiles: Vec<Percentile>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Figures {
     /// The share of attempts that were aborted.
     pub fn abort_rate(&self) -> f64 {
         if self.attempts == 0 { 0.0 } else { self.aborted as f64 / self.attempts as f64 }
+    }
+}
+
+/// What became of acknowledged completions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Counted {
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+}
+
+impl Counted {
+    /// Compares what was acknowledged with who is on record and with the total of predictions.
+    pub(crate) fn of(acknowledged: &BTreeSet<String>, recorded: &[String], total: i64) -> Counted {
+        let distinct: BTreeSet<&str> = recorded.iter().map(String::as_str).collect();
+        let lost = acknowledged.iter().filter(|name| !distinct.contains(name.as_str())).count();
+        let counted = usize::try_from(total / PREDICTIONS).unwrap_or(0);
+        // A total that lacks a completion that is on record has lost it all the same.
+        let uncounted = distinct.len().saturating_sub(counted).min(acknowledged.len());
+        let doubled = (recorded.len() - distinct.len()).max(counted.saturating_sub(distinct.len()));
+        Counted { lost: lost.max(uncounted), doubled }
     }
 }
 
@@ -112,7 +139,7 @@ struct Simulation<'a> {
     waiters: HashMap<Waiter, usize>,
     /// When a document's last commit in line is done.
     turns: HashMap<DocumentName, Timestamp>,
-    latencies: Histogram<u64>,
+    latencies: Latencies,
     acknowledged: BTreeSet<String>,
     failed: usize,
     attempts: u64,
@@ -144,8 +171,7 @@ pub fn simulate(
         workers: vec![Worker::default(); workers],
         waiters: HashMap::new(),
         turns: HashMap::new(),
-        latencies: Histogram::new_with_bounds(1, LONGEST_LATENCY, 3)
-            .map_err(|error| Error::Internal(error.to_string()))?,
+        latencies: Latencies::default(),
         acknowledged: BTreeSet::new(),
         failed: 0,
         attempts: 0,
@@ -276,8 +302,8 @@ impl Simulation<'_> {
             Event::Committed(who) => {
                 let name = self.name(who);
                 let Some(worker) = self.workers.get(who) else { return Ok(()) };
-                let (begun, micros) = (worker.begun, now.since(worker.intended).as_micros());
-                self.latencies.saturating_record(u64::try_from(micros).unwrap_or(u64::MAX).max(1));
+                let (begun, took) = (worker.begun, now.since(worker.intended));
+                self.latencies.record(took);
                 self.acknowledged.insert(name);
                 self.finished(who, begun);
                 Ok(())
@@ -291,7 +317,7 @@ impl Simulation<'_> {
                     self.finished(who, begun);
                     return Ok(());
                 }
-                let pause = if self.strategy == Strategy::Transaction { Duration::ZERO } else { self.pause(attempt) };
+                let pause = self.strategy.pause(attempt, &mut self.rng);
                 self.plan(now + pause, Event::Attempt(who));
                 Ok(())
             }
@@ -303,11 +329,6 @@ impl Simulation<'_> {
         if begun < self.each {
             self.plan(self.now, Event::Begin(who));
         }
-    }
-
-    fn pause(&mut self, attempt: u32) -> Duration {
-        let longest = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(12)).min(LONGEST_PAUSE);
-        longest.mul_f64(self.rng.unit())
     }
 
     fn ask(&mut self, who: usize, command: Command) -> Result<(), Error> {
@@ -414,12 +435,8 @@ impl Simulation<'_> {
                 }
             }
         }
-        let distinct: BTreeSet<&str> = recorded.iter().map(String::as_str).collect();
-        let lost = self.acknowledged.iter().filter(|name| !distinct.contains(name.as_str())).count();
-        let counted = usize::try_from(total / PREDICTIONS).unwrap_or(0);
-        let doubled = (recorded.len() - distinct.len()).max(counted.saturating_sub(distinct.len()));
+        let Counted { lost, doubled } = Counted::of(&self.acknowledged, &recorded, total);
         let elapsed = self.last.since(START);
-        let millis = |share: f64| self.latencies.value_at_quantile(share) as f64 / 1e3;
         let acknowledged = self.acknowledged.len();
         let seconds = elapsed.as_secs_f64();
         Ok(Figures {
@@ -428,18 +445,21 @@ impl Simulation<'_> {
             asked: self.workers.len() * self.each,
             acknowledged,
             failed: self.failed,
+            late: 0,
+            errors: BTreeMap::new(),
             attempts: self.attempts,
             aborted: self.aborted,
-            lock_waits: self.lock_waits,
-            lock_wait_ms: self.lock_wait.as_secs_f64() * 1e3,
+            lock_waits: Some(self.lock_waits),
+            lock_wait_ms: Some(self.lock_wait.as_secs_f64() * 1e3),
             lost,
             doubled,
             elapsed_ms: seconds * 1e3,
             throughput_per_second: if seconds > 0.0 { acknowledged as f64 / seconds } else { 0.0 },
-            p50_ms: millis(0.5),
-            p90_ms: millis(0.9),
-            p99_ms: millis(0.99),
-            max_ms: self.latencies.max() as f64 / 1e3,
+            p50_ms: self.latencies.millis(0.5),
+            p90_ms: self.latencies.millis(0.9),
+            p99_ms: self.latencies.millis(0.99),
+            max_ms: self.latencies.millis(1.0),
+            percentiles: self.latencies.percentiles(),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! The ways to count a completion, each as the steps that a worker takes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use scrimmage_core::Rng;
 use scrimmage_firestore::engine::transform::{Kind, Transform};
 use scrimmage_firestore::engine::write::{Operation, Precondition, Write};
 use scrimmage_firestore::error::Error;
@@ -13,6 +15,10 @@ use serde::{Deserialize, Serialize};
 pub const PREDICTIONS: i64 = 25;
 /// Documents that a sharded counter is spread over.
 pub const SHARDS: usize = 10;
+
+/// The first pause before another attempt, doubled each time up to the longest, with full jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,6 +69,15 @@ impl Strategy {
             Strategy::Transaction => 5,
             _ => 1_000,
         }
+    }
+
+    /// How long a worker waits after its so manieth attempt before it tries again.
+    pub fn pause(self, attempt: u32, rng: &mut Rng) -> Duration {
+        if self == Strategy::Transaction {
+            return Duration::ZERO;
+        }
+        let longest = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(12)).min(LONGEST_PAUSE);
+        longest.mul_f64(rng.unit())
     }
 
     /// Whether the strategy claims that every completion is counted, whatever the contention.

@@ -19,7 +19,22 @@ pub struct Sweep {
     pub source: String,
     pub arrival: Arrival,
     pub seed: u64,
+    /// Where it was measured, if it was: then nothing is simulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     pub figures: Vec<Figures>,
+}
+
+/// What real-time figures are figures of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// HOST:PORT, and whose it is.
+    pub endpoint: String,
+    pub connections: usize,
+    /// Of the machine that the clients ran on.
+    pub cores: usize,
+    /// Seconds that a number of workers had at most.
+    pub within_s: f64,
 }
 
 /// Where a strategy stops holding, and why.
@@ -73,7 +88,14 @@ pub fn sweep(
             figures.push(one);
         }
     }
-    Ok(Sweep { profile: profile.name.clone(), source: profile.source.clone(), arrival: arrival.clone(), seed, figures })
+    Ok(Sweep {
+        profile: profile.name.clone(),
+        source: profile.source.clone(),
+        arrival: arrival.clone(),
+        seed,
+        measured: None,
+        figures,
+    })
 }
 
 impl Sweep {
@@ -104,12 +126,16 @@ impl Sweep {
     pub fn knee(&self, strategy: Strategy) -> Option<Knee> {
         let figures: Vec<&Figures> = self.of(strategy).collect();
         if let Some(first) = figures.iter().find(|figures| figures.failed > 0) {
-            let why = format!(
-                "{} of {} completions given up after {} attempts",
-                first.failed,
-                first.asked,
-                strategy.attempts()
-            );
+            let why = if first.late > 0 {
+                format!("{} of {} completions not counted in time", first.failed, first.asked)
+            } else {
+                format!(
+                    "{} of {} completions given up after {} attempts",
+                    first.failed,
+                    first.asked,
+                    strategy.attempts()
+                )
+            };
             return Some(Knee { workers: first.workers, why });
         }
         figures.windows(2).find_map(|pair| match pair {

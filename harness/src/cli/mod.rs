@@ -7,6 +7,7 @@ mod init;
 mod list;
 mod load;
 mod run;
+mod served;
 mod transfer;
 mod up;
 
@@ -62,6 +63,7 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    allow_many_connections();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -109,6 +111,15 @@ async fn dispatch(command: Command) -> Result<End, SetupError> {
         Command::Load(arguments) => load::load(arguments).await,
         Command::Figures(arguments) => figures::figures(arguments).await,
     }
+}
+
+/// Raises the soft limit of open files to the hard one: a load of a thousand clients meets it at both ends.
+fn allow_many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it may not be raised, it stays.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Prints a line; a reader that has gone away, such as `head`, is no error.

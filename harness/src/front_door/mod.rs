@@ -5,6 +5,7 @@
 //! through: who was told what, and what was acknowledged.
 
 mod arrival;
+mod catcher;
 mod ledger;
 
 use axum::Router;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use ledger::{Exchange, Message};
+use scrimmage_load::live::publish::Payload;
 
 use crate::SetupError;
 use crate::clients::local_http_builder;
@@ -26,6 +28,7 @@ use crate::run::Activity;
 use crate::run_model::{Decision, Refusal, Service};
 use crate::scenario::Arrival;
 use arrival::ArrivalGate;
+use catcher::Catcher;
 use ledger::Ledger;
 
 /// The front door of one kind of process.
@@ -36,6 +39,7 @@ pub struct FrontDoor {
     arrival: Option<ArrivalGate>,
     /// Players whose messages are acknowledged and go nowhere.
     silent: Mutex<HashSet<String>>,
+    catcher: Catcher,
     http: reqwest::Client,
     /// What is behind the door, once it is.
     service: OnceLock<Arc<Service>>,
@@ -67,6 +71,7 @@ impl FrontDoor {
             ledger: Ledger::default(),
             arrival: arrival.map(|(arrival, total)| ArrivalGate::new(arrival, total)),
             silent: Mutex::default(),
+            catcher: Catcher::default(),
             // A connection a request: one that an instance closes while it is being used again would
             // look like a broken instance.
             http: local_http_builder()
@@ -98,6 +103,17 @@ impl FrontDoor {
     /// that dies after it has answered.
     pub fn silence(&self, players: &[String]) {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner).extend(players.iter().cloned());
+    }
+
+    /// Messages are acknowledged from now on, kept, and go nowhere, until there are as many as
+    /// [`caught`](Self::caught) waits for.
+    pub fn catch(&self) {
+        self.catcher.begin();
+    }
+
+    /// Waits until so many different messages are caught, and lets the next ones in. What they said.
+    pub async fn caught(&self, count: usize) -> Vec<Payload> {
+        self.catcher.end_with(count).await
     }
 
     fn is_silent(&self, message: &Message) -> bool {
@@ -150,7 +166,9 @@ impl FrontDoor {
             }
             self.ledger.admit(&message.id).await;
         }
-        if let Some(message) = message.as_ref().filter(|message| self.is_silent(message)) {
+        let is_kept = |message: &&Message| self.is_silent(message) || self.catcher.takes(&message.id, &request.body);
+        if let Some(message) = message.as_ref().filter(is_kept) {
+            self.activity.note();
             self.ledger.write(&self.role, request.uri.path(), Some(message), StatusCode::NO_CONTENT);
             return StatusCode::NO_CONTENT.into_response();
         }

@@ -4,6 +4,7 @@ mod activity;
 mod checks;
 mod evidence;
 mod kept;
+mod loading;
 mod options;
 mod record;
 mod rest;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use activity::{Activity, Breathing, Mark};
 pub use kept::Kept;
+pub use loading::{Loaded, rehearse_loaded};
 pub(crate) use options::quoted;
 pub use options::{Options, Phase};
 pub use record::{CallRecord, LineRecord, Moment, PushRecord, Record, Tally};
@@ -111,9 +113,18 @@ struct Run {
     silent: Vec<String>,
     /// Where the pipeline has a contract of its own: when a batch is over.
     done: Option<Done>,
+    /// When the batch was started and when the last thing happened, once it is at rest.
+    course: OnceLock<Course>,
     _doors: Vec<OpenDoor>,
     _watch: JournalWatch,
     _breathing: Breathing,
+}
+
+/// From the start of a batch to the last thing that happened.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    start: Instant,
+    end: Instant,
 }
 
 /// Runs a scenario once and judges what it leaves behind.
@@ -182,6 +193,9 @@ fn outcome(
         verdict,
         invariants,
         seconds: took.as_secs_f64(),
+        batch_seconds: run
+            .and_then(|run| run.course.get())
+            .map(|course| course.end.saturating_duration_since(course.start).as_secs_f64()),
         seed: setting.options.seed,
         repeat: setting.repeat(scenario, defect),
         complaints: run.map(|run| verdict::complaints(&run.log.lines())).unwrap_or_default(),
@@ -339,6 +353,7 @@ impl Run {
             players,
             silent,
             done: pipeline.batch.done.clone(),
+            course: OnceLock::new(),
             _doors: open,
             _watch: watch,
             _breathing: breathing,
@@ -367,6 +382,7 @@ impl Run {
             None => self.start.start(scenario.batch.starts).await?,
         };
         let rest = self.come_to_rest(scenario, &batch_id, started, &mut director).await?;
+        let _ = self.course.set(Course { start: started, end: self.activity.last() });
         let seeded = match seeding {
             Some(seeding) => seeding.rows().await?,
             None => Vec::new(),

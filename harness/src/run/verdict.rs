@@ -112,6 +112,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     pub invariants: Vec<Judged>,
     pub seconds: f64,
+    /// From the batch's start to the last thing that happened, where it came to rest.
+    #[serde(skip)]
+    pub batch_seconds: Option<f64>,
     pub seed: u64,
     /// The one command that makes this run again.
     pub repeat: String,
@@ -161,6 +164,7 @@ impl Outcome {
             verdict,
             invariants: Vec::new(),
             seconds: 1.25,
+            batch_seconds: None,
             seed: 0,
             repeat: format!("scrimmage run {scenario}"),
             complaints: Vec::new(),

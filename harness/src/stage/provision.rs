@@ -73,7 +73,7 @@ impl Props {
 
     /// Topic ids need at least three characters and a letter in front; the short names of a description
     /// get a beginning that guarantees both.
-    fn topic_id(&self, topic: &str) -> String {
+    pub(crate) fn topic_id(&self, topic: &str) -> String {
         format!("{}prediction-{topic}", self.prefix)
     }
 

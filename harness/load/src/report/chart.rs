@@ -20,6 +20,31 @@ pub enum Axis {
     Share,
 }
 
+/// What the horizontal axis counts.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Across {
+    Workers,
+    /// One in so many is slower: 10 is the 90th percentile, 100 the 99th.
+    SlowestOneIn,
+}
+
+impl Across {
+    fn title(self) -> &'static str {
+        match self {
+            Across::Workers => "workers",
+            Across::SlowestOneIn => "percentile",
+        }
+    }
+
+    fn tick(self, value: f64) -> String {
+        match self {
+            Across::Workers => format!("{value}"),
+            // Cut to its digits: 99.99, not 99.99000000000001.
+            Across::SlowestOneIn => format!("{}", ((1.0 - 1.0 / value) * 1e6).round() / 1e4),
+        }
+    }
+}
+
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 64.0;
@@ -28,7 +53,7 @@ const TOP: f64 = 16.0;
 const BOTTOM: f64 = 44.0;
 
 /// An SVG with its title for screen readers.
-pub fn chart(title: &str, unit: &str, axis: Axis, series: &[Series]) -> String {
+pub fn chart(title: &str, unit: &str, axis: Axis, across: Across, series: &[Series]) -> String {
     let points = || series.iter().flat_map(|one| one.points.iter());
     let widest = points().map(|point| point.0).fold(1.0, f64::max);
     let (least, most) = match axis {
@@ -57,9 +82,10 @@ pub fn chart(title: &str, unit: &str, axis: Axis, series: &[Series]) -> String {
         let at = x(value);
         let _ = write!(
             svg,
-            "<line x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{:.1}\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{value}</text>",
+            "<line x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{:.1}\"/><text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             HEIGHT - BOTTOM,
-            HEIGHT - BOTTOM + 18.0
+            HEIGHT - BOTTOM + 18.0,
+            across.tick(value)
         );
     }
     let ticks: Vec<f64> = match axis {
@@ -81,9 +107,10 @@ pub fn chart(title: &str, unit: &str, axis: Axis, series: &[Series]) -> String {
     }
     let _ = write!(
         svg,
-        "</g><text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">workers</text><text class=\"axis\" x=\"4\" y=\"12\">{unit}</text>",
+        "</g><text class=\"axis\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text><text class=\"axis\" x=\"4\" y=\"12\">{unit}</text>",
         (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 6.0
+        HEIGHT - 6.0,
+        across.title()
     );
     for one in series {
         let line: Vec<String> = one.points.iter().map(|(a, b)| format!("{:.1},{:.1}", x(*a), y(*b))).collect();
@@ -97,10 +124,12 @@ pub fn chart(title: &str, unit: &str, axis: Axis, series: &[Series]) -> String {
         for (a, b) in &one.points {
             let _ = write!(
                 svg,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{}, {a} workers: {b:.3} {unit}</title></circle>",
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{}, {} {}: {b:.3} {unit}</title></circle>",
                 x(*a),
                 y(*b),
-                one.name
+                one.name,
+                across.title(),
+                across.tick(*a)
             );
         }
         if let Some((a, b)) = one.knee.and_then(|knee| one.points.iter().find(|point| point.0 >= knee)) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::chart::{Axis, Series, chart};
+use super::chart::{Across, Axis, Series, chart};
 use super::{conclusions, millis};
 use crate::simulate::Figures;
 use crate::sweep::Sweep;
@@ -61,8 +61,8 @@ pub fn page(sweep: &Sweep) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, \
          initial-scale=1\"><title>Completion contention</title><style>{STYLE}</style></head><body>\n<h1>Completion \
-         contention</h1>\n<p>Workers that complete against one batch, under the latency profile <strong>{}</strong>, seed {}.</p>\n",
-        escape(&sweep.profile),
+         contention</h1>\n<p>Workers that complete against one batch, {}, seed {}.</p>\n",
+        subject(sweep),
         sweep.seed
     );
     html.push_str("<ul class=\"legend\">");
@@ -86,9 +86,14 @@ pub fn page(sweep: &Sweep) -> String {
         let _ = write!(
             html,
             "<figure><figcaption>{title}</figcaption>{}</figure>",
-            chart(title, unit, axis, &series(value))
+            chart(title, unit, axis, Across::Workers, &series(value))
         );
     }
+    let _ = write!(
+        html,
+        "<figure><figcaption>Latency by percentile, at the most workers</figcaption>{}</figure>",
+        chart("Latency by percentile", "ms", Axis::Logarithmic, Across::SlowestOneIn, &histograms(sweep))
+    );
     html.push_str("</div>\n<p>Dashed circles mark knees. Points have their figures as tooltips.</p>\n<h2>Figures</h2>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Figures\"><table><thead><tr>");
     for column in [
         "strategy",
@@ -116,11 +121,52 @@ pub fn page(sweep: &Sweep) -> String {
     let _ = write!(
         html,
         "</tbody></table></div>\n<h2>Method</h2>\n<p>Latencies count from the intended start of a completion, not from when a worker \
-         came to it. In a latency profile, time is virtual: the emulated Firestore's own lock table decides who waits and who is aborted, \
-         the profile how long reads, commits and the network take. Conclusions hold for the profile, whose figures are: {}.</p>\n</body></html>\n",
-        escape(&sweep.source)
+         came to it. {}</p>\n</body></html>\n",
+        method(sweep)
     );
     html
+}
+
+/// What the figures are of, in half a sentence.
+fn subject(sweep: &Sweep) -> String {
+    match &sweep.measured {
+        Some(measured) => format!("in real time at <strong>{}</strong>", escape(&measured.endpoint)),
+        None => format!("under the latency profile <strong>{}</strong>", escape(&sweep.profile)),
+    }
+}
+
+/// What was done, and what the figures hold for.
+fn method(sweep: &Sweep) -> String {
+    match &sweep.measured {
+        Some(measured) => format!(
+            "Time is real: gRPC clients over sockets, {} s for each number of workers at most. What was acknowledged is compared \
+             with what is stored. The figures hold for this service on this machine and whatever else it did: {}.",
+            measured.within_s,
+            escape(&sweep.source)
+        ),
+        None => format!(
+            "In a latency profile, time is virtual: the emulated Firestore's own lock table decides who waits and who is aborted, \
+             the profile how long reads, commits and the network take. Conclusions hold for the profile, whose figures are: {}.",
+            escape(&sweep.source)
+        ),
+    }
+}
+
+/// The latencies of each strategy with the most workers, by percentile.
+fn histograms(sweep: &Sweep) -> Vec<Series> {
+    let strategies = sweep.strategies().into_iter().enumerate();
+    strategies
+        .map(|(colour, strategy)| {
+            let most = sweep.of(strategy).max_by_key(|figures| figures.workers);
+            // Of one in more than there are, nothing is known; the slowest of all has no place on the axis.
+            let told = |share: f64, of: usize| share < 1.0 && 1.0 / (1.0 - share) <= of as f64 + 1e-6;
+            let points = most.map_or_else(Vec::new, |figures| {
+                let points = figures.percentiles.iter().filter(|point| told(point.share, figures.acknowledged));
+                points.map(|point| (1.0 / (1.0 - point.share), point.ms)).collect()
+            });
+            Series { name: strategy.name(), colour: colour % 5, points, knee: None }
+        })
+        .collect()
 }
 
 fn row(figures: &Figures) -> String {
@@ -135,7 +181,7 @@ fn row(figures: &Figures) -> String {
         count(figures.failed, true),
         figures.attempts,
         figures.abort_rate() * 100.0,
-        figures.lock_waits,
+        figures.lock_waits.map_or_else(|| "–".to_owned(), |waits| waits.to_string()),
         millis(figures.p50_ms),
         millis(figures.p90_ms),
         millis(figures.p99_ms),
