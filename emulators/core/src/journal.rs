@@ -16,6 +16,10 @@ use crate::{CallInfo, Clock, Code, Timestamp};
 /// How many entries are kept; older ones are dropped.
 pub const CAPACITY: usize = 100_000;
 
+/// How many bytes of names and texts the kept entries have together, roughly: a commit may name 500
+/// documents, and a hundred thousand of such would be gigabytes.
+pub const CAPACITY_BYTES: usize = 64 << 20;
+
 /// How many entries a subscriber may fall behind before it loses the oldest.
 const SUBSCRIBER_BUFFER: usize = 4_096;
 
@@ -80,6 +84,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Log {
     entries: VecDeque<Arc<Entry>>,
+    /// [`Entry::bytes`] of them all.
+    bytes: usize,
     next_id: u64,
 }
 
@@ -88,7 +94,7 @@ impl Journal {
     pub fn new(clock: Clock) -> Self {
         Journal {
             clock,
-            log: Mutex::new(Log { entries: VecDeque::new(), next_id: 1 }),
+            log: Mutex::new(Log { entries: VecDeque::new(), bytes: 0, next_id: 1 }),
             subscribers: broadcast::Sender::new(SUBSCRIBER_BUFFER),
         }
     }
@@ -113,8 +119,10 @@ impl Journal {
         let mut log = self.log();
         let entry = Arc::new(Entry { id: log.next_id, body });
         log.next_id += 1;
-        if log.entries.len() >= CAPACITY {
-            log.entries.pop_front();
+        log.bytes += entry.bytes();
+        while log.entries.len() >= CAPACITY || (log.bytes > CAPACITY_BYTES && !log.entries.is_empty()) {
+            let Some(oldest) = log.entries.pop_front() else { break };
+            log.bytes = log.bytes.saturating_sub(oldest.bytes());
         }
         if self.subscribers.receiver_count() > 0 {
             // Sent under the lock, so that subscribers see the order of the ids.
@@ -148,12 +156,28 @@ impl Journal {
 
     /// Forgets all entries; ids go on.
     pub fn clear(&self) {
-        self.log().entries.clear();
+        let mut log = self.log();
+        log.entries.clear();
+        log.bytes = 0;
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
         // Every write leaves the log whole, also where a panic cut another one short.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// What its names and texts take.
+    fn bytes(&self) -> usize {
+        let each = |texts: &[String]| texts.iter().map(|text| text.capacity() + size_of::<String>()).sum::<usize>();
+        match &self.body {
+            Body::Call(call) => {
+                let noted = each(&call.notes.resources) + each(&call.notes.warnings);
+                each(&call.info.resources) + call.message.capacity() + noted
+            }
+            Body::Event(event) => event.resource.capacity() + event.text.capacity(),
+        }
     }
 }
 
@@ -259,6 +283,25 @@ mod tests {
         journal.event("pubsub", "push", "", "");
         assert_eq!(ids(Query::default()), [4]);
         assert_eq!(journal.last_id(), 4);
+    }
+
+    #[test]
+    fn what_names_very_much_leaves_early() {
+        let journal = Journal::new(Clock::virtual_at(Timestamp::EPOCH));
+        let ids = || journal.read(&Query::default()).iter().map(|entry| entry.id).collect::<Vec<_>>();
+        // Reserved, not written to: it costs the test nothing.
+        let large = || String::with_capacity(CAPACITY_BYTES * 2 / 5);
+        for _ in 0..3 {
+            journal.event("pubsub", "push", large(), "");
+        }
+        assert_eq!(ids(), [2, 3]);
+        journal.event("pubsub", "push", "", "");
+        assert_eq!(ids(), [2, 3, 4]);
+        journal.event("pubsub", "push", String::with_capacity(CAPACITY_BYTES * 2), "");
+        assert_eq!(ids(), [5], "the newest one stays, whatever it takes");
+        journal.clear();
+        journal.event("pubsub", "push", large(), "");
+        assert_eq!(ids(), [6]);
     }
 
     #[test]
