@@ -53,7 +53,8 @@ fn values_are_refused_by_name(#[case] arguments: &[&str], #[case] expected: &str
 
 #[test]
 fn real_time_counts_every_completion_of_a_child_process_of_its_own() {
-    let arguments = ["load", "--latency", "none", "--workers", "2,5", "--strategy", "atomic-update", "--json", "load.json"];
+    let arguments =
+        ["load", "--latency", "none", "--workers", "2,5", "--strategy", "atomic-update", "--json", "load.json"];
     let bench = Bench::new();
     let (code, said) = bench.run(&arguments);
     assert_eq!(code, Some(0), "{said}");

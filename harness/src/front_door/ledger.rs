@@ -121,9 +121,10 @@ impl Ledger {
             {
                 let mut state = self.state();
                 state.seen.insert(id.to_owned());
-                let under_way = state.in_flight.union(&state.acknowledged).count();
+                // Counted only where there is a hold: of thousands of messages each would count all.
+                let under_way = || state.in_flight.union(&state.acknowledged).count();
                 let admitted =
-                    state.holds.first().is_none_or(|hold| under_way < *hold) || state.acknowledged.contains(id);
+                    state.holds.first().is_none_or(|hold| under_way() < *hold) || state.acknowledged.contains(id);
                 if admitted {
                     state.in_flight.insert(id.to_owned());
                     return;

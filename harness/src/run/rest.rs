@@ -11,6 +11,8 @@ use crate::scenario::Scenario;
 
 /// After the end of a batch: long enough for what should not come, such as a second announcement.
 const AFTERMATH: Duration = Duration::from_millis(250);
+/// The pause after a look at the batch, in times of how long the look took.
+const LOOKS_APART: u32 = 4;
 /// How long to wait for a sign of life before the clock is looked at again.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -39,8 +41,11 @@ impl Run {
             // that what happens meanwhile counts as new.
             let last = self.activity.last();
             if looked_after != Some(last) {
+                let looking = Instant::now();
                 batch = batch_document(&self.clients, &self.props.collection, batch_id).await?;
                 looked_after = Some(last);
+                // A large batch's document is long: reading it must not be what the run is about.
+                tokio::time::sleep(looking.elapsed() * LOOKS_APART).await;
             }
             self.phase.is(format!("{} of {} completions", self.completions.acknowledged(), self.players.len()));
             let quiet = self.activity.quiet_for();
