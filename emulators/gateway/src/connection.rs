@@ -97,11 +97,12 @@ async fn connection(
     let peer = Peer { client, local, kill: kill.clone() };
     let service = service_fn(move |request: Request<Incoming>| {
         let (core, peer) = (core.clone(), peer.clone());
-        async move {
+        // In a box: it is some kilobytes, and hyper and the task that it runs in move it several times.
+        Box::pin(async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             Ok::<_, Infallible>(route::serve(&core, request).await)
-        }
+        })
     });
     let mut builder = auto::Builder::new(Streams { kill: kill.clone(), alive });
     builder.http1().timer(TokioTimer::new()).keep_alive(true).pipeline_flush(true);

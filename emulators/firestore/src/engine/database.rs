@@ -159,8 +159,16 @@ impl Database {
         if changed {
             self.settle(now);
         }
-        self.complete_from = self.complete_from.max(now - limits::VERSION_RETENTION);
-        self.store.prune(now - limits::VERSION_RETENTION);
+        let mut horizon = now - limits::VERSION_RETENTION;
+        if let Some(crowded) = self.store.crowded(limits::VERSIONS_BYTES)
+            && self.transactions.oldest_snapshot().is_none_or(|snapshot| snapshot >= crowded)
+        {
+            horizon = horizon.max(crowded);
+            // The listeners' log holds the same versions.
+            self.listeners.prune(crowded);
+        }
+        self.complete_from = self.complete_from.max(horizon);
+        self.store.prune(horizon);
         self.listeners.prune(now - limits::RESUME_RETENTION);
     }
 

@@ -13,6 +13,7 @@ use scrimmage_core::Timestamp;
 use crate::engine::index::{Index, Indexes, Shape, Space};
 use crate::path::DocumentName;
 use crate::value::Fields;
+use crate::value::size::document_size;
 
 /// Collections with fewer documents are quicker looked through than indexed.
 const WORTH_AN_INDEX: usize = 48;
@@ -88,6 +89,14 @@ pub struct Change {
     pub after: Option<Arc<Document>>,
 }
 
+/// A version that is no longer the newest.
+#[derive(Debug)]
+struct Superseded {
+    time: Timestamp,
+    name: DocumentName,
+    bytes: usize,
+}
+
 /// All documents of a database.
 #[derive(Debug)]
 pub struct Store {
@@ -95,8 +104,10 @@ pub struct Store {
     collections: BTreeMap<Arc<str>, Collection>,
     /// Collection ids, and the paths of the collections that have them.
     groups: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
-    /// Superseded versions, oldest first: when they were superseded, and whose.
-    superseded: VecDeque<(Timestamp, DocumentName)>,
+    /// Superseded versions, oldest first.
+    superseded: VecDeque<Superseded>,
+    /// The bytes of them all.
+    superseded_bytes: usize,
     /// Behind a cell, since they come into being by questions; held only for the time of one.
     indexes: RefCell<Indexes>,
     worth_an_index: usize,
@@ -108,6 +119,7 @@ impl Default for Store {
             collections: BTreeMap::new(),
             groups: HashMap::new(),
             superseded: VecDeque::new(),
+            superseded_bytes: 0,
             indexes: RefCell::default(),
             worth_an_index: WORTH_AN_INDEX,
         }
@@ -191,8 +203,11 @@ impl Store {
             let Some(collection) = self.collections.get_mut(change.name.collection()) else { continue };
             if let Some(slot) = collection.documents.get_mut(&change.name) {
                 let before = std::mem::replace(&mut slot.head, version);
+                let bytes =
+                    before.document.as_ref().map_or(0, |document| document_size(&document.name, &document.fields));
                 slot.older.get_or_insert_default().push_back(before);
-                self.superseded.push_back((time, change.name.clone()));
+                self.superseded_bytes += bytes;
+                self.superseded.push_back(Superseded { time, name: change.name.clone(), bytes });
             } else {
                 if version.document.is_none() {
                     continue;
@@ -221,8 +236,8 @@ impl Store {
                 self.drop_if_empty(&change.name);
             }
         }
-        while self.superseded.back().is_some_and(|(at, _)| *at == time) {
-            self.superseded.pop_back();
+        while self.superseded.back().is_some_and(|last| last.time == time) {
+            self.superseded_bytes -= self.superseded.pop_back().map_or(0, |last| last.bytes);
         }
     }
 
@@ -240,14 +255,21 @@ impl Store {
         all
     }
 
+    /// Up to when versions are to be forgotten so that the rest may stay: `None` while all may.
+    pub fn crowded(&self, bytes: usize) -> Option<Timestamp> {
+        let first = self.superseded.front()?;
+        (self.superseded_bytes > bytes).then_some(first.time)
+    }
+
     /// Forgets versions that were superseded before `horizon`; a little at each call.
     pub fn prune(&mut self, horizon: Timestamp) {
         self.indexes.get_mut().prune(horizon);
         for _ in 0..64 {
-            if self.superseded.front().is_none_or(|(time, _)| *time > horizon) {
+            if self.superseded.front().is_none_or(|first| first.time > horizon) {
                 return;
             }
-            let Some((_, name)) = self.superseded.pop_front() else { return };
+            let Some(Superseded { name, bytes, .. }) = self.superseded.pop_front() else { return };
+            self.superseded_bytes -= bytes;
             let Some(collection) = self.collections.get_mut(name.collection()) else { continue };
             if collection.documents.get_mut(&name).is_some_and(|slot| !slot.prune(horizon)) {
                 collection.documents.remove(&name);
@@ -380,6 +402,23 @@ mod tests {
         let before = store.get(&name(path), None).cloned();
         let change = Change { name: name(path), before, after: document(path, at) };
         store.install(Timestamp::from_micros(at), &[change]);
+    }
+
+    #[test]
+    fn old_versions_crowd_each_other_out() {
+        let mut store = Store::default();
+        for at in [10, 20, 30] {
+            put(&mut store, "c/a", at);
+        }
+        let all = store.superseded_bytes;
+        assert!(all > 0 && store.crowded(all).is_none());
+        assert_eq!(store.crowded(all - 1), Some(Timestamp::from_micros(20)), "the first one was superseded then");
+        store.prune(Timestamp::from_micros(20));
+        assert_eq!((store.superseded_bytes, store.crowded(all - 1)), (all / 2, None));
+        let seen = store.get(&name("c/a"), Some(Timestamp::from_micros(25)));
+        assert_eq!(seen.map(|document| document.update_time.as_micros()), Some(20));
+        store.prune(Timestamp::from_micros(40));
+        assert_eq!((store.superseded_bytes, store.crowded(0)), (0, None));
     }
 
     fn delete(store: &mut Store, path: &str, at: i64) {

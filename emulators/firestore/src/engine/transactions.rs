@@ -77,6 +77,16 @@ impl Transactions {
         }
     }
 
+    /// The oldest snapshot that a live transaction reads from.
+    pub fn oldest_snapshot(&self) -> Option<Timestamp> {
+        let snapshot = |transaction: &Transaction| match transaction.mode {
+            Mode::Pessimistic => None,
+            Mode::Optimistic { snapshot, .. } => snapshot,
+            Mode::ReadOnly { at } => Some(at),
+        };
+        self.live.values().filter_map(snapshot).min()
+    }
+
     /// When the next transaction expires.
     pub fn due(&self) -> Option<Timestamp> {
         self.deadlines.first().map(|(deadline, _)| *deadline)

@@ -253,11 +253,19 @@ pub fn numeric_id(id: &str) -> Option<i64> {
 
 /// Compares paths segment by segment.
 pub fn compare_paths(a: &str, b: &str) -> Ordering {
-    if a.contains("__id") || b.contains("__id") {
-        return compare_with_numeric_ids(a, b);
-    }
+    /// Names in one collection begin alike: compared by the word, not by the byte.
+    const WORD: usize = 8;
+    let (first, second) = (a, b);
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
+    let bytes = a.iter().zip(b).skip(words).take_while(|(a, b)| a == b).count();
+    let same = words + bytes;
+    // Only the segments that differ tell: those before them are the same, byte by byte.
+    let start = a.iter().take(same).rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let is_numeric = |bytes: &[u8]| bytes.get(start..).is_some_and(|segment| segment.starts_with(b"__id"));
+    if is_numeric(a) || is_numeric(b) {
+        return compare_with_numeric_ids(first, second);
+    }
     // At the first difference, the end or a slash means that the segment ends there: it is the lesser.
     let rank = |bytes: &[u8]| match bytes.get(same) {
         None => 0_u16,
@@ -360,6 +368,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_quick_comparison_is_the_one_by_segments(
+            same in "[ab/]{0,20}",
+            a in "(a|b|/|-|__|__id|__id1__|__id01__|__id2__){0,5}",
+            b in "(a|b|/|-|__|__id|__id1__|__id01__|__id2__){0,5}",
+        ) {
+            let (a, b) = (format!("{same}{a}"), format!("{same}{b}"));
+            prop_assert_eq!(compare_paths(&a, &b), compare_with_numeric_ids(&a, &b), "{} {}", a, b);
+        }
+
         #[test]
         fn the_quick_comparison_is_the_plain_one(a in "[a-c/\\-]{1,8}", b in "[a-c/\\-]{1,8}") {
             let plain = a.split('/').cmp(b.split('/'));

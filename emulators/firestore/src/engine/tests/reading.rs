@@ -359,3 +359,27 @@ fn a_read_only_transaction_ends_where_its_past_does() {
     world.pass(Duration::from_secs(30));
     assert_eq!(world.at_once(get(Consistency::In(t), "c/a")).unwrap_err(), Error::ReadTimeTooOld);
 }
+
+#[test]
+fn too_many_bytes_of_the_past_go_before_their_time_unless_somebody_reads_them() {
+    let mut world = World::new();
+    let large = Value::string("x".repeat(1_000_000));
+    let versions = limits::VERSIONS_BYTES / 1_000_000 + 10;
+    put(&mut world, "c/a", &[("text", large.clone())]);
+    world.pass(Duration::from_secs(1));
+    let then = world.now;
+    let t = world.begin_as(TransactionOptions::ReadOnly { read_time: Some(then) }).unwrap();
+    let rewrite = |world: &mut World| {
+        for _ in 0..versions {
+            world.pass(Duration::from_millis(10));
+            put(world, "c/a", &[("text", large.clone())]);
+        }
+    };
+    rewrite(&mut world);
+    world.at_once(get(Consistency::In(t), "c/a")).unwrap();
+    world.at_once(Command::Rollback(t)).unwrap();
+    rewrite(&mut world);
+    assert_eq!(world.at_once(get(Consistency::At(then), "c/a")).unwrap_err(), Error::ReadTimeTooOld);
+    let lately = world.now - Duration::from_millis(100);
+    world.at_once(get(Consistency::At(lately), "c/a")).unwrap();
+}
