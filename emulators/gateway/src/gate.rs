@@ -45,14 +45,16 @@ pub async fn serve(core: &Core, mut request: Request<Body>) -> Response<Body> {
     let mut drop_after = false;
     if core.context.faults.is_active() {
         let (parts, body) = request.into_parts();
-        let (head, body) = first_message(body).await;
+        let (head, body) = Box::pin(first_message(body)).await;
         record.info.resources = message_of(&head).map(|message| method.resources(message)).unwrap_or_default();
         let now = core.context.clock.now();
         if let Some(decision) = core.context.faults.decide(&record.info, now) {
-            match hold(&core.context, decision, now, &mut record).await {
+            match Box::pin(hold(&core.context, decision, now, &mut record)).await {
                 End::Pass => {}
                 End::DropAfter => drop_after = true,
-                End::DropBefore => return lose(record, peer, "The connection was dropped before the call.").await,
+                End::DropBefore => {
+                    return Box::pin(lose(record, peer, "The connection was dropped before the call.")).await;
+                }
                 End::Error(InjectedError { status, .. }) => {
                     record.finish(status.code, status.message.clone());
                     return error::grpc(status);
@@ -67,8 +69,8 @@ pub async fn serve(core: &Core, mut request: Request<Body>) -> Response<Body> {
     let Ok(response) = service.oneshot(request).await;
     if drop_after {
         let server_streaming = method.server_streaming;
-        note_applied(response.map(Body::new), server_streaming, &mut record).await;
-        return lose(record, peer, "").await;
+        Box::pin(note_applied(response.map(Body::new), server_streaming, &mut record)).await;
+        return Box::pin(lose(record, peer, "")).await;
     }
     if let Some((code, message)) = error::grpc_status(response.headers()) {
         record.finish(code, message);
