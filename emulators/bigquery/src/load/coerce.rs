@@ -260,6 +260,13 @@ fn timestamp(text: &str) -> Option<i64> {
     if let Some(micros) = civil::parse_timestamp(text, &utc) {
         return Some(micros);
     }
+    // SQL takes no space before an offset, loads do: `2018-08-19 07:11:35.220 -05:00`.
+    if let Some((head, offset)) = text.rsplit_once(' ')
+        && offset.starts_with(['+', '-'])
+        && let Some(micros) = civil::parse_timestamp(&format!("{head}{offset}"), &utc)
+    {
+        return Some(micros);
+    }
     if text.contains('/') {
         return civil::parse_timestamp(&text.replace('/', "-"), &utc);
     }
@@ -340,6 +347,7 @@ mod tests {
             "2024-01-02T03:04:05Z",
             "2024-01-02 03:04:05 UTC",
             "2024-01-02 04:04:05+01:00",
+            "2024-01-01 22:04:05.000 -05:00",
             "2024/01/02 03:04:05",
             "1704164645",
         ] {
