@@ -66,9 +66,16 @@ pub struct Soaked {
     pub resident: Vec<u64>,
 }
 
-/// What one client has seen: by call, how long, and what went wrong.
+/// What one client has seen, by service and call.
 #[derive(Debug, Default)]
-struct Seen(BTreeMap<(&'static str, &'static str), (Latencies, BTreeMap<String, u64>)>);
+struct Seen(BTreeMap<(&'static str, &'static str), Tally>);
+
+/// How long calls took, and what went wrong how often.
+#[derive(Debug, Default)]
+struct Tally {
+    latencies: Latencies,
+    errors: BTreeMap<String, u64>,
+}
 
 impl Seen {
     /// Notes the end of a call that began at `begun`, and hands its answer on.
@@ -79,25 +86,25 @@ impl Seen {
         begun: Instant,
         answer: Result<T, String>,
     ) -> Option<T> {
-        let (latencies, errors) = self.0.entry((service, call)).or_default();
-        latencies.record(begun.elapsed());
+        let tally = self.0.entry((service, call)).or_default();
+        tally.latencies.record(begun.elapsed());
         match answer {
             Ok(answer) => Some(answer),
             Err(problem) => {
                 let problem: String =
                     problem.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TOLD).collect();
-                *errors.entry(problem).or_default() += 1;
+                *tally.errors.entry(problem).or_default() += 1;
                 None
             }
         }
     }
 
     fn add(&mut self, other: Seen) {
-        for (key, (latencies, errors)) in other.0 {
+        for (key, theirs) in other.0 {
             let mine = self.0.entry(key).or_default();
-            mine.0.add(&latencies);
-            for (error, count) in errors {
-                *mine.1.entry(error).or_default() += count;
+            mine.latencies.add(&theirs.latencies);
+            for (error, count) in theirs.errors {
+                *mine.errors.entry(error).or_default() += count;
             }
         }
     }
@@ -134,7 +141,7 @@ pub async fn soak(plan: &Plan, mut tell: impl FnMut(Duration, Option<u64>)) -> R
     while let Some(ended) = tasks.join_next().await {
         all.add(ended.map_err(|error| failed(error.to_string()))?);
     }
-    let calls = all.0.into_iter().map(|((service, call), (latencies, errors))| Calls {
+    let calls = all.0.into_iter().map(|((service, call), Tally { latencies, errors })| Calls {
         service: service.to_owned(),
         call: call.to_owned(),
         count: latencies.count(),
@@ -238,7 +245,7 @@ mod tests {
         assert_eq!(one.note::<()>("s", "c", now, Err("no\n way".to_owned())), None);
         assert_eq!(other.note::<()>("s", "c", now, Err("no way".to_owned())), None);
         one.add(other);
-        let (latencies, errors) = &one.0[&("s", "c")];
+        let Tally { latencies, errors } = &one.0[&("s", "c")];
         assert_eq!((latencies.count(), errors.get("no way")), (3, Some(&2)));
     }
 }

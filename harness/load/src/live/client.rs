@@ -57,7 +57,7 @@ impl Connections {
             .tcp_nodelay(true);
         let opening = (0..count).map(|_| {
             let address = address.clone();
-            async move { Ok::<_, tonic::transport::Error>(address.connect().await?) }
+            async move { address.connect().await }
         });
         let channels: Vec<Channel> = futures::stream::iter(opening.map(Ok))
             .try_buffer_unordered(OPENED_AT_ONCE)

@@ -363,7 +363,7 @@ fn a_read_only_transaction_ends_where_its_past_does() {
 #[test]
 fn too_many_bytes_of_the_past_go_before_their_time_unless_somebody_reads_them() {
     let mut world = World::new();
-    let large = Value::string("x".repeat(1_000_000));
+    let large = Value::string(&"x".repeat(1_000_000));
     let versions = limits::VERSIONS_BYTES / 1_000_000 + 10;
     put(&mut world, "c/a", &[("text", large.clone())]);
     world.pass(Duration::from_secs(1));
