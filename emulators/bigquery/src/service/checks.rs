@@ -41,8 +41,8 @@ pub fn choice(body: &Value, key: &str, values: &[&str]) -> ApiResult<()> {
 
 /// The same of a field that lists such values.
 pub fn choices(body: &Value, key: &str, values: &[&str]) -> ApiResult<()> {
-    let list = body.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    match list.into_iter().find(|text| !values.contains(text)) {
+    let mut list = body.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    match list.find(|text| !values.contains(text)) {
         Some(text) => Err(texts_choice(key, text)),
         None => Ok(()),
     }
