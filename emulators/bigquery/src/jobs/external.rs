@@ -47,11 +47,9 @@ fn spec(configuration: &Json, schema: Option<Schema>) -> ApiResult<LoadSpec> {
         return Err(ApiError::not_implemented("Hive partitioning of external tables"));
     }
     let source = configuration.get("sourceFormat").and_then(Json::as_str);
-    match source.ok_or_else(|| ApiError::required("externalDataConfiguration.sourceFormat"))? {
-        other @ ("GOOGLE_SHEETS" | "BIGTABLE" | "ICEBERG" | "DELTA_LAKE") => {
-            return Err(ApiError::not_implemented(&format!("An external table of {other}")));
-        }
-        _ => {}
+    let source = source.ok_or_else(|| ApiError::required("externalDataConfiguration.sourceFormat"))?;
+    if ["GOOGLE_SHEETS", "BIGTABLE", "ICEBERG", "DELTA_LAKE"].contains(&source) {
+        return Err(ApiError::not_implemented(&format!("An external table of {source}")));
     }
     let mut load = configuration.clone();
     for key in ["csvOptions", "avroOptions", "jsonOptions"] {
