@@ -3,7 +3,7 @@
 //! Prints each statement that panics or takes longer than two seconds; the statement that runs is kept in a file of
 //! the temporary folder, in case the process dies of it.
 
-#[path = "../tests/reference/generator.rs"]
+#[path = "../tests/reference/generator/mod.rs"]
 mod generator;
 #[path = "../tests/fuzz/mutate.rs"]
 mod mutate;

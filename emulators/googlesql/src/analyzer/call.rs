@@ -136,6 +136,12 @@ impl Analyzer<'_> {
                 signature.args.get(index).is_some_and(|argument| argument.pattern == Pattern::DatePart)
             })
         };
+        // Where an INTERVAL becomes a number and its part.
+        let wants_interval = |index: usize| {
+            let is_number =
+                |argument: &crate::functions::signature::Argument| argument.pattern == Pattern::Exact(Type::Int64);
+            wants_part(index + 1) && signatures.iter().any(|signature| signature.args.get(index).is_some_and(is_number))
+        };
         let mut out: Vec<Arg> = Vec::with_capacity(args.len() + 1);
         for arg in args {
             let index = out.len();
@@ -166,6 +172,9 @@ impl Analyzer<'_> {
                             .at(from.pos)
                     })?;
                     out.push(Arg::date_part(part, from.pos));
+                }
+                kind if wants_interval(index) && !matches!(kind, A::Interval { .. } | A::NamedArgument { .. }) => {
+                    return Err(SqlError::analysis("Expected INTERVAL expression").at(arg.pos));
                 }
                 _ if wants_part(index) => {
                     if let Some(part) = date_part(arg) {

@@ -200,8 +200,11 @@ impl Analyzer<'_> {
         let mut left = self.expr(first, cx)?;
         for (op, left_ast, right_ast, pos) in spine.into_iter().rev() {
             let (name, spelled) = operator(op);
-            no_null_operand(left_ast, spelled)?;
-            no_null_operand(right_ast, spelled)?;
+            // Shifts are no operators of two numbers to GoogleSQL's parser: they take a bare NULL.
+            if !matches!(spelled, "<<" | ">>") {
+                no_null_operand(left_ast, spelled)?;
+                no_null_operand(right_ast, spelled)?;
+            }
             let right = self.expr(right_ast, cx)?;
             left = self.call_scalar(name, vec![left, right], pos)?;
         }

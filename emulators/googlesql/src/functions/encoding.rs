@@ -61,6 +61,9 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         ["(ARRAY<INT64>) -> STRING"],
         |_, args| {
             let mut text = String::new();
+            if array(args, 0)?.iter().any(Value::is_null) {
+                return Ok(Value::Null);
+            }
             for item in array(args, 0)? {
                 let Value::Int64(code) = item else { return Ok(Value::Null) };
                 match u32::try_from(*code).ok().and_then(char::from_u32) {
@@ -79,6 +82,9 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         ["(ARRAY<INT64>) -> BYTES"],
         |_, args| {
             let mut bytes = Vec::new();
+            if array(args, 0)?.iter().any(Value::is_null) {
+                return Ok(Value::Null);
+            }
             for item in array(args, 0)? {
                 let Value::Int64(code) = item else { return Ok(Value::Null) };
                 match u8::try_from(*code) {

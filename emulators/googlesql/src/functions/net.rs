@@ -128,15 +128,15 @@ fn host(url: &str) -> Option<&str> {
         Some((before, rest)) if before.is_empty() || is_scheme(before) => rest,
         _ => url,
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(inner) => match inner.find(']') {
-            Some(end) => host.get(..end + 2)?,
-            None => return None,
-        },
-        None => host.split(':').next().unwrap_or_default(),
+    // Colons inside brackets belong to the address; an open bracket has no end.
+    let inside = match host.strip_prefix('[') {
+        Some(inner) => inner.find(']').map_or(host.len(), |end| end + 2),
+        None => 0,
     };
+    let port = host.get(inside..).and_then(|behind| behind.find(':')).map_or(host.len(), |at| inside + at);
+    let host = host.get(..port)?.trim_start_matches('.');
     (!host.is_empty()).then_some(host)
 }
 
@@ -148,8 +148,9 @@ fn is_scheme(text: &str) -> bool {
 
 /// The host's public suffix with `more` labels before it, as the host spells them.
 fn domain(host: &str, more: usize) -> Option<&str> {
-    let host = host.trim_matches('.');
-    if host.is_empty() || host.starts_with('[') || host.contains("..") || host.parse::<IpAddr>().is_ok() {
+    let whole = host.trim_start_matches('.');
+    let host = whole.trim_end_matches('.');
+    if host.is_empty() || host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
         return None;
     }
     let lower = host.to_lowercase().replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
@@ -162,10 +163,14 @@ fn domain(host: &str, more: usize) -> Option<&str> {
     if labels > all.len() + 1 {
         return None;
     }
-    match all.len().checked_sub(labels) {
-        Some(index) => all.get(index).and_then(|at| host.get(*at..)),
-        None => Some(host),
-    }
+    let from = match all.len().checked_sub(labels) {
+        Some(index) => *all.get(index)?,
+        None => 0,
+    };
+    let found = host.get(from..)?;
+    // One dot at the end is the root's.
+    let end = host.len() + usize::from(whole.len() > host.len());
+    (!found.starts_with('.') && !found.contains("..")).then(|| whole.get(from..end)).flatten()
 }
 
 /// How many labels the suffix has that registries (not private owners) delegate under.
@@ -199,6 +204,13 @@ mod tests {
         assert_eq!(all("mailto:?to=&subject=&body="), (Some("mailto"), None, None));
         assert_eq!(all("https://me.github.io/x#y"), (Some("me.github.io"), Some("io"), Some("github.io")));
         assert_eq!(all("http://1.2.3.4/"), (Some("1.2.3.4"), None, None));
+        assert_eq!(all("..a.com"), (Some("a.com"), Some("com"), Some("a.com")));
+        assert_eq!(all("x.a.com.."), (Some("x.a.com.."), Some("com."), Some("a.com.")));
+        assert_eq!(all("x..a.com"), (Some("x..a.com"), Some("com"), Some("a.com")));
+        assert_eq!(all("a..com"), (Some("a..com"), Some("com"), None));
+        assert_eq!(all("..."), (None, None, None));
+        assert_eq!(all("a.com\\x"), (Some("a.com"), Some("com"), Some("a.com")));
+        assert_eq!((host("http://[::1"), host("http://[::1]x:80")), (Some("[::1"), Some("[::1]x")));
     }
 
     #[test]

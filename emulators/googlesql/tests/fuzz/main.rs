@@ -4,7 +4,7 @@
 //! wrongly. `FUZZ_CASES` sets how many (1,500 unless set), `FUZZ_SEED` the first seed; the example `fuzz` does the
 //! same for a given time.
 
-#[path = "../reference/generator.rs"]
+#[path = "../reference/generator/mod.rs"]
 mod generator;
 mod mutate;
 #[path = "../support/tables.rs"]

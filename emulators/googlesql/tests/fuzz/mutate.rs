@@ -188,7 +188,7 @@ impl Corpus {
 
     fn any(&self, draw: &mut Draw, seed: u64) -> String {
         match draw.below(3) {
-            0 => format!("SELECT {}", Generator::new(seed).expression()),
+            0 => Generator::new(seed).statement(),
             1 => format!(
                 "SELECT {}, a FROM t WHERE {} ORDER BY 1",
                 Generator::new(seed).expression(),

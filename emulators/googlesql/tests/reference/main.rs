@@ -48,7 +48,7 @@ fn expressions_have_the_values_that_the_reference_engine_gives_them() {
     let (mut compared, mut failed_both, mut unsupported) = (0, 0, 0);
     let mut different = Vec::new();
     for seed in first..first + cases {
-        let sql = format!("SELECT {}", Generator::new(seed).expression());
+        let sql = Generator::new(seed).statement();
         let ours = ours::answer(&sql);
         let theirs = reference.answer(&sql).expect("the emulator answers");
         match (&ours, &theirs) {

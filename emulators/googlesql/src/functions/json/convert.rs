@@ -60,8 +60,11 @@ pub(crate) static TABLE: &[ScalarFunction] = &[
         }
     ),
     entry!("json_functions", "json_array", "JSON_ARRAY", Handled, ["(ANY...) -> JSON"], |call, args| {
-        let items =
-            args.iter().zip(call.arg_types).map(|(item, ty)| to_json(item, ty, false)).collect::<Result<Vec<_>>>()?;
+        let items = args
+            .iter()
+            .zip(call.arg_types)
+            .map(|(item, ty)| part_of("JSON_ARRAY", item, ty))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Value::Json(Arc::new(Json::Array(items))))
     }),
     entry!(
@@ -91,7 +94,7 @@ fn json_object(call: &Call, args: &[Value]) -> Result<Value> {
             if any(keys, index).is_null() {
                 return fail("Invalid input to JSON_OBJECT: A key cannot be NULL");
             }
-            fields.entry(string(keys, index)?.to_string()).or_insert(to_json(value, element, false)?);
+            fields.entry(string(keys, index)?.to_string()).or_insert(part_of("JSON_OBJECT", value, element)?);
         }
         return Ok(Value::Json(Arc::new(Json::Object(fields))));
     }
@@ -100,7 +103,7 @@ fn json_object(call: &Call, args: &[Value]) -> Result<Value> {
             return fail("Invalid input to JSON_OBJECT: A key cannot be NULL");
         }
         let ty = call.arg_types.get(index + 1).unwrap_or(&Type::Int64);
-        let value = to_json(any(args, index + 1), ty, false)?;
+        let value = part_of("JSON_OBJECT", any(args, index + 1), ty)?;
         fields.entry(string(args, index)?.to_string()).or_insert(value);
     }
     Ok(Value::Json(Arc::new(Json::Object(fields))))
@@ -108,6 +111,11 @@ fn json_object(call: &Call, args: &[Value]) -> Result<Value> {
 
 /// Integers beyond this do not survive as FLOAT64.
 const SAFE_INTEGER: i64 = 1 << 53;
+
+fn part_of(function: &str, value: &Value, ty: &Type) -> Result<Json> {
+    to_json(value, ty, false)
+        .map_err(|error| SqlError { message: format!("Invalid input to {function}: {}", error.message), ..error })
+}
 
 /// The JSON type's value of a SQL value. With `stringify` numbers that FLOAT64 would change become strings.
 pub(crate) fn to_json(value: &Value, ty: &Type, stringify: bool) -> Result<Json> {

@@ -78,7 +78,7 @@ pub(crate) fn parse(text: &str, notation: Notation) -> Result<Path> {
             '[' => {
                 let body = rest[1..].trim_start();
                 if let Some(quote) = body.chars().next().filter(|c| *c == '\'' || *c == '"') {
-                    if (quote == '\'') != (notation == Notation::Legacy) {
+                    if quote != '\'' || notation != Notation::Legacy {
                         return Err(invalid(at));
                     }
                     let (key, left) = quoted(body, quote).ok_or_else(|| invalid(at))?;

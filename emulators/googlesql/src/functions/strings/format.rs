@@ -155,6 +155,9 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
             return Ok(Some(fit(spec, text)));
         }
         'p' | 'P' => {
+            if *ty != Type::Json {
+                return Err(wrong_type(call, index, "PROTO or JSON"));
+            }
             if value.is_null() {
                 return Ok(None);
             }
@@ -166,10 +169,9 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
     }
     let integer = matches!(kind, 'd' | 'i' | 'o' | 'x' | 'X' | 'u');
     let fits = match ty {
-        Type::Int64 => integer || kind != 's',
+        Type::Int64 => integer,
         Type::Float64 | Type::Numeric | Type::BigNumeric => !integer && kind != 's',
-        Type::String | Type::Bytes => kind == 's',
-        Type::Json => kind == 's',
+        Type::String => kind == 's',
         _ => false,
     };
     let untyped_null = value.is_null() && *ty == Type::Int64;
@@ -177,19 +179,17 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
         let expected = if integer {
             "integer"
         } else if kind == 's' {
-            "string"
+            "STRING"
         } else {
-            "double"
+            "FLOAT64"
         };
         return Err(wrong_type(call, index, expected));
     }
     Ok(match (kind, value) {
         (_, Value::Null) => None,
         ('s', Value::String(text)) => Some(fit(spec, text.to_string())),
-        ('s', Value::Bytes(bytes)) => Some(fit(spec, String::from_utf8_lossy(bytes).into_owned())),
-        ('s', Value::Json(json)) => Some(fit(spec, json.to_string())),
         ('d' | 'i' | 'u', Value::Int64(number)) => {
-            Some(numeric(spec, *number < 0, "", number.unsigned_abs().to_string(), true))
+            Some(numeric(spec, *number < 0, "", number.unsigned_abs().to_string(), Some(THOUSANDS)))
         }
         ('o' | 'x' | 'X', Value::Int64(number)) => {
             let magnitude = number.unsigned_abs();
@@ -198,10 +198,12 @@ fn one(call: &Call, spec: &Spec, kind: char, value: &Value, ty: &Type, index: us
                 'x' => ("0x", format!("{magnitude:x}")),
                 _ => ("0X", format!("{magnitude:X}")),
             };
-            Some(numeric(spec, *number < 0, if spec.hash && magnitude != 0 { prefix } else { "" }, digits, true))
+            let prefix = if spec.hash && magnitude != 0 { prefix } else { "" };
+            let groups = if kind == 'o' { (4, ',') } else { (4, ':') };
+            Some(numeric(spec, *number < 0, prefix, digits, Some(groups)))
         }
         (_, value) => {
-            let Some(number) = as_float(value) else { return Err(wrong_type(call, index, "double")) };
+            let Some(number) = as_float(value) else { return Err(wrong_type(call, index, "FLOAT64")) };
             Some(floating(spec, kind, value, number))
         }
     })
@@ -218,8 +220,12 @@ fn fit(spec: &Spec, text: String) -> String {
     if spec.minus { text + &fill } else { fill + &text }
 }
 
-/// Sign, prefix, leading zeros, thousands separators and width around digits.
-fn numeric(spec: &Spec, negative: bool, prefix: &str, digits: String, integer: bool) -> String {
+/// How many digits stand between separators, and the separator.
+const THOUSANDS: (usize, char) = (3, ',');
+
+/// Sign, prefix, leading zeros, separators and width around digits; `integer` are an integer's groups.
+fn numeric(spec: &Spec, negative: bool, prefix: &str, digits: String, integer: Option<(usize, char)>) -> String {
+    let (groups, integer) = (integer.unwrap_or(THOUSANDS), integer.is_some());
     let sign = match (negative, spec.plus, spec.space) {
         (true, _, _) => "-",
         (false, true, _) => "+",
@@ -228,10 +234,13 @@ fn numeric(spec: &Spec, negative: bool, prefix: &str, digits: String, integer: b
     };
     let mut digits = digits;
     if integer && let Some(precision) = spec.precision {
+        if precision == 0 && digits == "0" {
+            digits.clear();
+        }
         digits = "0".repeat(precision.saturating_sub(digits.len())) + &digits;
     }
     if spec.group {
-        digits = grouped(&digits);
+        digits = grouped(&digits, groups);
     }
     let used = sign.len() + prefix.len() + digits.len();
     let missing = spec.width.saturating_sub(used);
@@ -244,13 +253,14 @@ fn numeric(spec: &Spec, negative: bool, prefix: &str, digits: String, integer: b
     }
 }
 
-fn grouped(digits: &str) -> String {
-    let whole_length = digits.bytes().take_while(u8::is_ascii_digit).count();
+fn grouped(digits: &str, (size, separator): (usize, char)) -> String {
+    let is_digit = |byte: &u8| if separator == ':' { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+    let whole_length = digits.bytes().take_while(is_digit).count();
     let (whole, rest) = digits.split_at(whole_length);
     let mut out = String::new();
     for (index, c) in whole.chars().enumerate() {
-        if index > 0 && (whole_length - index) % 3 == 0 {
-            out.push(',');
+        if index > 0 && (whole_length - index).is_multiple_of(size) {
+            out.push(separator);
         }
         out.push(c);
     }
@@ -285,7 +295,7 @@ fn floating(spec: &Spec, kind: char, value: &Value, number: f64) -> String {
         None => (false, text),
     };
     if number.is_finite() {
-        numeric(spec, negative, "", digits, false)
+        numeric(spec, negative, "", digits, None)
     } else {
         let plain = Spec {
             zero: false,
@@ -296,7 +306,7 @@ fn floating(spec: &Spec, kind: char, value: &Value, number: f64) -> String {
             space: spec.space,
             ..Spec::default()
         };
-        numeric(&plain, negative, "", digits, false)
+        numeric(&plain, negative, "", digits, None)
     }
 }
 
