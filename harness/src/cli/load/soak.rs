@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: &Arguments, time: Duration) -> Result<End, Se
     };
     say(&format!("{} connections to {} for {time:?}, all services at once", plan.connections, plan.endpoint));
     let tell = |elapsed: Duration, resident: Option<u64>| {
-        if elapsed.as_secs() % TOLD_EVERY == 0 {
+        if elapsed.as_secs().is_multiple_of(TOLD_EVERY) {
             let resident = resident.map(|bytes| format!(", {:.1} MB resident", bytes as f64 / 1e6)).unwrap_or_default();
             say(&format!("{:>4} s{resident}", elapsed.as_secs()));
         }
