@@ -29,9 +29,9 @@ impl Firestore {
     pub(super) fn consistency(
         &self,
         database: &DatabaseName,
-        selector: Option<Selector>,
+        selector: Option<impl Into<Selector>>,
     ) -> Result<Consistency, Error> {
-        decode::consistency(selector, self.editions.of(database).concurrency)
+        decode::consistency(selector.map(Into::into), self.editions.of(database).concurrency)
     }
 
     pub(super) async fn do_get(
@@ -39,16 +39,9 @@ impl Firestore {
         request: pb::GetDocumentRequest,
         notes: Notes<'_>,
     ) -> Result<pb::Document, Error> {
-        use pb::get_document_request::ConsistencySelector as C;
         let (database, name) = DocumentName::parse(&request.name)?;
         let mask = decode::mask(request.mask)?;
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         self.get_one(&database, name, consistency, mask.as_deref(), notes).await
     }
 
@@ -85,18 +78,10 @@ impl Firestore {
         request: pb::BatchGetDocumentsRequest,
         notes: Notes<'_>,
     ) -> Result<Answers<pb::BatchGetDocumentsResponse>, Error> {
-        use pb::batch_get_documents_request::ConsistencySelector as C;
         use pb::batch_get_documents_response::Result as Found;
         let database = DatabaseName::parse(&request.database)?;
         let mask = decode::mask(request.mask)?;
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::NewTransaction(options) => Selector::New(options),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         let mut seen = HashSet::new();
         let mut names = Vec::with_capacity(request.documents.len());
         for name in &request.documents {

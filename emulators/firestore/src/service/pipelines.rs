@@ -11,7 +11,6 @@ use scrimmage_protos::google::firestore::v1 as pb;
 use scrimmage_protos::google::firestore::v1::value::ValueType;
 use serde_json::json;
 
-use super::decode::Selector;
 use super::decode::pipeline::Decoder;
 use super::rpc::{Answers, answers};
 use super::{Firestore, encode};
@@ -52,7 +51,7 @@ impl Firestore {
         request: pb::ExecutePipelineRequest,
         notes: Notes<'_>,
     ) -> Result<Answers<pb::ExecutePipelineResponse>, Error> {
-        use pb::execute_pipeline_request::{ConsistencySelector as C, PipelineType};
+        use pb::execute_pipeline_request::PipelineType;
         let database = DatabaseName::parse(&request.database)?;
         if !self.editions.of(&database).enterprise {
             return Err(Error::Precondition(texts::PIPELINE_ON_STANDARD.to_owned()));
@@ -63,14 +62,7 @@ impl Firestore {
         let report = report(structured.options)?;
         let pipeline = structured.pipeline.ok_or_else(|| Error::invalid(texts::NO_PIPELINE))?;
         let pipeline = Decoder::new(&database).pipeline(pipeline)?;
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::NewTransaction(options) => Selector::New(options),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         let asked = self.clock.now();
         let reading = self.read_for(&database, &pipeline, consistency, notes).await?;
         let (time, begun, documents) = (reading.time, reading.begun, reading.documents);

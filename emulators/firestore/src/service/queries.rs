@@ -6,7 +6,7 @@ use prost::bytes::Bytes;
 use scrimmage_core::CallNotes;
 use scrimmage_protos::google::firestore::v1 as pb;
 
-use super::decode::{self, Selector};
+use super::decode;
 use super::documents::unexpected;
 use super::rpc::{Answers, answers};
 use super::{Firestore, encode, explain};
@@ -46,7 +46,7 @@ impl Firestore {
         request: pb::RunQueryRequest,
         notes: Notes<'_>,
     ) -> Result<Answers<pb::RunQueryResponse>, Error> {
-        use pb::run_query_request::{ConsistencySelector as C, QueryType};
+        use pb::run_query_request::QueryType;
         let (database, parent) = decode::parent(&request.parent)?;
         let Some(QueryType::StructuredQuery(query)) = request.query_type else {
             return Err(Error::invalid(texts::NO_QUERY));
@@ -63,14 +63,7 @@ impl Firestore {
             return Ok(answers(std::iter::once(planned)));
         }
         let asked = self.clock.now();
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::NewTransaction(options) => Selector::New(options),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         let read = self.find(&database, Arc::clone(&query), consistency, notes).await?;
         let read_time = Some(encode::time(read.read_time));
         let begun = read.begun.map(|id| pb::RunQueryResponse {
@@ -128,7 +121,7 @@ impl Firestore {
         request: pb::RunAggregationQueryRequest,
         notes: Notes<'_>,
     ) -> Result<Answers<pb::RunAggregationQueryResponse>, Error> {
-        use pb::run_aggregation_query_request::{ConsistencySelector as C, QueryType};
+        use pb::run_aggregation_query_request::QueryType;
         use pb::structured_aggregation_query::QueryType as Inner;
         let (database, parent) = decode::parent(&request.parent)?;
         let Some(QueryType::StructuredAggregationQuery(aggregation)) = request.query_type else {
@@ -150,14 +143,7 @@ impl Firestore {
             return Ok(answers(std::iter::once(planned)));
         }
         let asked = self.clock.now();
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::NewTransaction(options) => Selector::New(options),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         let command = Command::Aggregate { query: Arc::clone(&query), aggregations, consistency };
         let read = match self.shell.call(&database, command, notes).await? {
             Outcome::Aggregated(read) => read,
@@ -192,7 +178,6 @@ impl Firestore {
         request: pb::ListDocumentsRequest,
         notes: Notes<'_>,
     ) -> Result<pb::ListDocumentsResponse, Error> {
-        use pb::list_documents_request::ConsistencySelector as C;
         let (database, parent) = decode::parent(&request.parent)?;
         let size = page_size(request.page_size)?;
         let mask = decode::mask(request.mask)?;
@@ -209,13 +194,7 @@ impl Firestore {
         if request.show_missing && !request.order_by.is_empty() {
             return Err(Error::invalid(texts::SHOW_MISSING_WITH_ORDER));
         }
-        let consistency = self.consistency(
-            &database,
-            request.consistency_selector.map(|selector| match selector {
-                C::Transaction(id) => Selector::Transaction(id),
-                C::ReadTime(time) => Selector::ReadTime(time),
-            }),
-        )?;
+        let consistency = self.consistency(&database, request.consistency_selector)?;
         let token = PageToken::parse(&request.page_token)?;
         let scope = Scope { parent: Arc::from(parent), collection_id: collection_id.clone(), all_descendants: false };
         let mut draft = Draft::new(scope);

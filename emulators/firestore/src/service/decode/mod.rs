@@ -79,6 +79,30 @@ pub enum Selector {
     ReadTime(ProtoTimestamp),
 }
 
+macro_rules! selectors {
+    ($($request:ident: $($also_begins:ident)?),+ $(,)?) => {$(
+        impl From<pb::$request::ConsistencySelector> for Selector {
+            fn from(selector: pb::$request::ConsistencySelector) -> Selector {
+                use pb::$request::ConsistencySelector as C;
+                match selector {
+                    C::Transaction(id) => Selector::Transaction(id),
+                    $(C::$also_begins(options) => Selector::New(options),)?
+                    C::ReadTime(time) => Selector::ReadTime(time),
+                }
+            }
+        }
+    )+};
+}
+
+selectors! {
+    get_document_request: ,
+    list_documents_request: ,
+    batch_get_documents_request: NewTransaction,
+    run_query_request: NewTransaction,
+    run_aggregation_query_request: NewTransaction,
+    execute_pipeline_request: NewTransaction,
+}
+
 pub fn consistency(selector: Option<Selector>, default: Concurrency) -> Result<Consistency, Error> {
     match selector {
         None => Ok(Consistency::Strong),
