@@ -11,6 +11,7 @@
 //! says what a larger batch costs.
 
 pub mod arrival;
+mod channels;
 pub mod growth;
 pub mod latencies;
 pub mod live;

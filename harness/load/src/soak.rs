@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::LoadError;
+use crate::channels;
 use crate::latencies::Latencies;
 use crate::report::millis;
 
@@ -117,7 +118,8 @@ pub async fn soak(plan: &Plan, mut tell: impl FnMut(Duration, Option<u64>)) -> R
     let bigquery = (plan.connections / 5).max(1);
     let firestore = plan.connections.saturating_sub(pubsub + bigquery).max(1);
     let firestore = firestore::Clients::connect(&plan.endpoint, firestore).await?;
-    let pubsub = pubsub::Clients::connect(&plan.endpoint, pubsub).await.map_err(failed)?;
+    let channels = channels::open(&plan.endpoint, pubsub).await?;
+    let pubsub = pubsub::Clients::on(channels).await.map_err(failed)?;
     let bigquery = bigquery::Clients::connect(&plan.endpoint, bigquery).await.map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
     let begun = Instant::now();

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::TryStreamExt as _;
 use scrimmage_protos::google::firestore::v1 as proto;
 use tonic::codegen::Bytes;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use proto::batch_get_documents_request::ConsistencySelector;
@@ -23,13 +22,11 @@ use proto::value::ValueType;
 use proto::write::Operation;
 
 use super::text;
-use crate::LoadError;
 use crate::strategy::{PREDICTIONS, SHARDS, Strategy};
+use crate::{LoadError, channels};
 
 pub(super) const DATABASE: &str = "projects/load/databases/(default)";
 const LARGEST_ANSWER: usize = 64 << 20;
-/// Opened at once: a service that listens with a short queue refuses more.
-const OPENED_AT_ONCE: usize = 32;
 
 pub(super) type Client = FirestoreClient<InterceptedService<Channel, AsOwner>>;
 type AsOwner = fn(Request<()>) -> Result<Request<()>, Status>;
@@ -51,19 +48,7 @@ pub struct Connections {
 impl Connections {
     /// Opens so many connections to HOST:PORT.
     pub async fn open(endpoint: &str, count: usize) -> Result<Connections, LoadError> {
-        let failed = |problem: String| LoadError::Service { endpoint: endpoint.to_owned(), problem };
-        let address = Endpoint::from_shared(format!("http://{endpoint}"))
-            .map_err(|_| failed("expected HOST:PORT".to_owned()))?
-            .tcp_nodelay(true);
-        let opening = (0..count).map(|_| {
-            let address = address.clone();
-            async move { address.connect().await }
-        });
-        let channels: Vec<Channel> = futures::stream::iter(opening.map(Ok))
-            .try_buffer_unordered(OPENED_AT_ONCE)
-            .try_collect()
-            .await
-            .map_err(|error: tonic::transport::Error| failed(innermost(&error)))?;
+        let channels = channels::open(endpoint, count).await?;
         let client = |channel| {
             FirestoreClient::with_interceptor(channel, as_owner as AsOwner).max_decoding_message_size(LARGEST_ANSWER)
         };
@@ -133,15 +118,6 @@ impl Connections {
         let transaction = transaction.ok_or_else(|| Status::internal("the answer began no transaction"))?;
         Ok((transaction, players))
     }
-}
-
-/// The cause that says most.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// The players in a batch's document.

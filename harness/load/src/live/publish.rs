@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use scrimmage_protos::google::pubsub::v1 as proto;
 use tokio::task::JoinSet;
 use tonic::codegen::Bytes;
-use tonic::transport::Endpoint;
 
 use proto::publisher_client::PublisherClient;
 
-use crate::LoadError;
+use crate::{LoadError, channels};
 
 /// From the moment when all are there to the first intended one.
 const LEAD: Duration = Duration::from_millis(20);
@@ -39,13 +38,8 @@ pub async fn publish(
     payloads: Vec<(Duration, Payload)>,
 ) -> Result<Vec<Published>, LoadError> {
     let failed = |problem: String| LoadError::Service { endpoint: endpoint.to_owned(), problem };
-    let address = Endpoint::from_shared(format!("http://{endpoint}"))
-        .map_err(|_| failed("expected HOST:PORT".to_owned()))?
-        .tcp_nodelay(true);
-    let mut clients = Vec::new();
-    for _ in 0..CONNECTIONS.min(payloads.len()) {
-        clients.push(PublisherClient::new(address.connect().await.map_err(|error| failed(error.to_string()))?));
-    }
+    let channels = channels::open(endpoint, CONNECTIONS.min(payloads.len())).await?;
+    let clients: Vec<_> = channels.into_iter().map(PublisherClient::new).collect();
     let begin = Instant::now() + LEAD;
     let mut tasks = JoinSet::new();
     for ((number, (offset, payload)), client) in payloads.into_iter().enumerate().zip(clients.iter().cycle()) {

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use super::client::{Connections, Documents, completed, total};
 use crate::strategy::{SHARDS, Strategy};
 
-/// The most that Firestore lists at once.
+/// How many are asked for at once; a service may give fewer.
 const PAGE: i32 = 300;
 
 /// One look at a run's documents.

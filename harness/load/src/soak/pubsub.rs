@@ -11,13 +11,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use futures::TryStreamExt as _;
 use scrimmage_protos::google::pubsub::v1 as proto;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use proto::publisher_client::PublisherClient;
 use proto::subscriber_client::SubscriberClient;
@@ -29,7 +28,6 @@ const SERVICE: &str = "pubsub";
 const TOPICS: usize = 10;
 /// Messages of one publish.
 const MESSAGES: usize = 10;
-const OPENED_AT_ONCE: usize = 32;
 /// A message that is not pushed by then is lost.
 const PUSHED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -82,17 +80,8 @@ async fn receive(State(awaited): State<Awaited>, body: Bytes) -> StatusCode {
 }
 
 impl Clients {
-    pub(super) async fn connect(endpoint: &str, count: usize) -> Result<Clients, String> {
-        let address = Endpoint::from_shared(format!("http://{endpoint}")).map_err(text)?.tcp_nodelay(true);
-        let opening = (0..count).map(|_| {
-            let address = address.clone();
-            async move { address.connect().await }
-        });
-        let channels: Vec<Channel> = futures::stream::iter(opening.map(Ok))
-            .try_buffer_unordered(OPENED_AT_ONCE)
-            .try_collect()
-            .await
-            .map_err(text)?;
+    /// A client on each of these connections.
+    pub(super) async fn on(channels: Vec<Channel>) -> Result<Clients, String> {
         let first = channels.first().cloned().ok_or("no connection")?;
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(text)?;
         let push_endpoint = format!("http://{}/push", listener.local_addr().map_err(text)?);
