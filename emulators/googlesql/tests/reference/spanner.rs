@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,9 +37,9 @@ pub struct Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // The gateway ends the program behind it when it is asked to, not when it is killed.
-        let id = self.gateway.id().to_string();
-        let asked = Command::new("kill").arg(&id).status().is_ok_and(|status| status.success());
+        // The whole group: the gateway may be gone before it has ended the program behind it.
+        let group = format!("-{}", self.gateway.id());
+        let asked = Command::new("kill").args(["--", &group]).status().is_ok_and(|status| status.success());
         if !asked {
             let _ = self.gateway.kill();
         }
@@ -56,6 +57,7 @@ impl Reference {
         let gateway = Command::new(folder.join(GATEWAY))
             .args(["--hostname", "127.0.0.1", "--grpc_port", &grpc.to_string(), "--http_port", &port.to_string()])
             .current_dir(folder)
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
