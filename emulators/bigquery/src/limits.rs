@@ -12,8 +12,15 @@ pub const DML_ATTEMPTS: usize = 3;
 pub const TIME_TRAVEL: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Versions of one table kept for time travel; ours, to bound memory: the oldest go first.
 pub const VERSIONS_KEPT: usize = 4_000;
-/// Dropped tables of one dataset that can be brought back within that time; ours, to bound memory.
+/// Dropped tables of one dataset that can be brought back within that time, and datasets; ours, to bound memory.
 pub const DROPPED_KEPT: usize = 1_000;
+/// Memory that past versions and dropped tables may take together, and deleted datasets, in bytes; ours: the
+/// oldest go first, except those of the next two.
+pub const PAST_BYTES: usize = 32 << 20;
+/// A table's newest versions stay whatever they take: the current one, and those just before it.
+pub const VERSIONS_ANYWAY: usize = 4;
+/// A dataset's newest dropped tables stay whatever they take, and the newest deleted datasets.
+pub const DROPPED_ANYWAY: usize = 8;
 /// How long rows of `tabledata.insertAll` cannot be changed by DML.
 pub const STREAMING_BUFFER: Duration = Duration::from_secs(90 * 60);
 /// How long an `insertId` is remembered, best effort in production too.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use scrimmage_core::Timestamp;
 
 use super::dataset::TableEntry;
+use super::past::{forget_to, holds};
 use super::table::TableVersion;
 use crate::limits;
 
@@ -29,6 +30,19 @@ impl Dropped {
         let (.., entry) =
             self.tables.iter().rev().find(|(gone, own, entry)| own == name && entry.created <= at && at < *gone)?;
         entry.versions.iter().rev().find(|version| version.at <= at).cloned()
+    }
+
+    /// Forgets one of the versions and all that are older: with the newest the table goes, but for the last few tables.
+    pub fn forget_to(&mut self, version: &TableVersion) {
+        let found =
+            self.tables.iter().position(|(_, name, entry)| *name == version.path.table && holds(entry, version));
+        let Some(at) = found else { return };
+        let Some((.., entry)) = self.tables.get_mut(at) else { return };
+        if entry.current().seq > version.seq {
+            forget_to(entry, version);
+        } else if at + limits::DROPPED_ANYWAY < self.tables.len() {
+            self.tables.remove(at);
+        }
     }
 
     /// Forgets what is beyond time travel.

@@ -9,6 +9,7 @@ pub mod dml_queue;
 pub mod dropped;
 pub mod error;
 pub mod partition;
+mod past;
 pub mod policy;
 pub mod restore;
 mod segments;

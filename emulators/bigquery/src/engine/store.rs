@@ -12,6 +12,7 @@ use super::dataset::{Dataset, RoutineEntry, TableEntry, TableKind};
 use super::dml_queue::DmlQueue;
 use super::error::{EngineError, Result};
 use super::partition::{PartitionId, Partitioning};
+use super::past::{Past, Superseded, tables_memory};
 use super::restore::Touched;
 use super::segments::{check_ingestion_times, compact, make_segments, whole_segments};
 use super::stream::StreamingBuffer;
@@ -63,7 +64,8 @@ pub struct Store {
     pub datasets: BTreeMap<DatasetPath, Dataset>,
     pub dml: DmlQueue,
     /// Deleted ones, oldest first, for as long as time travel reaches.
-    undeletable: VecDeque<(Timestamp, DatasetPath, Dataset)>,
+    undeletable: VecDeque<Deleted>,
+    pub(super) past: Past,
     /// What changed since somebody wrote it down.
     pub(super) touched: Touched,
     seq: u64,
@@ -83,6 +85,7 @@ impl Store {
         self.touched = Touched { cleared: true, ..Touched::default() };
         self.dml.clear();
         self.undeletable.clear();
+        self.past = Past::default();
         self.due = None;
         self.next_seq();
     }
@@ -131,7 +134,8 @@ impl Store {
         }
         self.touch_contents(path);
         if let Some(dataset) = self.datasets.remove(path).filter(|dataset| !dataset.hidden) {
-            self.undeletable.push_back((now, path.clone(), dataset));
+            let bytes = tables_memory(dataset.tables.values());
+            self.undeletable.push_back(Deleted { at: now, path: path.clone(), dataset, bytes });
             self.forget_deleted(now);
         }
         self.next_seq();
@@ -144,10 +148,11 @@ impl Store {
             return Err(EngineError::DatasetExists { project: path.project.clone(), dataset: path.dataset.clone() });
         }
         self.forget_deleted(now);
-        let at = self.undeletable.iter().rposition(|(gone, own, _)| {
-            own == path && deleted.is_none_or(|deleted| gone.as_millis() <= deleted.as_millis())
+        let at = self.undeletable.iter().rposition(|gone| {
+            gone.path == *path && deleted.is_none_or(|deleted| gone.at.as_millis() <= deleted.as_millis())
         });
-        let (.., mut dataset) = at.and_then(|at| self.undeletable.remove(at)).ok_or_else(|| path.missing())?;
+        let Deleted { mut dataset, .. } =
+            at.and_then(|at| self.undeletable.remove(at)).ok_or_else(|| path.missing())?;
         dataset.modified = now;
         let seq = self.next_seq();
         for entry in dataset.tables.values_mut() {
@@ -160,10 +165,13 @@ impl Store {
     }
 
     fn forget_deleted(&mut self, now: Timestamp) {
-        let old = |gone: &Timestamp| now.since(*gone) > limits::TIME_TRAVEL;
-        while self.undeletable.len() > limits::DROPPED_KEPT
-            || self.undeletable.front().is_some_and(|(gone, ..)| old(gone))
+        let mut bytes: usize = self.undeletable.iter().map(|gone| gone.bytes).sum();
+        while let Some(oldest) = self.undeletable.front()
+            && (now.since(oldest.at) > limits::TIME_TRAVEL
+                || self.undeletable.len() > limits::DROPPED_KEPT
+                || (bytes > limits::PAST_BYTES && self.undeletable.len() > limits::DROPPED_ANYWAY))
         {
+            bytes -= oldest.bytes;
             self.undeletable.pop_front();
         }
     }
@@ -280,17 +288,18 @@ impl Store {
             entry.versions = old.versions;
         }
         let version = Arc::new(TableVersion::new(path.clone(), seq, now, shape, segments));
+        let past = entry.versions.back().map(|replaced| Superseded::by(&version, replaced));
         entry.versions.push_back(version.clone());
         let due = due(&entry);
         dataset.tables.insert(path.table.clone(), entry);
-        self.expect(due);
+        self.settle(Pushed { due, past });
         Ok(version)
     }
 
     /// Drops a table; a copy job can still read it as of before.
     pub fn drop_table(&mut self, now: Timestamp, path: &TablePath) -> Result<()> {
         let entry = self.take_table(path)?;
-        self.inner(&DatasetPath::of(path))?.dropped.add(now, path.table.clone(), entry);
+        self.remember_dropped(now, path, entry);
         Ok(())
     }
 
@@ -325,9 +334,8 @@ impl Store {
         let seq = self.next_seq();
         let entry = self.entry(path)?;
         let segments = entry.current().segments.clone();
-        push_version(entry, now, TableVersion::new(path.clone(), seq, now, Arc::new(shape), segments));
-        let due = due(entry);
-        self.expect(due);
+        let pushed = push_version(entry, now, TableVersion::new(path.clone(), seq, now, Arc::new(shape), segments));
+        self.settle(pushed);
         Ok(())
     }
 
@@ -347,7 +355,8 @@ impl Store {
         let seq = self.seq + 1;
         let entry = self.entry(path)?;
         let current = entry.current().clone();
-        let shape = shape.map_or_else(|| current.shape.clone(), Arc::new);
+        // Most writes leave the table what it is.
+        let shape = shape.filter(|shape| *shape != *current.shape).map_or_else(|| current.shape.clone(), Arc::new);
         let ingested = match &shape.partitioning {
             Some(Partitioning::Time { column: None, .. }) => partition,
             _ => None,
@@ -378,9 +387,8 @@ impl Store {
             }
         }
         segments.extend(added);
-        push_version(entry, now, TableVersion::new(path.clone(), seq, now, shape, segments));
-        let due = due(entry);
-        self.expect(due);
+        let pushed = push_version(entry, now, TableVersion::new(path.clone(), seq, now, shape, segments));
+        self.settle(pushed);
         self.seq = seq;
         Ok(count)
     }
@@ -423,9 +431,9 @@ impl Store {
             buffered.buffered_until = Some(now + limits::STREAMING_BUFFER);
             Arc::new(buffered)
         }));
-        push_version(entry, now, TableVersion::new(path.clone(), seq, now, current.shape.clone(), segments));
-        let due = due(entry);
-        self.expect(due);
+        let pushed =
+            push_version(entry, now, TableVersion::new(path.clone(), seq, now, current.shape.clone(), segments));
+        self.settle(pushed);
         Ok(())
     }
 
@@ -474,9 +482,8 @@ impl Store {
         for partition in touched {
             entry.mutated.insert(partition, seq);
         }
-        push_version(entry, now, TableVersion::new(path, seq, now, current.shape.clone(), segments));
-        let due = due(entry);
-        self.expect(due);
+        let pushed = push_version(entry, now, TableVersion::new(path, seq, now, current.shape.clone(), segments));
+        self.settle(pushed);
         self.seq = seq;
         Ok(change.stats)
     }
@@ -517,10 +524,19 @@ impl Store {
         self.due = self.due.into_iter().chain(due).min();
     }
 
+    /// After a new version: its table's expiry, and the bound on what is past.
+    pub(super) fn settle(&mut self, pushed: Pushed) {
+        self.expect(pushed.due);
+        if let Some(superseded) = pushed.past {
+            self.remember(superseded);
+        }
+    }
+
     /// Drops what has expired: tables with an expiration, partitions past theirs, versions beyond time travel.
     pub fn expire(&mut self, now: Timestamp) {
         let seq = self.next_seq();
         let mut next: Option<Timestamp> = None;
+        let mut past = Vec::new();
         let touched = &mut self.touched.tables;
         for dataset in self.datasets.values_mut() {
             dataset.tables.retain(|_, entry| {
@@ -533,14 +549,28 @@ impl Store {
             dataset.dropped.expire(now);
             for entry in dataset.tables.values_mut() {
                 trim_versions(entry, now);
-                if expire_partitions(entry, now, seq) {
+                if let Some(pushed) = expire_partitions(entry, now, seq) {
                     touched.insert(entry.current().path.clone());
+                    past.extend(pushed.past);
                 }
                 next = next.into_iter().chain(due(entry)).min();
             }
         }
         self.due = next;
+        for superseded in past {
+            self.remember(superseded);
+        }
     }
+}
+
+/// A dataset that can be brought back.
+#[derive(Debug)]
+struct Deleted {
+    at: Timestamp,
+    path: DatasetPath,
+    dataset: Dataset,
+    /// What its tables take in memory, roughly.
+    bytes: usize,
 }
 
 /// What a change takes away: rows by segment, and the partitions that they are of.
@@ -585,31 +615,40 @@ pub(super) fn due(entry: &TableEntry) -> Option<Timestamp> {
     entry.expires.into_iter().chain(oldest).min()
 }
 
-/// Whether there were any.
-fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) -> bool {
+/// `None` where there were none.
+fn expire_partitions(entry: &mut TableEntry, now: Timestamp, seq: u64) -> Option<Pushed> {
     let current = entry.current().clone();
-    let Some(partitioning) = &current.shape.partitioning else { return false };
-    let Some(lifetime) = partitioning.lifetime() else { return false };
+    let partitioning = current.shape.partitioning.as_ref()?;
+    let lifetime = partitioning.lifetime()?;
     let gone = |segment: &Segment| {
         partitioning
             .start_micros(segment.partition)
             .is_some_and(|start| Timestamp::from_micros(start) + lifetime <= now)
     };
-    let any = current.segments.iter().any(|segment| gone(segment));
-    if any {
+    current.segments.iter().any(|segment| gone(segment)).then(|| {
         let left = current.segments.iter().filter(|segment| !gone(segment)).cloned().collect();
-        push_version(entry, now, TableVersion::new(current.path.clone(), seq, now, current.shape.clone(), left));
-    }
-    any
+        let version = TableVersion::new(current.path.clone(), seq, now, current.shape.clone(), left);
+        push_version(entry, now, version)
+    })
 }
 
-pub(super) fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) {
+/// What a new version leaves to be settled by the store.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Pushed {
+    due: Option<Timestamp>,
+    past: Option<Superseded>,
+}
+
+pub(super) fn push_version(entry: &mut TableEntry, now: Timestamp, mut version: TableVersion) -> Pushed {
     // A statement that began earlier may commit later: time travel reads versions in the order of commits.
     version.at = version.at.max(entry.current().at);
     let version = compact(entry, version);
+    let past = Some(Superseded::by(&version, entry.current()));
     entry.modified = now;
     entry.versions.push_back(Arc::new(version));
     trim_versions(entry, now);
+    Pushed { due: due(entry), past }
 }
 
 fn trim_versions(entry: &mut TableEntry, now: Timestamp) {

@@ -12,21 +12,27 @@ use scrimmage_googlesql::catalog::{DmlStats, TableChange, TablePath};
 
 use super::error::{EngineError, Result};
 use super::partition::PartitionId;
+use super::past::Pin;
 use super::segments::{check_ingestion_times, make_segments};
-use super::store::{Removed, Store, due, push_version};
+use super::store::{Removed, Store, push_version};
 use super::table::{Segment, TableVersion};
 
 /// What a transaction has done so far.
 #[derive(Debug)]
 pub struct Transaction {
-    /// The commit it reads at.
-    pub base: u64,
+    /// The commit it reads at; what was there then stays meanwhile.
+    base: Pin,
     own: BTreeMap<TablePath, Arc<TableVersion>>,
 }
 
 impl Transaction {
-    pub fn begin(store: &Store) -> Transaction {
-        Transaction { base: store.seq(), own: BTreeMap::new() }
+    pub fn begin(store: &mut Store) -> Transaction {
+        Transaction { base: store.pin(), own: BTreeMap::new() }
+    }
+
+    /// The commit it reads at.
+    pub fn base(&self) -> u64 {
+        *self.base
     }
 
     /// The transaction's own version of a table that it changed.
@@ -46,7 +52,7 @@ impl Store {
         let path = change.table.path().clone();
         let read = match transaction.version(&path) {
             Some(own) => own,
-            None => self.version_at(&path, transaction.base)?,
+            None => self.version_at(&path, transaction.base())?,
         };
         if !std::ptr::addr_eq(Arc::as_ptr(&change.table), Arc::as_ptr(&read)) {
             return Err(EngineError::Conflict(path));
@@ -67,7 +73,7 @@ impl Store {
         check_ingestion_times(&read.shape, &change.added)?;
         let entry = self.entry(&path)?;
         segments.extend(make_segments(&mut entry.next_segment, now, &read.shape, change.added.clone())?);
-        let own = TableVersion::new(path.clone(), transaction.base, now, read.shape.clone(), segments);
+        let own = TableVersion::new(path.clone(), transaction.base(), now, read.shape.clone(), segments);
         transaction.own.insert(path, Arc::new(own));
         Ok(change.stats)
     }
@@ -77,7 +83,7 @@ impl Store {
         let Transaction { base, own } = transaction;
         let mut next = Vec::with_capacity(own.len());
         for (path, own) in own {
-            let (segments, touched) = self.rebased(&path, &own, base)?;
+            let (segments, touched) = self.rebased(&path, &own, *base)?;
             next.push((path, segments, touched));
         }
         let seq = self.next_seq();
@@ -87,9 +93,8 @@ impl Store {
                 entry.mutated.insert(partition, seq);
             }
             let shape = entry.current().shape.clone();
-            push_version(entry, now, TableVersion::new(path, seq, now, shape, segments));
-            let due = due(entry);
-            self.expect(due);
+            let pushed = push_version(entry, now, TableVersion::new(path, seq, now, shape, segments));
+            self.settle(pushed);
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ impl Host for ScriptHost<'_> {
     }
 
     fn begin_transaction(&mut self) -> Result<(), SqlError> {
-        let transaction = Transaction::begin(&self.app.store.lock());
+        let transaction = Transaction::begin(&mut self.app.store.lock());
         self.runner.transaction = Some(Arc::new(Mutex::new(transaction)));
         Ok(())
     }

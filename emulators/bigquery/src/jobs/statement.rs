@@ -124,7 +124,7 @@ impl Runner {
     pub fn snapshot(&self) -> Snapshot {
         let snapshot = Snapshot::take(&self.store, self.scope.clone(), self.ctx.clock.now());
         let transaction = self.transaction.clone();
-        let seq = transaction.as_ref().map_or(self.pinned.unwrap_or(snapshot.seq), |own| lock_transaction(own).base);
+        let seq = transaction.as_ref().map_or(self.pinned.unwrap_or(snapshot.seq), |own| lock_transaction(own).base());
         Snapshot {
             temp: self.temp.clone(),
             transaction,

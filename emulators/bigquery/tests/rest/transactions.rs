@@ -33,7 +33,7 @@ async fn a_transaction_meets_what_others_committed_meanwhile() {
     let update = server.begin_dml("UPDATE d.t SET a = 100 WHERE a = 1");
     let truncate = server.begin_dml("TRUNCATE TABLE d.u");
     let now = server.clock.now();
-    let begin = || scrimmage_bigquery::engine::transaction::Transaction::begin(&server.app.store.lock());
+    let begin = || scrimmage_bigquery::engine::transaction::Transaction::begin(&mut server.app.store.lock());
     let (mut first, mut second) = (begin(), begin());
     server.app.store.lock().apply_within(now, update.change(), &mut first).expect("applied within");
     server.app.store.lock().apply_within(now, update.change(), &mut second).expect("applied within");
