@@ -30,7 +30,7 @@ pub use delay::Delay;
 pub use drop::Drop;
 pub use error::{Injected, InjectedError};
 pub use gate::{Decision, End, FaultGate};
-pub use matching::Match;
+pub use matching::{JOB_RUN, Match};
 pub use nth::Nth;
 pub use quota::Quota;
 
@@ -97,6 +97,9 @@ impl FaultPlan {
                 0 | 1 => {}
                 _ => return fail("has more than one of quota, error, drop_before, drop_after"),
             }
+            if fault.on.is_within_jobs() && ends.contains(&true) {
+                return fail("is for `jobs.run`, which is no call: it can be held (barrier, delay), not ended");
+            }
             if fault.barrier.as_ref().is_some_and(|barrier| barrier.count == 0) {
                 return fail("has a barrier for 0 calls");
             }
@@ -129,6 +132,7 @@ mod tests {
         assert!(problem(r#"[{"error": "ABORT"}]"#).contains("`ABORT` is not a status"));
         assert!(problem(r#"[{"error": {"status": "ABORTED", "txt": "x"}}]"#).contains("unknown field `txt`"));
         assert!(problem(r#"[{"barrier": {"count": 0, "timeout": "1s"}}]"#).contains("barrier for 0 calls"));
+        assert!(problem(r#"[{"on": {"method": "jobs.run"}, "error": "ABORTED"}]"#).contains("which is no call"));
         assert!(problem(r#"[{"on": {"nth": 0}, "delay": "1s"}]"#).contains("counts from 1"));
         assert!(problem(r#"[{"on": {"resource": "a{b"}, "delay": "1s"}]"#).contains("without a `}`"));
     }

@@ -85,6 +85,7 @@ const BIGQUERY: &[&str] = &[
     "jobs.insert",
     "jobs.list",
     "jobs.query",
+    "jobs.run",
     "models.delete",
     "models.get",
     "models.list",

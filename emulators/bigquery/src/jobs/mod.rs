@@ -13,6 +13,7 @@ pub mod external;
 pub mod extract;
 pub mod gate;
 pub mod gcs;
+mod held;
 pub mod load;
 mod load_data;
 mod option_names;
@@ -268,7 +269,7 @@ impl From<ApiError> for Failed {
     }
 }
 
-/// Runs a registered job to its end: `work` is told when it began, `note` writes down what came of it.
+/// Runs a registered job that is no query to its end: `work` is told when it began, `note` writes down what came of it.
 pub(crate) fn perform<T>(
     app: &crate::service::App,
     cell: &registry::JobCell,
@@ -280,7 +281,12 @@ pub(crate) fn perform<T>(
         job.state = JobState::Running;
         job.started = Some(now);
     });
-    let outcome = work(now);
+    let (target, cancel) = {
+        let job = cell.lock();
+        (held::target(&job), job.cancel.clone())
+    };
+    let held = held::hold(&app.ctx, || target, &cancel);
+    let outcome = held.map_err(|error| ApiError::from(error).into()).and_then(|()| work(now));
     let ended = app.ctx.clock.now();
     cell.update(|job| {
         job.state = JobState::Done;

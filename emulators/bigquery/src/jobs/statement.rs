@@ -21,6 +21,7 @@ use super::external;
 use super::extract;
 use super::gate::DmlGate;
 use super::gcs::Objects;
+use super::held;
 use super::load_data;
 use super::option_names;
 use super::registry::Jobs;
@@ -156,6 +157,7 @@ impl Runner {
         let kind = statement_type(statement);
         let mut turn = None;
         let mut attempt = 1;
+        let mut was_held = false;
         loop {
             self.check_cancelled()?;
             let mut snapshot = self.snapshot();
@@ -200,6 +202,14 @@ impl Runner {
                     // Rows may have changed while it waited: read them anew.
                     continue;
                 }
+            }
+            if !was_held {
+                let resource = || match mutated_table(&plan) {
+                    Some(table) => held::table(table),
+                    None => format!("projects/{}", self.scope.project),
+                };
+                held::hold(&self.ctx, resource, &self.cancel)?;
+                was_held = true;
             }
             let exec_context =
                 ExecContext { memory_limit: self.memory_limit, cancel: self.cancel.clone(), ..ExecContext::new(eval) };

@@ -11,6 +11,7 @@ mod errors;
 mod external;
 mod files;
 mod fuzz;
+mod held;
 mod information_schema;
 mod jobs;
 mod lifecycle;

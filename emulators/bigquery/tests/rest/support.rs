@@ -218,9 +218,14 @@ impl Server {
 
     /// Returns once so many statements wait for a table of `d`.
     pub async fn dml_waiting(&self, table: &str, count: usize) {
+        self.until(|| self.app.store.lock().dml.outstanding(&path(table)).1 == count).await;
+    }
+
+    /// Waits for what others bring about.
+    pub async fn until(&self, came: impl Fn() -> bool) {
         let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while self.app.store.lock().dml.outstanding(&path(table)).1 != count {
-            assert!(std::time::Instant::now() < deadline, "{count} statements wait");
+        while !came() {
+            assert!(std::time::Instant::now() < deadline, "it has not come within a minute");
             tokio::task::yield_now().await;
         }
     }
