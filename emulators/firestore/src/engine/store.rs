@@ -89,6 +89,9 @@ pub struct Change {
     pub after: Option<Arc<Document>>,
 }
 
+/// What a version takes in memory besides its name and fields.
+const VERSION_BYTES: usize = 512;
+
 /// A version that is no longer the newest.
 #[derive(Debug)]
 struct Superseded {
@@ -203,8 +206,9 @@ impl Store {
             let Some(collection) = self.collections.get_mut(change.name.collection()) else { continue };
             if let Some(slot) = collection.documents.get_mut(&change.name) {
                 let before = std::mem::replace(&mut slot.head, version);
+                let document = before.document.as_ref();
                 let bytes =
-                    before.document.as_ref().map_or(0, |document| document_size(&document.name, &document.fields));
+                    VERSION_BYTES + document.map_or(0, |document| document_size(&document.name, &document.fields));
                 slot.older.get_or_insert_default().push_back(before);
                 self.superseded_bytes += bytes;
                 self.superseded.push_back(Superseded { time, name: change.name.clone(), bytes });
