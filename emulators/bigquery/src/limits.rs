@@ -16,7 +16,7 @@ pub const VERSIONS_KEPT: usize = 4_000;
 pub const DROPPED_KEPT: usize = 1_000;
 /// Memory that past versions and dropped tables may take together, and deleted datasets, in bytes; ours: the
 /// oldest go first, except those of the next two.
-pub const PAST_BYTES: usize = 32 << 20;
+pub const PAST_BYTES: usize = 16 << 20;
 /// A table's newest versions stay whatever they take: the current one, and those just before it.
 pub const VERSIONS_ANYWAY: usize = 4;
 /// A dataset's newest dropped tables stay whatever they take, and the newest deleted datasets.

@@ -65,7 +65,7 @@ pub const PLAIN_COMMIT_WAIT: Duration = Duration::from_secs(20);
 pub const VERSION_RETENTION: Duration = Duration::from_secs(3_600);
 /// Memory that old versions may take together, in bytes, roughly; ours: the oldest go before their time. A
 /// large document that is written thousands of times would take gigabytes, and a load test never stop growing.
-pub const VERSIONS_BYTES: usize = 64 << 20;
+pub const VERSIONS_BYTES: usize = 32 << 20;
 /// How far back a resume token may point.
 pub const RESUME_RETENTION: Duration = Duration::from_secs(1_800);
 /// How long an expired document that a transaction holds is left alone before the next try.

@@ -186,7 +186,7 @@ impl Builder {
         let (alive, all_ended) = mpsc::channel(1);
         let stop = watch::Sender::new(false);
         tokio::spawn(connection::accept(listener, None, core.clone(), stop.subscribe(), alive.clone()));
-        // Decoding descriptors takes some milliseconds: done beside, before the first call needs it.
+        // Reading descriptors takes some milliseconds: done beside, before the first call needs it.
         let warm = (core.clone(), alive.clone());
         tokio::task::spawn_blocking(move || {
             let (core, _alive) = warm;

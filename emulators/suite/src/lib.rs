@@ -180,6 +180,8 @@ impl Builder {
 
     /// Starts all services. To be called within a tokio runtime.
     pub async fn start(self) -> Result<Suite, SuiteError> {
+        // The longest part of a start, and the first call waits for it: done beside all else.
+        tokio::task::spawn_blocking(scrimmage_protos::pool);
         if !scrimmage_core::names::is_project_id(&self.project) {
             return Err(SuiteError::Project(self.project));
         }

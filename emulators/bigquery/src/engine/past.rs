@@ -202,7 +202,7 @@ mod tests {
         let now = 10 + TOO_MANY;
         assert!(store.past.bytes <= limits::PAST_BYTES, "{}", store.past.bytes);
         let kept = store.table(&path("t")).expect("there").versions.len();
-        assert!((20..=32).contains(&kept), "{kept}");
+        assert!((10..=16).contains(&kept), "{kept}");
         assert_eq!(rows_as_of(&store, now, 11), None);
         assert_eq!(rows_as_of(&store, now, now - 10), Some(1));
         let few = store.version_as_of(at(now), &path("other"), at(1)).map(|version| version.rows);
