@@ -204,7 +204,7 @@ impl Runner {
                 }
             }
             if !was_held {
-                let resource = || match mutated_table(&plan) {
+                let resource = || match &snapshot.target {
                     Some(table) => held::table(table),
                     None => format!("projects/{}", self.scope.project),
                 };
