@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use prost_reflect::prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, Value};
 use protox::Compiler;
+use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -43,7 +42,7 @@ fn main() -> Result<()> {
     let documented = compiler.file_descriptor_set();
     // This encoding keeps `google.api.http` and the like, which the typed set drops.
     let descriptors = compiler.include_source_info(false).encode_file_descriptor_set();
-    fs::write(out.join("descriptors.bin"), only_routes(&descriptors)?)?;
+    fs::write(out.join("descriptors.bin"), descriptors)?;
 
     tonic_prost_build::configure()
         .build_client(true)
@@ -52,29 +51,6 @@ fn main() -> Result<()> {
         .include_file("all.rs")
         .compile_fds(documented)?;
     Ok(())
-}
-
-/// The descriptors with no other annotation than the REST routes: decoding them all takes most of a start.
-fn only_routes(descriptors: &[u8]) -> Result<Vec<u8>> {
-    let pool = DescriptorPool::decode(descriptors)?;
-    let set = pool.get_message_by_name("google.protobuf.FileDescriptorSet").ok_or("descriptor.proto is imported")?;
-    let mut set = DynamicMessage::decode(set, descriptors)?;
-    strip(&mut set);
-    Ok(set.encode_to_vec())
-}
-
-fn strip(message: &mut DynamicMessage) {
-    let annotations: Vec<_> = message.extensions().map(|(annotation, _)| annotation).collect();
-    for annotation in annotations.iter().filter(|annotation| annotation.full_name() != "google.api.http") {
-        message.clear_extension(annotation);
-    }
-    for (_, value) in message.fields_mut() {
-        match value {
-            Value::Message(inner) => strip(inner),
-            Value::List(items) => items.iter_mut().filter_map(Value::as_message_mut).for_each(strip),
-            _ => {}
-        }
-    }
 }
 
 /// The folder in the source crate under which `google/…` lies.
@@ -100,7 +76,7 @@ fn proto_folder() -> Result<PathBuf> {
     }
 }
 
-fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
+fn metadata(extra: &[&str]) -> Result<Value> {
     let manifest = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("Cargo.toml");
     let output = Command::new(env::var("CARGO")?)
         .args(["metadata", "--format-version=1", "--manifest-path"])
