@@ -27,6 +27,8 @@ use scrimmage_load::arrival::Arrival;
 #[case::a_loop_of_a_pipeline(&["--pipeline", "rust", "--each", "3"], "--each: --pipeline measures")]
 #[case::a_page_of_a_soak(&["--soak", "1s", "--html", "x.html"], "--html: --soak loads all services as it does")]
 #[case::workers_and_players(&["--players", "40", "--workers", "3"], "--workers: --players runs whole batches")]
+#[case::a_sweep_of_players(&["--players", "40", "--sweep"], "--sweep: --players runs whole batches")]
+#[case::the_way_in_real_time(&["--latency", "none", "--whole-way"], "--whole-way: --latency none is measured in real")]
 #[case::no_players(&["--players", "many"], "--players many: expected numbers of players, such as 40,400,4000")]
 #[case::no_pipeline(&["--pipeline", "rus"], "there is no pipeline `rus`")]
 #[case::nobody_there(&["--latency", "none", "--endpoint", "127.0.0.1:1"], "127.0.0.1:1: ")]
@@ -44,6 +46,7 @@ fn mistakes_are_one_line(#[case] arguments: &[&str], #[case] expected: &str) {
 #[case::a_duration(&["--soak", "long"], "`long` is not a duration")]
 #[case::nothing(&["--soak", "0s"], "more than 0")]
 #[case::no_connections(&["--soak", "1s", "--connections", "0"], "0 is not in 1..=10000")]
+#[case::two_kinds_of_workers(&["--sweep", "--workers", "3"], "cannot be used with '--workers")]
 fn values_are_refused_by_name(#[case] arguments: &[&str], #[case] expected: &str) {
     let arguments: Vec<&str> = ["load"].into_iter().chain(arguments.iter().copied()).collect();
     let (code, said) = Bench::new().run(&arguments);

@@ -76,7 +76,15 @@ pub async fn sweep(
         "measured at {} over {} connections; clients and, where it is local, the service share {} cores",
         measured.endpoint, measured.connections, measured.cores
     );
-    Ok(Sweep { profile: "none".to_owned(), source, arrival: arrival.clone(), seed, measured: Some(measured), figures })
+    Ok(Sweep {
+        profile: "none".to_owned(),
+        source,
+        arrival: arrival.clone(),
+        whole_way: false,
+        seed,
+        measured: Some(measured),
+        figures,
+    })
 }
 
 /// What the workers of one run have in common.

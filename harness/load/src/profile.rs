@@ -61,7 +61,24 @@ pub struct Profile {
     pub read: Quantiles,
     /// In the service, for a commit, once nobody is in its way; commits to one document take turns.
     pub commit: Quantiles,
+    /// A load job from its insertion to its end, with the client's polling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<Quantiles>,
+    /// A publish call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Quantiles>,
+    /// From the end of a publish call to the request at the push endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Quantiles>,
+    /// Whether a worker's load job, publish and push come before its completion is counted; not a file's matter.
+    #[serde(skip)]
+    pub whole_way: bool,
 }
+
+/// A load job takes seconds however few its rows; Pub/Sub's overview speaks of some 100 ms from end to end.
+const JOB: Option<Quantiles> = Some(Quantiles { p50: 2_500.0, p95: 5_000.0, p99: 10_000.0 });
+const PUBLISH: Option<Quantiles> = Some(Quantiles { p50: 20.0, p95: 60.0, p99: 150.0 });
+const PUSH: Option<Quantiles> = Some(Quantiles { p50: 80.0, p95: 200.0, p99: 500.0 });
 
 impl Profile {
     /// Workers in the region of a regional database.
@@ -74,6 +91,10 @@ impl Profile {
             network: Quantiles { p50: 1.0, p95: 2.0, p99: 5.0 },
             read: Quantiles { p50: 5.0, p95: 12.0, p99: 30.0 },
             commit: Quantiles { p50: 12.0, p95: 25.0, p99: 60.0 },
+            job: JOB,
+            publish: PUBLISH,
+            push: PUSH,
+            whole_way: false,
         }
     }
 
@@ -88,6 +109,10 @@ impl Profile {
             network: Quantiles { p50: 1.5, p95: 4.0, p99: 10.0 },
             read: Quantiles { p50: 15.0, p95: 35.0, p99: 80.0 },
             commit: Quantiles { p50: 45.0, p95: 90.0, p99: 180.0 },
+            job: JOB,
+            publish: PUBLISH,
+            push: PUSH,
+            whole_way: false,
         }
     }
 
@@ -99,7 +124,28 @@ impl Profile {
             network: Quantiles::ZERO,
             read: Quantiles::ZERO,
             commit: Quantiles::ZERO,
+            job: Some(Quantiles::ZERO),
+            publish: Some(Quantiles::ZERO),
+            push: Some(Quantiles::ZERO),
+            whole_way: false,
         }
+    }
+
+    /// The same, with what a worker does before its completion is counted.
+    pub fn with_whole_way(self) -> Result<Profile, LoadError> {
+        let steps = [("job", self.job), ("publish", self.publish), ("push", self.push)];
+        match steps.into_iter().find(|(_, quantiles)| quantiles.is_none()) {
+            Some((missing, _)) => {
+                Err(LoadError::Asked(format!("--whole-way: the latency profile {} has no `{missing}`", self.name)))
+            }
+            None => Ok(Profile { whole_way: true, ..self }),
+        }
+    }
+
+    /// How long after its beginning a worker's completion comes to be counted.
+    pub(crate) fn draw_way(&self, rng: &mut Rng) -> Duration {
+        let steps = [self.job, self.publish, self.push];
+        steps.into_iter().flatten().map(|quantiles| quantiles.draw(rng)).sum()
     }
 
     /// `regional`, `multi-regional`, `instant`, or the path of a TOML file with the fields of this type.
@@ -128,7 +174,10 @@ impl Profile {
                 error.span().map_or(1, |span| 1 + text.get(..span.start).unwrap_or_default().matches('\n').count());
             format!("line {line}: {}", error.message())
         })?;
-        for (name, quantiles) in [("network", profile.network), ("read", profile.read), ("commit", profile.commit)] {
+        let steps = [("network", profile.network), ("read", profile.read), ("commit", profile.commit)];
+        let before = [("job", profile.job), ("publish", profile.publish), ("push", profile.push)];
+        let before = before.into_iter().filter_map(|(name, quantiles)| Some((name, quantiles?)));
+        for (name, quantiles) in steps.into_iter().chain(before) {
             quantiles.check(name)?;
         }
         Ok(profile)
@@ -160,6 +209,12 @@ mod tests {
         assert_eq!(
             Profile::parse(&good.replace("commit = { p50 = 1", "commit = { p50 = 9")).unwrap_err(),
             "`commit` is to have 0 <= p50 <= p95 <= p99 < 600000, in ms"
+        );
+        let pushing = format!("{good}push = {{ p50 = 9, p95 = 2, p99 = 3 }}\n");
+        assert!(Profile::parse(&pushing).unwrap_err().starts_with("`push` is to have"));
+        assert_eq!(
+            Profile::parse(good).unwrap().with_whole_way().unwrap_err().to_string(),
+            "--whole-way: the latency profile own has no `job`"
         );
         assert!(Profile::parse(&good.replace("read", "reed")).unwrap_err().starts_with("line 4: unknown field `reed`"));
     }

@@ -234,6 +234,11 @@ impl Simulation<'_> {
                 if let Some(worker) = self.workers.get_mut(who) {
                     *worker = Worker { begun: worker.begun + 1, intended: now, ..Worker::default() };
                 }
+                if self.profile.whole_way {
+                    let way = self.profile.draw_way(&mut self.rng);
+                    self.plan(now + way, Event::Attempt(who));
+                    return Ok(());
+                }
                 self.happen(Event::Attempt(who))
             }
             Event::Attempt(who) => {
@@ -512,6 +517,15 @@ mod tests {
         // A thousand a second is more than one document takes: the queue grows, and so do latencies.
         let figures = simulate(Strategy::AtomicUpdate, 300, &Arrival::Rate(1000.0), &Profile::regional(), 1).unwrap();
         assert!(figures.max_ms > 1_000.0, "{figures:?}");
+    }
+
+    #[test]
+    fn the_way_before_a_completion_spreads_what_begins_at_once() {
+        let whole = Profile::regional().with_whole_way().unwrap();
+        let spread = simulate(Strategy::Transaction, 40, &Arrival::Burst, &whole, 1).unwrap();
+        let burst = play(Strategy::Transaction, 40);
+        assert!(spread.p50_ms > 2_000.0 && burst.p50_ms < 2_000.0, "{spread:?}");
+        assert!(spread.aborted * 2 < burst.aborted && spread.failed < burst.failed, "{spread:?} {burst:?}");
     }
 
     proptest! {

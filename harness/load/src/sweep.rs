@@ -18,6 +18,9 @@ pub struct Sweep {
     /// Where the profile's figures come from.
     pub source: String,
     pub arrival: Arrival,
+    /// Whether workers begin with their load job; else with the completion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_way: bool,
     pub seed: u64,
     /// Where it was measured, if it was: then nothing is simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,7 @@ pub fn sweep(
         profile: profile.name.clone(),
         source: profile.source.clone(),
         arrival: arrival.clone(),
+        whole_way: profile.whole_way,
         seed,
         measured: None,
         figures,

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// --pipeline 40]
     #[arg(long, value_name = "COUNTS")]
     workers: Option<String>,
+    /// 1 to 1000 workers, as without --workers
+    #[arg(long, conflicts_with = "workers")]
+    sweep: bool,
     /// Only this way to count a completion; may be given several times
     #[arg(long = "strategy", value_name = "NAME", value_parser = strategy)]
     strategies: Vec<Strategy>,
@@ -49,10 +52,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     soak: Option<Duration>,
     /// How long production takes: regional, multi-regional, instant, or a TOML file with name, source, network, read,
-    /// commit; or none: in real time, by clients over sockets
+    /// commit (and job, publish, push); or none: in real time, by clients over sockets
     /// [default: regional]
     #[arg(long, value_name = "PROFILE")]
     latency: Option<String>,
+    /// A worker begins with its load job, and its completion is published and pushed, before it is counted
+    #[arg(long)]
+    whole_way: bool,
     /// With --latency none: measure the Firestore at HOST:PORT, such as Google's emulator, instead of one started for
     /// it; with --soak: all services at HOST:PORT
     #[arg(long, value_name = "HOST:PORT")]
@@ -90,6 +96,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    fn counts(&self) -> Result<Vec<usize>, LoadError> {
+        let given = self.workers.as_deref().filter(|_| !self.sweep);
+        counts(given.unwrap_or(WORKERS))
+    }
+
     fn strategies(&self) -> Vec<Strategy> {
         if self.strategies.is_empty() { ALL.to_vec() } else { self.strategies.clone() }
     }
@@ -140,13 +151,15 @@ impl Arguments {
     /// An option that changes nothing is a mistake of whoever gives it.
     fn check(&self) -> Result<(), LoadError> {
         use Kind::{Compare, Growth, Pipeline, RealTime, Simulation, Soak};
-        let given: [(&str, bool, &[Kind]); 14] = [
+        let given: [(&str, bool, &[Kind]); 16] = [
             ("--soak", self.soak.is_some(), &[Soak]),
             ("--players", self.players.is_some(), &[Growth]),
             ("--pipeline", self.pipeline.is_some(), &[Growth, Pipeline]),
             ("--workers", self.workers.is_some(), &[Pipeline, RealTime, Simulation]),
+            ("--sweep", self.sweep, &[RealTime, Simulation]),
             ("--strategy", !self.strategies.is_empty(), &[RealTime, Simulation]),
             ("--latency", self.latency.is_some(), &[RealTime, Simulation]),
+            ("--whole-way", self.whole_way, &[Simulation]),
             ("--endpoint", self.endpoint.is_some(), &[Soak, RealTime]),
             ("--connections", self.connections.is_some(), &[Soak, RealTime]),
             ("--within", self.within.is_some(), &[Growth, Pipeline, RealTime]),
@@ -192,8 +205,11 @@ fn run(arguments: &Arguments) -> Result<End, LoadError> {
         say(text.trim_end());
         return Ok(End::Held);
     }
-    let counts = counts(arguments.workers.as_deref().unwrap_or(WORKERS))?;
-    let profile = Profile::find(arguments.latency.as_deref().unwrap_or(PROFILE))?;
+    let counts = arguments.counts()?;
+    let mut profile = Profile::find(arguments.latency.as_deref().unwrap_or(PROFILE))?;
+    if arguments.whole_way {
+        profile = profile.with_whole_way()?;
+    }
     let arrival = arrival(arguments)?;
     let strategies = arguments.strategies();
     say(&format!("latency profile {}: {}", profile.name, profile.source));
@@ -204,7 +220,7 @@ fn run(arguments: &Arguments) -> Result<End, LoadError> {
 
 /// The same in real time.
 async fn live(arguments: &Arguments) -> Result<End, SetupError> {
-    let counts = counts(arguments.workers.as_deref().unwrap_or(WORKERS)).map_err(SetupError::Load)?;
+    let counts = arguments.counts().map_err(SetupError::Load)?;
     let arrival = arrival(arguments).map_err(SetupError::Load)?;
     let served = match &arguments.endpoint {
         Some(_) => None,

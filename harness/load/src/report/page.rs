@@ -146,7 +146,12 @@ fn method(sweep: &Sweep) -> String {
         ),
         None => format!(
             "In a latency profile, time is virtual: the emulated Firestore's own lock table decides who waits and who is aborted, \
-             the profile how long reads, commits and the network take. Conclusions hold for the profile, whose figures are: {}.",
+             the profile how long reads, commits and the network take. {}Conclusions hold for the profile, whose figures are: {}.",
+            if sweep.whole_way {
+                "A worker begins with its load job; its completion is published and pushed. "
+            } else {
+                ""
+            },
             escape(&sweep.source)
         ),
     }
