@@ -53,6 +53,24 @@ impl Subject {
     }
 }
 
+impl Running {
+    /// Asks again until it is answered: a port may take connections before there is a service behind it.
+    pub async fn first_answer<T>(&mut self, ask: impl AsyncFn(&str) -> Result<T>) -> Result<T> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let problem = match ask(&self.address).await {
+                Ok(answer) => return Ok(answer),
+                Err(problem) => problem,
+            };
+            self.program.still_runs()?;
+            if Instant::now() > deadline {
+                return Err(format!("no answer after {} s: {problem}", START_LIMIT.as_secs()));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
 /// `scrimmage up` of the given program, or of the one beside this.
 pub fn ours(given: Option<PathBuf>) -> Result<Subject> {
     let program = match given {

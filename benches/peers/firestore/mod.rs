@@ -33,9 +33,12 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
 async fn starts(subject: &Subject, scale: Scale) -> Result<(f64, f64)> {
     let (mut times, mut idle) = (Vec::new(), Vec::new());
     for _ in 0..scale.of(3, 1) {
-        let running = subject.start().await?;
-        let client = Client::connect(&running.address).await?;
-        client.commit(vec![set(document("starts", "first"), 1)]).await.map_err(|status| status.to_string())?;
+        let mut running = subject.start().await?;
+        let first = async |address: &str| {
+            let client = Client::connect(address).await?;
+            client.commit(vec![set(document("starts", "first"), 1)]).await.map_err(|status| status.to_string())
+        };
+        running.first_answer(first).await?;
         times.push(milliseconds(running.program.begun));
         idle.push(running.program.resident_megabytes());
     }

@@ -43,9 +43,8 @@ pub async fn measure(subject: &Subject, scale: Scale, sheet: &mut Sheet) {
 async fn starts(subject: &Subject, scale: Scale) -> Result<(f64, f64)> {
     let (mut times, mut idle) = (Vec::new(), Vec::new());
     for _ in 0..scale.of(3, 1) {
-        let running = subject.start().await?;
-        let client = Client::connect(&running.address).await?;
-        client.topic("first").await?;
+        let mut running = subject.start().await?;
+        running.first_answer(async |address: &str| Client::connect(address).await?.topic("first").await).await?;
         times.push(milliseconds(running.program.begun));
         idle.push(running.program.resident_megabytes());
     }
