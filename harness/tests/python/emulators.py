@@ -6,6 +6,7 @@ and need Java. `SKIP` is the exit code that says that they are not there.
 
 import contextlib
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -32,10 +33,13 @@ def sdk():
 
 
 def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, below those that the system gives to whoever asks for any: until the emulator
+    has started, one of those may become somebody else's, who would be taken for the emulator."""
+    while True:
+        port = random.randrange(12_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
@@ -64,6 +68,7 @@ def wait_until_it_listens(port, process):
             raise RuntimeError(f"the emulator ended with {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
+        time.sleep(0.05)
     raise RuntimeError(f"nothing listens on port {port} after {START_SECONDS} s")
 
 
