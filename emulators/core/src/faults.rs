@@ -100,6 +100,9 @@ impl FaultPlan {
             if fault.on.is_within_jobs() && ends.contains(&true) {
                 return fail("is for `jobs.run`, which is no call: it can be held (barrier, delay), not ended");
             }
+            if fault.on.is_within_jobs() && fault.on.client.is_some() {
+                return fail("is for `jobs.run`, which has no client: leave it out");
+            }
             if fault.barrier.as_ref().is_some_and(|barrier| barrier.count == 0) {
                 return fail("has a barrier for 0 calls");
             }
@@ -133,6 +136,7 @@ mod tests {
         assert!(problem(r#"[{"error": {"status": "ABORTED", "txt": "x"}}]"#).contains("unknown field `txt`"));
         assert!(problem(r#"[{"barrier": {"count": 0, "timeout": "1s"}}]"#).contains("barrier for 0 calls"));
         assert!(problem(r#"[{"on": {"method": "jobs.run"}, "error": "ABORTED"}]"#).contains("which is no call"));
+        assert!(problem(r#"[{"on": {"method": "jobs.run", "client": "w"}, "delay": "1s"}]"#).contains("has no client"));
         assert!(problem(r#"[{"on": {"nth": 0}, "delay": "1s"}]"#).contains("counts from 1"));
         assert!(problem(r#"[{"on": {"resource": "a{b"}, "delay": "1s"}]"#).contains("without a `}`"));
     }

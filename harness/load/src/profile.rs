@@ -75,7 +75,7 @@ pub struct Profile {
     pub whole_way: bool,
 }
 
-/// A load job takes seconds however few its rows; Pub/Sub's overview speaks of some 100 ms from end to end.
+/// Estimates too: a load job takes seconds however few its rows, a message some 100 ms from end to end.
 const JOB: Option<Quantiles> = Some(Quantiles { p50: 2_500.0, p95: 5_000.0, p99: 10_000.0 });
 const PUBLISH: Option<Quantiles> = Some(Quantiles { p50: 20.0, p95: 60.0, p99: 150.0 });
 const PUSH: Option<Quantiles> = Some(Quantiles { p50: 80.0, p95: 200.0, p99: 500.0 });
@@ -86,7 +86,7 @@ impl Profile {
         Profile {
             name: "regional".to_owned(),
             source: "estimate: Firestore publishes no latencies; replicas in zones of one region, about 1 ms apart, a \
-                     quorum for each commit. Put measurements of your own into a file"
+                     quorum for each commit; seconds for a load job, 100 ms for a message. Put measurements of your own into a file"
                 .to_owned(),
             network: Quantiles { p50: 1.0, p95: 2.0, p99: 5.0 },
             read: Quantiles { p50: 5.0, p95: 12.0, p99: 30.0 },
@@ -104,7 +104,7 @@ impl Profile {
             name: "multi-regional".to_owned(),
             source:
                 "estimate: Firestore publishes no latencies; a commit's quorum spans regions some 10 to 15 ms apart, \
-                     twice. Put measurements of your own into a file"
+                     twice; seconds for a load job, 100 ms for a message. Put measurements of your own into a file"
                     .to_owned(),
             network: Quantiles { p50: 1.5, p95: 4.0, p99: 10.0 },
             read: Quantiles { p50: 15.0, p95: 35.0, p99: 80.0 },

@@ -242,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_deleted_datasets_go_too() {
+        let mut store = Store::default();
+        let dataset = DatasetPath::new("p", "d");
+        for second in 1..=TOO_MANY {
+            store.create_dataset(at(second * 10), &dataset, Map::new()).expect("a dataset");
+            create(&mut store, second * 10 + 1, "t");
+            truncate(&mut store, second * 10 + 2, "t");
+            store.delete_dataset(at(second * 10 + 5), &dataset, true).expect("deleted");
+        }
+        let now = at(TOO_MANY * 10 + 9);
+        assert!(store.undelete_dataset(now, &dataset, Some(at(20))).is_err());
+        store.undelete_dataset(now, &dataset, Some(at(TOO_MANY * 10 - 4))).expect("the last but one is there");
+        assert_eq!(store.table(&path("t")).expect("with its table").current().rows, 1);
+    }
+
+    #[test]
     fn a_version_that_shares_its_rows_costs_little() {
         let mut store = store();
         create(&mut store, 1, "t");
