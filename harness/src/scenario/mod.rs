@@ -75,7 +75,8 @@ impl Scenario {
     pub fn needs(&self) -> Vec<Ability> {
         let duplicates = self.faults.iter().any(|fault| fault.duplicate_delivery.is_some());
         let clock = self.faults.iter().any(|fault| fault.advance.is_some_and(|by| !by.0.is_zero()));
-        let needs = [(duplicates, Ability::DuplicateDelivery), (clock, Ability::Clock)];
+        let jobs = self.faults.iter().filter_map(|fault| fault.gate.as_ref()).any(|gate| gate.on.is_within_jobs());
+        let needs = [(duplicates, Ability::DuplicateDelivery), (clock, Ability::Clock), (jobs, Ability::HoldJobs)];
         needs.into_iter().filter(|need| need.0).map(|need| need.1).collect()
     }
 }

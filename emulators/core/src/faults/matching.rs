@@ -33,7 +33,7 @@ pub const JOB_RUN: &str = "jobs.run";
 
 impl Match {
     /// Whether the fault names [`JOB_RUN`].
-    pub(super) fn is_within_jobs(&self) -> bool {
+    pub fn is_within_jobs(&self) -> bool {
         self.method.as_ref().is_some_and(|method| method.to_string() == JOB_RUN)
     }
 
